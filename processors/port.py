@@ -1,0 +1,49 @@
+"""The port between processors and the engines that feed them: an engine reads records, keeps state, and sends outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+Headers = Sequence[tuple[str, bytes]]
+ReadState = Callable[[bytes], bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One Kafka record as it was read; `timestamp` is the broker's, in seconds since the epoch."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: float
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One record to send; `key` decides the partition."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one record leads to: outputs that must be acknowledged before `writes` (key to value) reach the state."""
+
+    outputs: Sequence[Output] = ()
+    writes: Mapping[bytes, bytes] = field(default_factory=dict)
+
+
+class Processor(Protocol):
+    """A pure function from a record and the state to a Step; bad data is an output (a dead letter), never an exception."""
+
+    def process(self, record: Record, read: ReadState) -> Step:
+        """Return what `record` leads to; `read` gives the state as left by every earlier record of the partition."""
+        ...

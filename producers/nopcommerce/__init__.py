@@ -1,0 +1,1 @@
+"""NopCommerce as a source."""

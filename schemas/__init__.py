@@ -1,0 +1,1 @@
+"""Contracts: Avro events, topics and HTTP descriptions, reviewed like an API."""

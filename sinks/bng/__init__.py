@@ -1,0 +1,1 @@
+"""BNG as a target."""

@@ -1,0 +1,1 @@
+"""The command line: each module here registers its own commands, and `main` discovers them."""

@@ -1,0 +1,45 @@
+"""What went wrong, named by what happens next: a runner has one `except` clause for each class here and no others."""
+
+from __future__ import annotations
+
+
+class TowpathError(Exception):
+    """The root of every error that Towpath raises on purpose."""
+
+
+class ConfigError(TowpathError):
+    """Stop and say what to fix; the message names the file, the field and the remedy."""
+
+
+class RetryableError(TowpathError):
+    """The same record is tried again, after `retry_after` seconds where the other side said so.
+
+    `throttled` marks flow control by the target: never a dead letter, never a reason to open the circuit. `system_wide` marks a fault of
+    the whole system (refused credentials, outage): the connection pauses and no record is blamed.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None, throttled: bool = False, system_wide: bool = False) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.throttled = throttled
+        self.system_wide = system_wide
+
+
+class DataError(TowpathError):
+    """The record itself is wrong: it becomes a dead letter that names `field`, and the others go on.
+
+    `value` is what stood there, shortened and never a secret; None where nothing did.
+    """
+
+    def __init__(self, message: str, *, field: str, value: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+        self.value = value if value is None else value[:200]
+
+
+class OutcomeUnknownError(TowpathError):
+    """The target may or may not have committed: after the operation's settle time, look up before any further write."""
+
+
+class FencedError(TowpathError):
+    """Another process owns this partition or effect now: stop writing."""

@@ -1,0 +1,1 @@
+"""The other party: each system as a real HTTP server; imports nothing of the product but its own toolkit."""
