@@ -1,0 +1,156 @@
+"""Canonical events: the shapes of `schemas/*.avsc` as typed dictionaries, and the ids and keys they carry. No I/O."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final, NamedTuple, TypedDict
+
+NAMESPACE: Final = uuid.UUID("6f1d2a0e-6c5b-5a52-9b53-0a6a3c0f7b11")
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+AGGREGATES: Final[Mapping[str, str]] = {"OrderPlaced": "orders", "CustomerChanged": "customers"}
+ONE_SHOT: Final = frozenset({"OrderPlaced"})
+
+
+class Version(TypedDict):
+    """Orders the facts of one key; compare as (major, minor)."""
+
+    major: int
+    minor: int
+
+
+class Meta(TypedDict):
+    """What every event says of itself."""
+
+    event_id: str
+    connection: str
+    key: str
+    version: Version
+    digest: str
+    occurred_at: datetime
+    received_at: datetime
+    trace_id: str
+
+
+class Address(TypedDict):
+    """A postal address; `country` is ISO 3166-1 alpha-2, empty strings where the source has nothing."""
+
+    first_name: str
+    last_name: str
+    company: str
+    email: str
+    phone: str
+    lines: list[str]
+    city: str
+    region: str
+    postcode: str
+    country: str
+
+
+class OrderLine(TypedDict):
+    """One line of an order; amounts in the order's currency, without tax."""
+
+    line_no: int
+    line_id: str
+    sku: str
+    name: str
+    quantity: Decimal
+    unit_price: Decimal
+    line_total: Decimal
+    tax_amount: Decimal
+
+
+class OrderPlaced(TypedDict):
+    """An order stands at the shop with this content."""
+
+    meta: Meta
+    order_number: str
+    order_id: str
+    status: str
+    payment_status: str
+    placed_at: datetime
+    currency: str
+    customer_key: str
+    customer_id: str
+    customer_email: str
+    customer_first_name: str
+    customer_last_name: str
+    customer_company: str
+    billing_address: Address
+    shipping_address: Address | None
+    lines: list[OrderLine]
+    shipping_amount: Decimal
+    shipping_method: str
+    discount_total: Decimal
+    tax_total: Decimal
+    total: Decimal
+    payment_method: str
+    custom_fields: dict[str, str]
+
+
+class CustomerChanged(TypedDict):
+    """A customer stands at the source with this content."""
+
+    meta: Meta
+    customer_id: str
+    email: str
+    first_name: str
+    last_name: str
+    company: str
+    active: bool
+    billing_address: Address | None
+    shipping_address: Address | None
+    custom_fields: dict[str, str]
+
+
+class Event(NamedTuple):
+    """A canonical event with the name of its type."""
+
+    type: str
+    value: Mapping[str, Any]
+
+    @property
+    def meta(self) -> Meta:
+        """Return what the event says of itself."""
+        meta: Meta = self.value["meta"]
+        return meta
+
+
+def stable_id(*parts: object) -> str:
+    """Return the UUIDv5 of the parts: equal parts give the same id in every process and at every time."""
+    return str(uuid.uuid5(NAMESPACE, json.dumps([str(part) for part in parts])))
+
+
+def business_key(connection: str, entity: str, natural_id: object) -> str:
+    """Return `<connection>/<entity>/<natural id>`: order 1001 of two shops are two orders."""
+    return f"{connection}/{entity}/{natural_id}"
+
+
+def digest(content: Mapping[str, Any]) -> str:
+    """Return the SHA-256, in hex, of the content without its `meta`; the order of keys and trailing zeros do not matter."""
+    plain = {name: value for name, value in content.items() if name != "meta"}
+    return hashlib.sha256(json.dumps(plain, sort_keys=True, default=_plain).encode()).hexdigest()
+
+
+def micros(moment: datetime) -> int:
+    """Return microseconds since the epoch of an aware time."""
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+def is_newer(one: Version, other: Version) -> bool:
+    """Tell whether `one` is strictly newer than `other`."""
+    return (one["major"], one["minor"]) > (other["major"], other["minor"])
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Decimal):
+        return format(value.normalize(), "f")
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    message = f"no canonical form for {type(value).__name__}"
+    raise TypeError(message)
