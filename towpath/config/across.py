@@ -1,0 +1,70 @@
+"""What must hold between parts of a configuration; read from the raw document, so that one wrong field hides no other problem."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from towpath.config.connections import near, system_names
+from towpath.config.document import Problem
+from towpath.config.explain import problems_of
+
+
+def problems_across(document: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what is wrong between flows and connections, and in what each system's own models say."""
+    connections, flows = _section(document, "connections"), _section(document, "flows")
+    for name, connection in connections.items():
+        yield from _system_problems(name, connection)
+    for name, flow in flows.items():
+        yield from _end_problems(name, flow, [str(known) for known in connections])
+    for (first, one), (second, other) in combinations(flows.items(), 2):
+        yield from _pair_problems((first, one), (second, other))
+
+
+def _section(document: Mapping[str, Any], name: str) -> dict[str, dict[str, Any]]:
+    section = document.get(name)
+    return {str(key): value for key, value in section.items() if isinstance(value, dict)} if isinstance(section, dict) else {}
+
+
+def _system_problems(name: str, connection: Mapping[str, Any]) -> Iterator[Problem]:
+    """A module of towpath.systems may hold the models `Credentials` and `Options`; each checks its part of a connection."""
+    system = connection.get("system")
+    if system not in system_names():
+        return
+    module = importlib.import_module(f"towpath.systems.{system}")
+    for part in ("credentials", "options"):
+        model, values = getattr(module, part.capitalize(), None), connection.get(part, {})
+        if not (isinstance(model, type) and issubclass(model, BaseModel) and isinstance(values, dict)):
+            continue
+        try:
+            model.model_validate(values)
+        except ValidationError as error:
+            yield from problems_of(error, model, ("connections", name, part))
+
+
+def _end_problems(name: str, flow: Mapping[str, Any], known: list[str]) -> Iterator[Problem]:
+    for end in ("source", "target"):
+        connection = flow.get(end)
+        if isinstance(connection, str) and connection not in known:
+            yield Problem(f"flows.{name}.{end}", f'no connection is called "{connection}"; {near(connection, known)}')
+    if flow.get("source") is not None and flow.get("source") == flow.get("target"):
+        yield Problem(f"flows.{name}.target", "is the flow's own source; name another connection")
+
+
+def _pair_problems(first: tuple[str, Mapping[str, Any]], second: tuple[str, Mapping[str, Any]]) -> Iterator[Problem]:
+    (name, one), (other_name, other) = first, second
+    if any(one.get(key) != other.get(key) for key in ("target", "event")):
+        return
+    if one.get("source") == other.get("source"):
+        yield Problem(f"flows.{other_name}", f'moves the same event between the same connections as "{name}"; remove one, or name another event')
+        return
+    prefixes = sorted((str(one.get("reference_prefix") or ""), str(other.get("reference_prefix") or "")))
+    if prefixes[1].startswith(prefixes[0]):
+        yield Problem(
+            f"flows.{other_name}.reference_prefix",
+            f'its orders could get the references of "{name}" at {one.get("target")}; give each a prefix that the other does not begin with',
+        )

@@ -1,0 +1,104 @@
+"""The whole configuration as one frozen model; `load_config` is how it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from towpath.config.connections import Connection, Flow, Name, Settings
+from towpath.config.secret import Secret, refuse
+from towpath.config.transport import KafkaSettings
+
+
+class Database(Settings):
+    """Where the ledger and the indexes live: SQLite in the data folder, or PostgreSQL beyond one machine."""
+
+    url: str = "sqlite:///towpath.db"
+    password: Secret | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _known(cls, url: str) -> str:
+        try:
+            parsed = make_url(url)
+        except ArgumentError:
+            raise refuse("is not a database address; write sqlite:///towpath.db or postgresql://user@host/towpath") from None
+        if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+            raise refuse("must start with sqlite:/// or postgresql://")
+        if parsed.password is not None:
+            raise refuse("must not hold the password; put it into database.password as env:NAME or file:PATH")
+        return url
+
+
+class Health(Settings):
+    """Where each role answers /healthz, /readyz and /metrics; port 0 takes a free one, told in the log and in <data_dir>/run."""
+
+    host: str = "127.0.0.1"
+    receiver: int = Field(default=8100, ge=0, le=65535)
+    adapter: int = Field(default=8101, ge=0, le=65535)
+    processor: int = Field(default=8102, ge=0, le=65535)
+    sink: int = Field(default=8103, ge=0, le=65535)
+
+    def port(self, role: str) -> int:
+        """Return the port of `role`, 0 (any free one) for a role that has no setting."""
+        return int(getattr(self, role, 0)) if role in type(self).model_fields and role != "host" else 0
+
+
+class Receiver(Settings):
+    """How webhooks come in."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    max_body_bytes: int = Field(default=1_048_576, ge=1024, le=64 * 1024 * 1024)
+    tolerance_seconds: float = Field(default=300, gt=0, description="how far a webhook's own timestamp may be from now")
+    requests_per_second: float | None = Field(default=None, gt=0, description="per connection; null: no limit")
+
+
+class Defaults(Settings):
+    """What holds for every connection (seconds)."""
+
+    lane_retry_seconds: float = Field(default=60, ge=0, description="how long a passing failure is retried in its lane before it parks")
+    park_retry_seconds: float = Field(default=60, gt=0, description="how often what parked is tried again")
+    dependency_wait_seconds: float = Field(default=10, ge=0, description="how long a delivery waits in its lane for what it depends on")
+    lease_seconds: float = Field(default=15, ge=1, description="how long a partition's lease holds without being renewed")
+
+
+class Config(Settings):
+    """Everything that one deployment is set up to do; `data_dir` is absolute once read by `load_config`."""
+
+    kafka: KafkaSettings = Field(default_factory=KafkaSettings)
+    database: Database = Field(default_factory=Database)
+    data_dir: Path = Path("data")
+    engine: Literal["faust", "native"] = "faust"
+    health: Health = Field(default_factory=Health)
+    receiver: Receiver = Field(default_factory=Receiver)
+    defaults: Defaults = Field(default_factory=Defaults)
+    connections: Mapping[Name, Connection] = Field(min_length=1)
+    flows: Mapping[Name, Flow] = Field(default_factory=dict)
+
+    @property
+    def run_dir(self) -> Path:
+        """The folder that says what runs on this machine now: one <role>.json each."""
+        return self.data_dir / "run"
+
+    def database_url(self) -> URL:
+        """Return where the database is, SQLite's path taken from `data_dir`; the password is read now, and hidden in its str and repr."""
+        url = make_url(self.database.url)
+        if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
+            return url.set(database=str(self.data_dir / str(url.database)))
+        if url.drivername == "postgresql":
+            url = url.set(drivername="postgresql+psycopg")
+        return url if self.database.password is None else url.set(password=self.database.password.resolve().get_secret_value())
+
+    def flows_from(self, connection: str) -> Mapping[str, Flow]:
+        """Return the flows whose source is `connection`, by name."""
+        return {name: flow for name, flow in self.flows.items() if flow.source == connection}
+
+    def flows_to(self, connection: str) -> Mapping[str, Flow]:
+        """Return the flows whose target is `connection`, by name."""
+        return {name: flow for name, flow in self.flows.items() if flow.target == connection}

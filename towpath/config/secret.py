@@ -1,0 +1,105 @@
+"""Secrets stand outside the configuration: what the file holds is a reference to each."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from pydantic import PlainSerializer, PlainValidator, SecretStr
+from pydantic_core import PydanticCustomError
+
+from towpath.errors import ConfigError
+
+T = TypeVar("T")
+
+_SECRET_NAME = re.compile(
+    r"pass(word|wd|phrase)|secret|token|credential|authorization|cookie|signature|(^|[_\-.])(pass|pwd|auth|pin|cvv2?|cvc)$|(api|private|access|signing|account)[_\-]?key|^key$",
+    re.IGNORECASE,
+)
+_REFERENCE = re.compile(r"(env|file|vault):(.*)", re.DOTALL)
+_ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def is_secret_name(name: str) -> bool:
+    """Return whether a value called `name` is one that no file, log or page may show (`password`, `api_key`, …)."""
+    return _SECRET_NAME.search(name) is not None
+
+
+def refuse(message: str) -> PydanticCustomError:
+    """Return the error that a validator raises for the operator to read `message` as it stands."""
+    return PydanticCustomError("towpath", "{message}", {"message": message})
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRef:
+    """Where a secret is: an environment variable, or a file (an absolute path). It never holds the secret itself."""
+
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.name}"
+
+    def resolve(self) -> SecretStr:
+        """Return the secret as it is now (a file's trailing line break dropped); ConfigError names what is missing."""
+        if self.kind == "env":
+            value = os.environ.get(self.name)
+            if value is None:
+                raise ConfigError(f"the environment variable {self.name} is not set; set it where Towpath is started")
+        else:
+            try:
+                value = Path(self.name).read_text(encoding="utf-8").rstrip("\r\n")
+            except (OSError, UnicodeDecodeError) as error:
+                reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+                raise ConfigError(f"the secret file {self.name} cannot be read: {reason}") from None
+        if not value.strip():
+            raise ConfigError(f"the secret at {self} is empty")
+        return SecretStr(value)
+
+
+def is_reference(value: object) -> bool:
+    """Return whether `value` reads as a reference to a secret, of a kind that is supported or not yet."""
+    return isinstance(value, str) and _REFERENCE.fullmatch(value) is not None
+
+
+def parse_reference(value: object, base: Path) -> SecretRef:
+    """Return the reference that `value` spells, a relative path taken from `base`; ConfigError otherwise, never showing the value."""
+    match = _REFERENCE.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ConfigError("a secret may not stand in the file itself; put it elsewhere and write env:NAME or file:PATH")
+    kind, name = match.groups()
+    if kind == "vault":
+        raise ConfigError("vault: references are not supported yet; use env:NAME or file:PATH")
+    if kind == "env" and not _ENVIRONMENT_NAME.fullmatch(name):
+        raise ConfigError("env: must be followed by the name of an environment variable, such as env:SHOP_PASSWORD")
+    if not name:
+        raise ConfigError("file: must be followed by a path, such as file:secrets/bng")
+    return SecretRef(kind, name if kind == "env" else str(base / name))
+
+
+def _reference(value: object) -> SecretRef:
+    return value if isinstance(value, SecretRef) else parse_reference(value, Path.cwd())
+
+
+def _plain_or_reference(value: object) -> str | SecretRef:
+    if isinstance(value, str | SecretRef):
+        return value
+    raise ConfigError("must be text; put it in quotes")
+
+
+def _refusing(check: Callable[[object], T]) -> Callable[[object], T]:
+    def checked(value: object) -> T:
+        try:
+            return check(value)
+        except ConfigError as error:
+            raise refuse(str(error)) from None
+
+    return checked
+
+
+Secret = Annotated[SecretRef, PlainValidator(_refusing(_reference)), PlainSerializer(str)]
+Credential = Annotated[str | SecretRef, PlainValidator(_refusing(_plain_or_reference)), PlainSerializer(str)]
