@@ -78,7 +78,7 @@ class Config(Settings):
     health: Health = Field(default_factory=Health)
     receiver: Receiver = Field(default_factory=Receiver)
     defaults: Defaults = Field(default_factory=Defaults)
-    connections: Mapping[Name, Connection] = Field(min_length=1)
+    connections: Mapping[Name, Connection] = Field(default_factory=dict)
     flows: Mapping[Name, Flow] = Field(default_factory=dict)
 
     @property

@@ -1,0 +1,147 @@
+"""Every metric that Towpath has, declared once; `python -m towpath.metrics` prints docs/metrics.md."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.registry import Collector
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric as it is declared: its name without the ending that its kind adds, its help, and its labels."""
+
+    kind: ClassVar[str] = ""
+
+    name: str
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Count(Metric):
+    """Something that only rises; exposed as <name>_total."""
+
+    kind: ClassVar[str] = "counter"
+
+
+@dataclass(frozen=True, slots=True)
+class Level(Metric):
+    """Something that rises and falls."""
+
+    kind: ClassVar[str] = "gauge"
+
+
+@dataclass(frozen=True, slots=True)
+class Spread(Metric):
+    """How values spread over buckets (seconds)."""
+
+    kind: ClassVar[str] = "histogram"
+
+    buckets: tuple[float, ...] = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+RECEIVED = Count("towpath_received", "Records written to the inbox, by how they came (webhook, poll, fetch).", ("connection", "via"))
+REFUSED = Count("towpath_refused", "Requests the receiver did not accept.", ("connection", "reason"))
+DECODED = Count("towpath_decoded", "Canonical events decoded from the inbox.", ("connection", "event"))
+DROPPED = Count("towpath_dropped", "Events that end here on purpose: duplicate, superseded, filtered, unrouted, echo.", ("event", "reason"))
+ROUTED = Count("towpath_routed", "Deliveries made from events.", ("flow", "event"))
+DELIVERED = Count(
+    "towpath_delivered", "Deliveries finished, by outcome: applied, existing, superseded, discarded.", ("connection", "operation", "outcome")
+)
+DEAD_LETTERS = Count("towpath_dead_letters", "Records that became dead letters, by class of error.", ("connection", "error_class"))
+PARKED = Level("towpath_parked", "Deliveries that wait in parking now.", ("connection",))
+RETRIES = Count("towpath_retries", "Tries after the first one.", ("connection", "operation"))
+LAG = Level("towpath_lag_records", "Records between the committed offset and the end of the partition.", ("topic", "partition"))
+IN_FLIGHT = Level("towpath_in_flight", "Deliveries under way now.", ("connection",))
+CALL_SECONDS = Spread(
+    "towpath_call_seconds", "Time of one call to a connection's system, by its answer: 2xx, 4xx, 5xx, none.", ("connection", "answer")
+)
+RESTARTS = Level("towpath_restarts", "How often the supervisor has restarted this role since it started.", ("role",))
+
+METRICS: tuple[Metric, ...] = (
+    RECEIVED,
+    REFUSED,
+    DECODED,
+    DROPPED,
+    ROUTED,
+    DELIVERED,
+    DEAD_LETTERS,
+    PARKED,
+    RETRIES,
+    LAG,
+    IN_FLIGHT,
+    CALL_SECONDS,
+    RESTARTS,
+)
+
+
+class Metrics:
+    """One process's figures, on a registry of their own; labels are checked against the declaration."""
+
+    def __init__(self, declared: Sequence[Metric] = METRICS) -> None:
+        self.registry = CollectorRegistry()
+        self._counters: dict[str, Counter] = {}
+        self._gauges: dict[str, Gauge] = {}
+        self._histograms: dict[str, Histogram] = {}
+        for metric in declared:
+            self._declare(metric)
+
+    def _declare(self, metric: Metric) -> None:
+        if isinstance(metric, Count):
+            self._counters[metric.name] = Counter(metric.name, metric.help, metric.labels, registry=self.registry)
+        elif isinstance(metric, Level):
+            self._gauges[metric.name] = Gauge(metric.name, metric.help, metric.labels, registry=self.registry)
+        elif isinstance(metric, Spread):
+            self._histograms[metric.name] = Histogram(metric.name, metric.help, metric.labels, buckets=metric.buckets, registry=self.registry)
+
+    def add(self, metric: Count, amount: float = 1, **labels: str) -> None:
+        """Raise a counter by `amount`."""
+        counter = self._counters[metric.name]
+        (counter.labels(**labels) if metric.labels else counter).inc(amount)
+
+    def set(self, metric: Level, value: float, **labels: str) -> None:
+        """Set a gauge to `value`."""
+        gauge = self._gauges[metric.name]
+        (gauge.labels(**labels) if metric.labels else gauge).set(value)
+
+    def observe(self, metric: Spread, seconds: float, **labels: str) -> None:
+        """Count one value of a histogram."""
+        histogram = self._histograms[metric.name]
+        (histogram.labels(**labels) if metric.labels else histogram).observe(seconds)
+
+    def register(self, collector: Collector) -> None:
+        """Add a collector that computes its figures when they are read (a process's memory, a pool's size)."""
+        self.registry.register(collector)
+
+    def exposition(self) -> bytes:
+        """Return all figures in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+
+def _row(metric: Metric) -> str:
+    name = f"{metric.name}_total" if isinstance(metric, Count) else metric.name
+    labels = ", ".join(f"`{label}`" for label in metric.labels)
+    return f"| `{name}` | {metric.kind} | {labels} | {metric.help} |"
+
+
+def reference() -> str:
+    """Return docs/metrics.md as the declarations make it."""
+    head = [
+        "# Metrics",
+        "",
+        "Every role answers `/metrics` on its health port, with its process's own figures (`process_*`) beside these.",
+        "This page is made from `towpath/metrics.py` by `python -m towpath.metrics > docs/metrics.md`.",
+        "",
+        "| Name | Kind | Labels | What it says |",
+        "| --- | --- | --- | --- |",
+    ]
+    return "\n".join([*head, *map(_row, METRICS), ""])
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference())

@@ -1,0 +1,64 @@
+"""Ends a process when it must end, whatever its main thread is doing."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+PARENT_VARIABLE = "TOWPATH_PARENT_PID"
+HARD_EXIT_SECONDS = 8.5
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_POLL_SECONDS = 0.25
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent() -> None:
+    """Tie this process to the one that TOWPATH_PARENT_PID names, if any: it is killed with it, and ends now if that is gone already."""
+    if PARENT_VARIABLE not in os.environ:
+        return
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if _parent_is_gone():
+        os._exit(1)
+
+
+def _parent_is_gone() -> bool:
+    return os.environ.get(PARENT_VARIABLE, str(os.getppid())) != str(os.getppid())
+
+
+class Guardian:
+    """While entered (in the main thread): calls `stop` on SIGTERM and SIGINT, and ends the process `hard_exit_seconds` later.
+
+    A thread of its own waits for the signals, so that they are heard also while the main thread is stuck in a C library.
+    """
+
+    def __init__(self, stop: Callable[[], object], *, hard_exit_seconds: float = HARD_EXIT_SECONDS) -> None:
+        self._stop, self._hard_exit_seconds = stop, hard_exit_seconds
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="guardian", daemon=True)
+        self._mask: set[signal.Signals | int] = set()
+
+    def __enter__(self) -> Self:
+        self._mask = set(signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS))
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._done.set()
+        self._thread.join()
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+
+    def _watch(self) -> None:
+        while not self._done.is_set():
+            if _parent_is_gone():
+                os._exit(1)
+            if signal.sigtimedwait(_SIGNALS, _POLL_SECONDS) is not None:
+                self._stop()
+                if not self._done.wait(self._hard_exit_seconds):
+                    os._exit(1)
