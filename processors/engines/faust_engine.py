@@ -1,0 +1,106 @@
+"""The Faust engine: runs one processor inside a role's event loop, until it is stopped or can no longer be trusted."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Any, cast
+
+from processors.engines.faust_app import App, make_app, quiet_logs, source
+from processors.engines.faust_batch import BatchAgent
+from processors.engines.faust_guard import Consumer
+from processors.engines.sender import Sender, producer_config
+from processors.engines.settings import EngineError, EngineSettings
+from processors.engines.topics import check_topics
+from processors.engines.watchdog import Watchdog
+from processors.port import Processor
+
+log = logging.getLogger(__name__)
+
+TICK = 0.5
+
+
+class FaustEngine:
+    """One processor on Faust; `run` once. `ready` is set while partitions are assigned and their state is restored."""
+
+    def __init__(self, settings: EngineSettings, processor: Processor, *, on_stall: Callable[[str], None] = lambda _: None) -> None:
+        self.settings = settings
+        self.ready = asyncio.Event()
+        self._processor = processor
+        self._on_stall = on_stall
+        self._watchdog = Watchdog(settings.stall_after)
+        self._sender: Sender | None = None
+        self._reason: str | None = "not started"
+
+    def healthy(self) -> str | None:
+        """Return None while records flow, else why not; trouble with sending is a reason, but no cause to restart."""
+        return self._reason or (self._sender.trouble if self._sender else None)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Process until `stop` is set, then finish the batch in hand, commit and return within `stop_within` seconds.
+
+        Raises ConfigError for topics that are not as declared, EngineError when it cannot go on: the processor raised, Faust ended, or the
+        commit no longer follows what is acknowledged. What was not finished is then read again by the next process.
+        """
+        quiet_logs()
+        await asyncio.to_thread(check_topics, self.settings, changelog_must_exist=False)
+        app, table = make_app(self.settings)
+        self._sender = sender = Sender(producer_config(self.settings))
+        agent = BatchAgent(self._processor, table, sender, limit=self.settings.batch)
+        app.agent(source(app, self.settings), name="processor", concurrency=1)(agent)
+        starting = asyncio.ensure_future(self._start(app, agent))
+        stopping: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
+        try:
+            await self._watch(app, agent, starting, stopping)
+        finally:
+            self._reason = "stopping"
+            self.ready.clear()
+            stopping.cancel()
+            await self._end(app, agent, starting)
+            sender.close()
+
+    async def _start(self, app: App, agent: BatchAgent) -> None:
+        try:
+            await app.start()
+        except Exception as exc:
+            raise EngineError(f"starting {self.settings.group}: {type(exc).__name__}: {exc}") from exc
+        await asyncio.to_thread(check_topics, self.settings, changelog_must_exist=True)
+        agent.opened.set()
+
+    async def _watch(self, app: App, agent: BatchAgent, starting: asyncio.Future[None], stopping: asyncio.Future[Any]) -> None:
+        waiting: set[asyncio.Future[Any]] = {agent.failure, starting, stopping}
+        while not stopping.done():
+            done, _ = await asyncio.wait(waiting, timeout=TICK, return_when=asyncio.FIRST_COMPLETED)
+            for future in done:
+                future.result()
+            waiting -= {starting} & done
+            if app.should_stop:
+                raise EngineError(f"Faust ended by itself: {app.crash_reason!r}")
+            self._look(app, agent, started=starting.done())
+
+    def _look(self, app: App, agent: BatchAgent, *, started: bool) -> None:
+        flowing = started and not app.rebalancing
+        (self.ready.set if flowing else self.ready.clear)()
+        self._reason = None if flowing else "waiting for partitions and their state"
+        if started:
+            restoring = app.rebalancing and not app.in_recovery
+            behind = {} if app.rebalancing else cast("Consumer", app.consumer).behind()
+            if stall := self._watchdog.look(behind, idle=agent.idle.is_set(), hanging=restoring):
+                self._on_stall(stall)
+                raise EngineError(stall)
+
+    async def _end(self, app: App, agent: BatchAgent, starting: asyncio.Future[None]) -> None:
+        seconds = self.settings.stop_within
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(agent.drain(), seconds / 2)
+        app.conf.stream_wait_empty = False  # what is still in hand stays unacknowledged
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        try:
+            await asyncio.wait_for(app.stop(), seconds / 2)
+        except TimeoutError:
+            log.warning("Faust did not stop within %.0f s; what it did not commit is read again", seconds / 2)
+        if agent.failure.done():
+            agent.failure.exception()

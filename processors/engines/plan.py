@@ -1,0 +1,31 @@
+"""What a batch of records leads to, worked out before anything is sent: outputs in order, and the last write of each key."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+
+from processors.port import Output, Processor, Record
+
+Read = Callable[[int, bytes], bytes | None]
+
+
+class Plan:
+    """Outputs and writes (by partition) of the records added so far; later records see the writes of earlier ones."""
+
+    def __init__(self, processor: Processor, read: Read) -> None:
+        self._processor = processor
+        self._read = read
+        self.outputs: list[Output] = []
+        self.writes: dict[int, dict[bytes, bytes]] = defaultdict(dict)
+
+    def add(self, record: Record) -> None:
+        """Take in what `record` leads to; if the processor raises, the plan is as before."""
+        fresh = self.writes[record.partition]
+
+        def read(key: bytes) -> bytes | None:
+            return fresh[key] if key in fresh else self._read(record.partition, key)
+
+        step = self._processor.process(record, read)
+        self.outputs.extend(step.outputs)
+        fresh.update(step.writes)

@@ -1,0 +1,39 @@
+"""Checks of an engine's topics: a missing one makes Faust wait in silence, and a wrong partition count mixes up the state."""
+
+from __future__ import annotations
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]  # no `__all__` there
+
+from processors.engines.settings import EngineError, EngineSettings
+from towpath.errors import ConfigError
+
+TIMEOUT = 10.0
+
+
+def check_topics(settings: EngineSettings, *, changelog_must_exist: bool) -> None:
+    """Raise ConfigError unless every input topic, and the changelog where it exists, is as `settings` say; blocks for up to 20 s."""
+    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers, **settings.security})
+    try:
+        counts = {name: len(topic.partitions) for name, topic in admin.list_topics(timeout=TIMEOUT).topics.items()}
+        for name in settings.topics:
+            _check_count(settings, name, counts.get(name, 0))
+        if changelog_must_exist or settings.changelog in counts:
+            _check_count(settings, settings.changelog, counts.get(settings.changelog, 0))
+            _check_compacted(admin, settings.changelog)
+    except KafkaException as exc:
+        raise EngineError(f"asking {settings.bootstrap_servers} for the topics of {settings.group}: {exc.args[0].str()}") from exc
+
+
+def _check_count(settings: EngineSettings, name: str, count: int) -> None:
+    if not count:
+        raise ConfigError(f"topic {name} does not exist; create the topics before the processor {settings.group} starts")
+    if count != settings.partitions:
+        raise ConfigError(f"topic {name} has {count} partitions, not {settings.partitions}: the state of {settings.group} would be read wrongly")
+
+
+def _check_compacted(admin: AdminClient, name: str) -> None:
+    resource = ConfigResource(ConfigResource.Type.TOPIC, name)
+    policy = admin.describe_configs([resource])[resource].result(TIMEOUT)["cleanup.policy"].value
+    if policy != "compact":
+        raise ConfigError(f"changelog {name} has cleanup.policy={policy}: set it to compact, or state will be deleted by age")
