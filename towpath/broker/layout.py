@@ -1,0 +1,56 @@
+"""How the embedded broker is set up: its properties, and the Java commands that format and run it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from towpath.broker.ports import HOST
+from towpath.broker.state import BrokerState
+
+JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+HEAP = ("-Xms128m", "-Xmx512m")
+LOGGING = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true")
+
+
+def properties(directory: Path, state: BrokerState) -> str:
+    """Return the content of server.properties for one broker that is its own controller."""
+    lines = {
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        "controller.quorum.voters": f"1@{HOST}:{state.controller_port}",
+        "listeners": f"PLAINTEXT://{HOST}:{state.port},CONTROLLER://{HOST}:{state.controller_port}",
+        "advertised.listeners": f"PLAINTEXT://{HOST}:{state.port}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "controller.listener.names": "CONTROLLER",
+        "inter.broker.listener.name": "PLAINTEXT",
+        "log.dirs": str(directory / "data"),
+        "auto.create.topics.enable": "false",
+        "offsets.topic.replication.factor": "1",
+        "offsets.topic.num.partitions": "4",  # fewer logs to open: starts sooner
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "transaction.state.log.num.partitions": "4",
+        "share.coordinator.state.topic.replication.factor": "1",
+        "share.coordinator.state.topic.min.isr": "1",
+        "group.initial.rebalance.delay.ms": "0",
+        "broker.heartbeat.interval.ms": "500",
+        "broker.session.timeout.ms": "3000",  # a broker killed with -9 is let in again only after this
+    }
+    return "".join(f"{name}={_escaped(value)}\n" for name, value in lines.items())
+
+
+def _escaped(value: str) -> str:
+    """Return `value` as java.util.Properties reads it back."""
+    return value.replace("\\", "\\\\").encode("ascii", "backslashreplace").decode().replace("\\x", "\\u00")
+
+
+def format_command(java: Path, jars: Sequence[Path], directory: Path, cluster_id: str) -> list[str]:
+    """Return the command that prepares an empty data folder."""
+    tool = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(directory / "server.properties"), "--ignore-formatted"]
+    return [str(java), *JVM, *LOGGING, "-cp", ":".join(map(str, jars)), *tool]
+
+
+def run_command(java: Path, jars: Sequence[Path], directory: Path) -> list[str]:
+    """Return the command that serves the data folder."""
+    return [str(java), *HEAP, *JVM, *LOGGING, "-cp", ":".join(map(str, jars)), "kafka.Kafka", str(directory / "server.properties")]
