@@ -10,8 +10,6 @@ import typer
 
 from towpath.errors import ConfigError
 
-ERROR_FILE_VARIABLE = "TOWPATH_ERROR_FILE"
-
 
 def run(
     role: Annotated[str, typer.Argument(help="receiver, adapter, processor or sink")],
@@ -19,7 +17,7 @@ def run(
 ) -> None:
     """Run one role until SIGTERM or Ctrl-C."""
     from towpath.config import config_path, load_config
-    from towpath.runtime import die_with_parent, find_role, run_role
+    from towpath.runtime import ERROR_FILE_VARIABLE, die_with_parent, find_role, run_role
 
     die_with_parent()
     try:

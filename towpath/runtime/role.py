@@ -24,6 +24,7 @@ from towpath.runtime.runfile import RunFile, remove_run_file
 
 ROLE_MODULES = {"receiver": "producers.receiver", "adapter": "producers.adapter", "processor": "processors.role", "sink": "sinks.role"}
 RESTARTS_VARIABLE = "TOWPATH_RESTARTS"
+ERROR_FILE_VARIABLE = "TOWPATH_ERROR_FILE"
 DRAIN_SECONDS = 7.0
 
 _log = structlog.get_logger(__name__)
