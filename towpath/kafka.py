@@ -1,0 +1,130 @@
+"""How every role but Faust talks to Kafka: the settings, one producer factory, one consumer factory and an admin client."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Literal, Self
+
+from confluent_kafka import Consumer, Producer
+from confluent_kafka.admin import AdminClient
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+QUIET_SECONDS = 60.0
+LIBRDKAFKA_WARNING = 4
+
+ClientConfig = dict[str, str | int | float | bool]
+
+
+class KafkaSettings(BaseModel):
+    """The `kafka:` section of the configuration: where the brokers are, how to sign in, and how topics are replicated."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    bootstrap_servers: str = Field(min_length=1)
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    sasl_username: str | None = None
+    sasl_password: SecretStr | None = None
+    ssl_ca_location: str | None = None
+    ssl_certificate_location: str | None = None
+    ssl_key_location: str | None = None
+    replication_factor: int = Field(default=1, ge=1)
+    min_insync_replicas: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        sasl = (self.sasl_mechanism, self.sasl_username, self.sasl_password)
+        if self.security_protocol.startswith("SASL"):
+            if None in sasl:
+                message = f"security_protocol {self.security_protocol} needs sasl_mechanism, sasl_username and sasl_password"
+                raise ValueError(message)
+        elif sasl != (None, None, None):
+            message = f"sasl_* settings are ignored with security_protocol {self.security_protocol}: choose SASL_SSL, or leave them out"
+            raise ValueError(message)
+        if self.min_insync_replicas > self.replication_factor:
+            message = f"min_insync_replicas {self.min_insync_replicas} exceeds replication_factor {self.replication_factor}: nothing could be written"
+            raise ValueError(message)
+        return self
+
+    def client_config(self) -> ClientConfig:
+        """Return what librdkafka needs to connect; the password is in it, so it is never logged."""
+        named = {
+            "bootstrap.servers": self.bootstrap_servers,
+            "security.protocol": self.security_protocol,
+            "sasl.mechanism": self.sasl_mechanism,
+            "sasl.username": self.sasl_username,
+            "sasl.password": self.sasl_password.get_secret_value() if self.sasl_password else None,
+            "ssl.ca.location": self.ssl_ca_location,
+            "ssl.certificate.location": self.ssl_certificate_location,
+            "ssl.key.location": self.ssl_key_location,
+        }
+        quiet: ClientConfig = {"log_level": LIBRDKAFKA_WARNING, "log.connection.close": False}
+        return quiet | {name: value for name, value in named.items() if value is not None}
+
+    def faust_broker(self) -> str:
+        """Return the brokers as Faust writes them; signing in is a separate setting there."""
+        return ";".join(f"kafka://{server.strip()}" for server in self.bootstrap_servers.split(","))
+
+
+def make_producer(settings: KafkaSettings, **overrides: str | float | bool) -> Producer:
+    """Return the producer every role uses: acknowledged by all in-sync replicas, idempotent, and placing keys as Java and aiokafka do.
+
+    An override names its option with `_` for `.`: `linger_ms=0`.
+    """
+    config: ClientConfig = {
+        "acks": "all",
+        "enable.idempotence": True,
+        "partitioner": "murmur2_random",  # librdkafka's default differs from Java's and aiokafka's
+        "compression.type": "lz4",
+        "linger.ms": 5,
+        "delivery.timeout.ms": 30_000,
+    }
+    return Producer(settings.client_config() | config | _dotted(overrides), logger=_client_logger())
+
+
+def make_consumer(settings: KafkaSettings, group: str, *, cooperative: bool = False, **overrides: str | float | bool) -> Consumer:
+    """Return a consumer of `group` that starts at the oldest record and commits only what the caller commits.
+
+    `cooperative` keeps partitions flowing during a rebalance; all members of a group must agree on it.
+    """
+    config: ClientConfig = {
+        "group.id": group,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "earliest",
+        "partition.assignment.strategy": "cooperative-sticky" if cooperative else "range,roundrobin",
+    }
+    return Consumer(settings.client_config() | config | _dotted(overrides), logger=_client_logger())
+
+
+def make_admin(settings: KafkaSettings) -> AdminClient:
+    """Return a client that creates and describes topics."""
+    return AdminClient(settings.client_config(), logger=_client_logger())
+
+
+def _dotted(overrides: dict[str, str | float | bool]) -> ClientConfig:
+    return {name.replace("_", "."): value for name, value in overrides.items()}
+
+
+class _OncePerMinute(logging.Filter):
+    """Lets each message through once a minute: librdkafka repeats itself for every broker and every attempt."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        kind = record.getMessage().partition(" [")[0][:40]
+        now = time.monotonic()
+        if now - self._last.get(kind, -QUIET_SECONDS) < QUIET_SECONDS:
+            return False
+        self._last[kind] = now
+        return True
+
+
+def _client_logger() -> logging.Logger:
+    logger = logging.getLogger("towpath.kafka.client")
+    if not any(isinstance(present, _OncePerMinute) for present in logger.filters):
+        logger.addFilter(_OncePerMinute())
+    return logger

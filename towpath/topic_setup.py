@@ -1,0 +1,68 @@
+"""Bringing a Kafka's topics to what is declared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from towpath.errors import ConfigError, RetryableError
+from towpath.kafka import KafkaSettings, make_admin
+from towpath.topics import TopicSpec
+
+SECONDS = 15.0
+
+
+def ensure(settings: KafkaSettings, specs: Sequence[TopicSpec]) -> list[str]:
+    """Create the topics that are missing and return their names; a second call creates nothing.
+
+    Raises:
+        ConfigError: a topic has another number of partitions than declared (keys would change their partition), or Kafka refuses to create one.
+        RetryableError: Kafka does not answer.
+    """
+    admin = make_admin(settings)
+    present = partition_counts(admin, settings)
+    _require_declared(present, specs)
+    missing = [spec for spec in specs if spec.name not in present]
+    if missing:
+        for name, created in admin.create_topics([_new(spec, settings) for spec in missing], operation_timeout=SECONDS).items():
+            _await_creation(name, created)
+        _require_declared(partition_counts(admin, settings), missing)  # where another process was quicker
+    return [spec.name for spec in missing]
+
+
+def partition_counts(admin: AdminClient, settings: KafkaSettings) -> dict[str, int]:
+    """Return the number of partitions of every topic there is."""
+    try:
+        return {name: len(topic.partitions) for name, topic in admin.list_topics(timeout=SECONDS).topics.items()}
+    except KafkaException as error:
+        message = f"reading the topics of {settings.bootstrap_servers}: {error.args[0].str()}; is it running, and are kafka.* settings right?"
+        raise RetryableError(message, system_wide=True) from error
+
+
+def _new(spec: TopicSpec, settings: KafkaSettings) -> NewTopic:
+    config = spec.config() | {"min.insync.replicas": str(settings.min_insync_replicas)}
+    return NewTopic(spec.name, num_partitions=spec.partitions, replication_factor=settings.replication_factor, config=config)
+
+
+def _await_creation(name: str, created: Future[None]) -> None:
+    try:
+        created.result(timeout=2 * SECONDS)
+    except KafkaException as error:
+        reason = error.args[0]
+        if reason.code() == KafkaError.TOPIC_ALREADY_EXISTS:
+            return
+        message = f"creating topic {name}: {reason.str()}"
+        if reason.retriable():
+            raise RetryableError(message, system_wide=True) from error
+        raise ConfigError(message) from error
+
+
+def _require_declared(present: dict[str, int], specs: Sequence[TopicSpec]) -> None:
+    differing = [spec for spec in specs if present.get(spec.name, spec.partitions) != spec.partitions]
+    if wrong := [f"{spec.name} has {present[spec.name]} partitions, {spec.partitions} are declared" for spec in differing]:
+        message = f"{'; '.join(wrong)}: declare what is there in schemas/topics.yaml, or move the data in a migration"
+        raise ConfigError(message)

@@ -1,0 +1,122 @@
+"""The topics: what `schemas/topics.yaml` declares, as one specification per Kafka topic, and their creation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib import resources
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from towpath.errors import ConfigError
+
+CONNECTION = "<connection>"
+AGGREGATE = "<aggregate>"
+MILLISECONDS = {"h": 3_600_000, "d": 86_400_000}
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """One Kafka topic as it is declared; `alert_ms` is the age at which an unresolved record calls an operator, None where none waits."""
+
+    name: str
+    partitions: int
+    cleanup: str
+    retention_ms: int
+    alert_ms: int | None = None
+    key: str = ""
+    schemas: tuple[str, ...] = ()
+    producers: tuple[str, ...] = ()
+    consumers: tuple[str, ...] = ()
+
+    def config(self) -> dict[str, str]:
+        """Return what the broker is told about it."""
+        return {"cleanup.policy": self.cleanup, "retention.ms": str(self.retention_ms)}
+
+
+class _Declaration(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    key: str
+    schemas: list[str]
+    producers: list[str]
+    consumers: list[str]
+    cleanup: Literal["delete", "compact", "compact,delete"]
+    retention: str = Field(pattern=r"^(\d+[hd]|forever)$")
+    partitions: int | None = Field(default=None, ge=1)
+    unresolved: bool = False
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    partitions: int = Field(ge=1)
+    aggregates: dict[str, list[str]]
+    topics: dict[str, _Declaration]
+
+
+@dataclass(frozen=True)
+class Topics:
+    """Every declared topic; a name with `<connection>` in it stands for one per connection."""
+
+    declared: Sequence[TopicSpec]
+    aggregates: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def expand(self, connections: Iterable[str]) -> list[TopicSpec]:
+        """Return the topics of an installation with these connections, in the order of their declaration."""
+        names = list(connections)
+        if wrong := [name for name in names if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name)]:
+            message = f"connection {wrong[0]!r}: its name becomes part of topic names, so use a-z, 0-9 and - only"
+            raise ConfigError(message)
+        return [one for spec in self.declared for one in _per_connection(spec, names)]
+
+
+def load_topics(text: str | None = None) -> Topics:
+    """Return the declared topics, by default those of `schemas/topics.yaml`; raise ConfigError naming what is wrong in it."""
+    if text is None:
+        text = resources.files("schemas").joinpath("topics.yaml").read_text(encoding="utf-8")
+    try:
+        file = _File.model_validate(yaml.safe_load(text))
+    except (yaml.YAMLError, ValidationError) as error:
+        message = f"schemas/topics.yaml: {error}"
+        raise ConfigError(message) from error
+    declared = [spec for name, entry in file.topics.items() for spec in _per_aggregate(name, entry, file)]
+    _require_equal_partitions([spec for spec in declared if spec.name.startswith("received.")])
+    return Topics(declared, file.aggregates)
+
+
+def _per_aggregate(name: str, entry: _Declaration, file: _File) -> list[TopicSpec]:
+    if AGGREGATE not in name:
+        return [_spec(name, entry, file.partitions, entry.schemas)]
+    return [_spec(name.replace(AGGREGATE, aggregate), entry, file.partitions, events) for aggregate, events in file.aggregates.items()]
+
+
+def _spec(name: str, entry: _Declaration, partitions: int, schemas: Iterable[str]) -> TopicSpec:
+    retention_ms = -1 if entry.retention == "forever" else int(entry.retention[:-1]) * MILLISECONDS[entry.retention[-1]]
+    return TopicSpec(
+        name=name,
+        partitions=entry.partitions or partitions,
+        cleanup=entry.cleanup,
+        retention_ms=retention_ms,
+        alert_ms=retention_ms // 2 if entry.unresolved and retention_ms > 0 else None,
+        key=entry.key,
+        schemas=tuple(schemas),
+        producers=tuple(entry.producers),
+        consumers=tuple(entry.consumers),
+    )
+
+
+def _per_connection(spec: TopicSpec, connections: Iterable[str]) -> list[TopicSpec]:
+    if CONNECTION not in spec.name:
+        return [spec]
+    return [replace(spec, name=spec.name.replace(CONNECTION, connection)) for connection in connections]
+
+
+def _require_equal_partitions(received: Sequence[TopicSpec]) -> None:
+    if len({spec.partitions for spec in received}) > 1:
+        counts = ", ".join(f"{spec.name} {spec.partitions}" for spec in received)
+        message = f"schemas/topics.yaml: all received.* topics need the same number of partitions, not {counts}"
+        raise ConfigError(message)
