@@ -87,7 +87,7 @@ def configure(role: str, *, stream: TextIO | None = None, level: int = logging.I
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    logging.captureWarnings(True)  # noqa: FBT003  # the standard library's signature
+    logging.captureWarnings(capture=True)
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(role=role)
 

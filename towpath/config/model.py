@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError
 
 from towpath.config.connections import Connection, Flow, Name, Settings
 from towpath.config.secret import Secret, refuse
-from towpath.config.transport import KafkaSettings
+from towpath.kafka import KafkaSettings
 
 
 class Database(Settings):
@@ -71,7 +71,7 @@ class Defaults(Settings):
 class Config(Settings):
     """Everything that one deployment is set up to do; `data_dir` is absolute once read by `load_config`."""
 
-    kafka: KafkaSettings = Field(default_factory=KafkaSettings)
+    kafka: KafkaSettings = Field(default_factory=lambda: KafkaSettings(bootstrap_servers="127.0.0.1:9092"))
     database: Database = Field(default_factory=Database)
     data_dir: Path = Path("data")
     engine: Literal["faust", "native"] = "faust"
