@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from towpath.errors import ConfigError, RetryableError
 from towpath.kafka import KafkaSettings, make_admin

@@ -1,0 +1,48 @@
+"""What topics.yaml declares, and what it may not."""
+
+from __future__ import annotations
+
+import pytest
+
+from towpath.errors import ConfigError
+from towpath.topics import load_topics
+
+FILE = """
+partitions: 4
+aggregates: {{orders: [OrderPlaced], stock: [StockChanged]}}
+topics:
+  received.orders: {{key: k, schemas: [], producers: [], consumers: [], cleanup: delete, retention: 90d{extra}}}
+  received.stock: {{key: k, schemas: [], producers: [], consumers: [], cleanup: delete, retention: 90d}}
+"""
+
+
+def test_an_installation_has_the_topics_of_its_connections_and_of_every_aggregate() -> None:
+    aggregates = ["orders", "stock", "products", "customers", "purchase-orders", "vendors"]
+    expected = [f"inbox.{name}" for name in ("shop", "bng")] + [f"received.{name}" for name in aggregates] + aggregates
+    expected += [f"{kind}.{name}" for kind in ("deliver", "dlq", "parked") for name in ("shop", "bng")] + ["receipts"]
+    assert expected == [spec.name for spec in load_topics().expand(["shop", "bng"])]
+
+
+def test_every_received_topic_has_as_many_partitions_and_is_kept_90_days() -> None:
+    received = [spec for spec in load_topics().declared if spec.name.startswith("received.")]
+    assert {(4, 90 * 86_400_000)} == {(spec.partitions, spec.retention_ms) for spec in received}
+
+
+def test_unresolved_records_alert_at_half_of_their_retention() -> None:
+    alerts = {spec.name: spec.alert_ms for spec in load_topics().expand(["bng"]) if spec.alert_ms}
+    assert dict.fromkeys(("deliver.bng", "dlq.bng", "parked.bng"), 90 * 86_400_000) == alerts
+
+
+def test_received_topics_with_different_partitions_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"received.orders 8, received.stock 4"):
+        load_topics(FILE.format(extra=", partitions: 8"))
+
+
+def test_an_unknown_key_is_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match=r"retenton"):
+        load_topics(FILE.format(extra=", retenton: 1d"))
+
+
+def test_a_connection_whose_name_no_topic_can_have_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"'my shop'"):
+        load_topics().expand(["my shop"])
