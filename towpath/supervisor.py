@@ -7,7 +7,7 @@ import os
 import random
 import signal
 from asyncio.subprocess import Process
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,8 +21,10 @@ from towpath.runtime.runfile import RunFile, read_run_file, remove_run_file
 
 CONFIG_ERROR_CODE = 2
 GRACE_SECONDS = 9.0
+ALL_SECONDS = 9.7
 
 Tell = Callable[[str], None]
+Prepare = Callable[[asyncio.Event], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,11 @@ class Child:
 
 
 class Supervisor:
-    """Runs `commands` (role to command line) for one data folder until SIGTERM, SIGINT or SIGHUP, which end all within 10 seconds."""
+    """Runs `commands` (role to command line) for one data folder until SIGTERM, SIGINT or SIGHUP, which end all within 10 seconds.
+
+    `base` are processes that the roles need (a broker): started before them, ended after them. `prepare` is awaited in between; it
+    returns when the roles can start, or when the event it is given (stop) is set.
+    """
 
     def __init__(
         self,
@@ -118,17 +124,23 @@ class Supervisor:
         data_dir: Path,
         *,
         tell: Tell,
+        base: Mapping[str, Sequence[str]] | None = None,
+        prepare: Prepare | None = None,
         health_ports: Mapping[str, int] | None = None,
         backoff: Backoff | None = None,
         grace: float = GRACE_SECONDS,
     ) -> None:
-        self._data_dir, self._stop = data_dir, asyncio.Event()
+        self._data_dir, self._prepare = data_dir, prepare
+        self._stop, self._stop_base, self._stopped_at = asyncio.Event(), asyncio.Event(), 0.0
         run_dir, pause, ports = data_dir / "run", backoff or Backoff(), health_ports or {}
-        self._children = [Child(role, command, run_dir, tell, pause, ports.get(role), grace) for role, command in commands.items()]
+        self._base = [Child(name, command, run_dir, tell, pause) for name, command in (base or {}).items()]
+        self._roles = [Child(role, command, run_dir, tell, pause, ports.get(role), grace) for role, command in commands.items()]
 
     def stop(self) -> None:
         """End every role; `run` returns when they have ended."""
-        self._stop.set()
+        if not self._stop.is_set():
+            self._stopped_at = asyncio.get_running_loop().time()
+            self._stop.set()
 
     async def run(self) -> None:
         """Return after a stop; ConfigError where the folder is in use, or where a role cannot start as it is set up."""
@@ -136,15 +148,29 @@ class Supervisor:
         with only_one(self._data_dir):
             for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 loop.add_signal_handler(name, self.stop)
-            tasks = [asyncio.create_task(child.keep(self._stop), name=child.role) for child in self._children]
-            try:
-                await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-            finally:
-                self.stop()
-                endings = await asyncio.gather(*tasks, return_exceptions=True)
-            for ending in endings:
-                if isinstance(ending, BaseException):
-                    raise ending
+            base = [asyncio.create_task(child.keep(self._stop_base)) for child in self._base]
+            roles = asyncio.create_task(self._run_roles())
+            await asyncio.wait([roles, *base], return_when=asyncio.FIRST_COMPLETED)
+            self.stop()
+            await asyncio.wait([roles])
+            for child in self._base:
+                child.grace = max(0.5, ALL_SECONDS - (loop.time() - self._stopped_at))
+            self._stop_base.set()
+            _raise_first(await asyncio.gather(*base, roles, return_exceptions=True))
+
+    async def _run_roles(self) -> None:
+        if self._prepare is not None:
+            await self._prepare(self._stop)
+        tasks = [asyncio.create_task(child.keep(self._stop)) for child in self._roles]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        self.stop()
+        _raise_first(await asyncio.gather(*tasks, return_exceptions=True))
+
+
+def _raise_first(endings: Sequence[BaseException | None]) -> None:
+    for ending in endings:
+        if ending is not None:
+            raise ending
 
 
 async def _first(stop: asyncio.Event, other: Coroutine[object, object, object]) -> bool:

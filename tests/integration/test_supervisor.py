@@ -126,3 +126,19 @@ def test_the_folder_is_free_again_after_a_kill(start: Start) -> None:
     first.process.kill()
     first.process.wait()
     start("sink=obedient").line("obedient child")
+
+
+def test_what_the_roles_need_starts_before_them_and_ends_after_them(start: Start) -> None:
+    supervisor = start("sink=obedient", "broker=obedient")
+    for text in ("broker: started", "sink: started", "obedient child"):
+        supervisor.line(text)
+    supervisor.process.terminate()
+    for text in ("sink: stopped", "broker: stopped"):
+        supervisor.line(text)
+    assert supervisor.process.wait(10) == 0
+
+
+def test_a_configuration_error_below_the_roles_stops_them_too(start: Start) -> None:
+    supervisor = start("sink=obedient", "broker=misconfigured")
+    supervisor.line("config: connections.erp.url: must be another one")
+    assert supervisor.process.wait(10) == 2

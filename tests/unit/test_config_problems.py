@@ -64,6 +64,7 @@ LITERAL = "a secret may not stand in the file itself; put it elsewhere and write
         ),
         (shop(credentials={"api_keyy": "env:HOME"}), 'connections.shop.credentials.api_keyy: unknown key; did you mean "api_key"?'),
         (document(flows={"a": {**FLOW, "source": "shp"}}), 'flows.a.source: no connection is called "shp"; did you mean "shop"?'),
+        (document(flows={"a": {**FLOW, "event": "OrderPlacd"}}), 'flows.a.event: no event is called "OrderPlacd"; did you mean "OrderPlaced"?'),
         (document(flows={"a": {**FLOW, "target": "shop"}}), "flows.a.target: is the flow's own source; name another connection"),
         (document(flows={"a": {"source": "shop", "target": "erp", "event": "OrderPlaced"}}), "flows.a.mapping: is missing; add it"),
         (

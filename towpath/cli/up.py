@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from towpath.errors import ConfigError
 
+if TYPE_CHECKING:
+    from towpath.config import Config
+
 
 def up(
     config: Annotated[Path | None, typer.Option(help="The configuration file; TOWPATH_CONFIG or towpath.yaml by default.")] = None,
     roles: Annotated[str, typer.Option(help="Which roles, with commas between; all by default.")] = "",
+    broker: Annotated[bool, typer.Option("--broker", help="Run an embedded Kafka beside them, in <data_dir>/kafka.")] = False,
 ) -> None:
     """Run every role until SIGTERM or Ctrl-C: what ends is started again, and all end together within 10 seconds."""
     import asyncio
@@ -21,18 +25,38 @@ def up(
     from rich.console import Console
 
     from towpath.config import config_path, load_config
+    from towpath.startup import topics_ready
     from towpath.supervisor import Supervisor
 
     path = config_path(config)
     settings = load_config(path)
     commands = {role: [sys.executable, "-m", "towpath", "run", role, "--config", str(path)] for role in chosen_roles(roles)}
-    console = Console()
+    base = {"broker": broker_command(settings)} if broker else {}
     ports = {role: settings.health.port(role) for role in commands}
+    console = Console(soft_wrap=True)
+
+    def tell(line: str) -> None:
+        console.print(line, markup=False, highlight=False)
 
     async def supervise() -> None:
-        await Supervisor(commands, settings.data_dir, tell=lambda line: console.print(line, markup=False, highlight=False), health_ports=ports).run()
+        prepare = topics_ready(settings, tell)
+        await Supervisor(commands, settings.data_dir, tell=tell, base=base, prepare=prepare, health_ports=ports).run()
 
     asyncio.run(supervise())
+
+
+def broker_command(config: Config) -> list[str]:
+    """Return the command line of the embedded broker at the address that the configuration names; it dies with this process."""
+    import os
+    import sys
+
+    from towpath.broker import launch
+
+    host, _, port = config.kafka.bootstrap_servers.rpartition(":")
+    if host not in ("127.0.0.1", "localhost") or not port.isdecimal():
+        raise ConfigError(f"kafka.bootstrap_servers: --broker runs on this machine, not at {config.kafka.bootstrap_servers}; write 127.0.0.1:9092")
+    tied = [sys.executable, "-I", launch.__file__, str(os.getpid())]
+    return [*tied, sys.executable, "-m", "towpath", "kafka", "start", "--foreground", "--dir", str(config.data_dir / "kafka"), "--port", port]
 
 
 def chosen_roles(listed: str) -> list[str]:

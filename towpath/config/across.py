@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from towpath.config.connections import near, system_names
 from towpath.config.document import Problem
 from towpath.config.explain import problems_of
+from towpath.topics import load_topics
 
 
 def problems_across(document: Mapping[str, Any]) -> Iterator[Problem]:
@@ -20,7 +21,7 @@ def problems_across(document: Mapping[str, Any]) -> Iterator[Problem]:
     for name, connection in connections.items():
         yield from _system_problems(name, connection)
     for name, flow in flows.items():
-        yield from _end_problems(name, flow, [str(known) for known in connections])
+        yield from _flow_problems(name, flow, [str(known) for known in connections])
     for (first, one), (second, other) in combinations(flows.items(), 2):
         yield from _pair_problems((first, one), (second, other))
 
@@ -46,13 +47,16 @@ def _system_problems(name: str, connection: Mapping[str, Any]) -> Iterator[Probl
             yield from problems_of(error, model, ("connections", name, part))
 
 
-def _end_problems(name: str, flow: Mapping[str, Any], known: list[str]) -> Iterator[Problem]:
+def _flow_problems(name: str, flow: Mapping[str, Any], known: list[str]) -> Iterator[Problem]:
     for end in ("source", "target"):
         connection = flow.get(end)
         if isinstance(connection, str) and connection not in known:
             yield Problem(f"flows.{name}.{end}", f'no connection is called "{connection}"; {near(connection, known)}')
     if flow.get("source") is not None and flow.get("source") == flow.get("target"):
         yield Problem(f"flows.{name}.target", "is the flow's own source; name another connection")
+    event, events = flow.get("event"), [event for aggregate in load_topics().aggregates.values() for event in aggregate]
+    if isinstance(event, str) and event not in events:
+        yield Problem(f"flows.{name}.event", f'no event is called "{event}"; {near(event, events)}')
 
 
 def _pair_problems(first: tuple[str, Mapping[str, Any]], second: tuple[str, Mapping[str, Any]]) -> Iterator[Problem]:

@@ -91,7 +91,7 @@ class Flow(Settings):
 
     source: str
     target: str
-    event: str = Field(pattern=r"^[A-Z][A-Za-z]+$")
+    event: str
     mapping: str = Field(pattern=r"^[a-z0-9_-]+(/[a-z0-9_-]+)+$", description="a path under processors/mappings, without its ending")
     reference_prefix: str = Field(default="", max_length=20, description="written before the source's own number, so that two shops do not collide")
     rules: Mapping[str, Any] = Field(default_factory=dict)

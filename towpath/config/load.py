@@ -48,7 +48,8 @@ def parse_config(
         raise _refusal(name, [*problems, *found, *problems_of(error, Config)]) from None
     if problems or found:
         raise _refusal(name, [*problems, *found])
-    return config.model_copy(update={"data_dir": folder / config.data_dir.expanduser()})
+    mappings = config.mappings_dir and folder / config.mappings_dir.expanduser()
+    return config.model_copy(update={"data_dir": folder / config.data_dir.expanduser(), "mappings_dir": mappings})
 
 
 def _refusal(name: str, problems: Sequence[Problem]) -> ConfigError:

@@ -75,6 +75,7 @@ class Config(Settings):
     database: Database = Field(default_factory=Database)
     data_dir: Path = Path("data")
     engine: Literal["faust", "native"] = "faust"
+    mappings_dir: Path | None = Field(default=None, description="a folder of mappings of your own; null: those that ship")
     health: Health = Field(default_factory=Health)
     receiver: Receiver = Field(default_factory=Receiver)
     defaults: Defaults = Field(default_factory=Defaults)
