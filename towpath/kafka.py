@@ -108,14 +108,17 @@ def _dotted(overrides: dict[str, str | float | bool]) -> ClientConfig:
 
 
 class _OncePerMinute(logging.Filter):
-    """Lets each message through once a minute: librdkafka repeats itself for every broker and every attempt."""
+    """Lets each message through once a minute, for librdkafka repeats itself for every broker and attempt; and none of a start that is under way."""
 
     def __init__(self) -> None:
         super().__init__()
         self._last: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        kind = record.getMessage().partition(" [")[0][:40]
+        text = record.getMessage()
+        if text.endswith("in progress: retrying"):  # the broker is loading its coordinator
+            return False
+        kind = text.partition(" [")[0][:40]
         now = time.monotonic()
         if now - self._last.get(kind, -QUIET_SECONDS) < QUIET_SECONDS:
             return False

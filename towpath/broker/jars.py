@@ -50,7 +50,7 @@ def _fetch() -> list[Path]:
     reason = ""
     for attempt in range(ATTEMPTS):
         try:
-            jars: list[Path] = jgo.build(COORDINATES, update=attempt > 0).all_jars
+            jars = list(jgo.build(COORDINATES, update=attempt > 0).all_jars)
         except (requests.RequestException, RuntimeError, AssertionError, ValueError, OSError, SyntaxError, zipfile.BadZipFile) as error:
             reason = f"{type(error).__name__}: {error}"
         else:

@@ -107,14 +107,7 @@ class Broker:
             self._ended(STOP_SECONDS)
 
     def _ended(self, seconds: float) -> bool:
-        try:
-            if self._child is not None:
-                self._child.wait(seconds)
-            else:
-                self._process.wait(seconds)
-        except (subprocess.TimeoutExpired, psutil.TimeoutExpired):
-            return False
-        return True
+        return wait_for(lambda: not self.running(), lambda: False, seconds)
 
 
 def _prepare(directory: Path, port: int, controller_port: int) -> BrokerState:
@@ -145,4 +138,7 @@ def _format(directory: Path, jars: list[Path], cluster_id: str) -> None:
 
 
 def _new_cluster_id() -> str:
-    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    """Return an id as Kafka writes them; it must not look like an option of the formatter."""
+    while (made := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return made

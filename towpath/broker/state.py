@@ -39,7 +39,7 @@ def read_state(directory: Path) -> BrokerState | None:
     path = directory / "broker.json"
     try:
         return BrokerState.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValidationError) as error:
         message = f"reading {path}: {error}; mend it, or move the folder away to begin with an empty broker"
