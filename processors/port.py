@@ -6,31 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-Headers = Sequence[tuple[str, bytes]]
+from towpath.records import Output, Record
+
+__all__ = ["Output", "Processor", "ReadState", "Record", "Step"]
+
 ReadState = Callable[[bytes], bytes | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One Kafka record as it was read; `timestamp` is the broker's, in seconds since the epoch."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: float
-    key: bytes | None
-    value: bytes | None
-    headers: Headers = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """One record to send; `key` decides the partition."""
-
-    topic: str
-    key: bytes | None
-    value: bytes | None
-    headers: Headers = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,193 @@
+"""The processor: deduplicates by key and version, applies the rules, maps, and routes to every flow that wants the event. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import orjson
+
+from processors.mapping import Mapped, Model
+from processors.port import ReadState, Step
+from processors.rules import check
+from towpath.clock import Clock
+from towpath.codec import Codec
+from towpath.delivery.deadletters import Failure, Registrar, Subject
+from towpath.errors import DataError
+from towpath.events import AGGREGATES, Event, Version, is_newer, stable_id
+from towpath.records import Output, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One flow as the processor needs it."""
+
+    name: str
+    source: str
+    target: str
+    event: str
+    model: Model
+    reference_prefix: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was last done with a (type, key): its version and digest, and the dead letters that are still open (none: it was routed)."""
+
+    version: Version
+    digest: str
+    dead_letters: tuple[str, ...] = ()
+
+    @classmethod
+    def load(cls, data: bytes | None) -> Seen | None:
+        """Return what `dump` wrote, None where nothing was."""
+        if data is None:
+            return None
+        major, minor, digest, *dead_letters = orjson.loads(data)
+        return cls({"major": major, "minor": minor}, digest, tuple(dead_letters))
+
+    def dump(self) -> bytes:
+        """Return it as bytes for the state."""
+        return orjson.dumps([self.version["major"], self.version["minor"], self.digest, *self.dead_letters])
+
+
+class FlowProcessor:
+    """Turns records of `received.*` into the public stream, deliveries and dead letters; `counts` tells how many of each outcome."""
+
+    def __init__(self, routes: Sequence[Route], registrar: Registrar, clock: Clock) -> None:
+        self._routes = routes
+        self._registrar = registrar
+        self._codec: Codec = registrar.codec
+        self._clock = clock
+        self.counts: dict[str, int] = {}
+
+    def process(self, record: Record, read: ReadState) -> Step:
+        """Return what one record leads to: bad data is a dead letter among the outputs, never an exception."""
+        replay = record.replay
+        if replay is not None and replay.group != self._registrar.group:
+            return Step()
+        try:
+            event = self._event(record)
+        except DataError as error:
+            self._count("dead")
+            return Step([self._dead_letter(record, error, Subject(connection=_connection_of(record)))[1]])
+        state_key = f"{event.type}|{event.meta['key']}".encode()
+        seen = Seen.load(read(state_key))
+        dropped = self._drop_reason(event, seen) if replay is None else self._replay_too_old(event, seen)
+        if dropped is None:
+            return self._routed(record, event, seen, state_key)
+        self._count(dropped)
+        if replay is None:
+            return Step()
+        return Step([self._registrar.receipt(dropped, _subject(event), self._clock.now(), dead_letter_id=replay.dead_letter_id)])
+
+    def _event(self, record: Record) -> Event:
+        event = Event(*self._codec.decode(record.value))
+        if event.type not in AGGREGATES:
+            raise DataError(f"{event.type} is no event of {record.topic}", field="value", value=event.type)
+        return event
+
+    def _drop_reason(self, event: Event, seen: Seen | None) -> str | None:
+        if seen is None:
+            return None
+        if seen.digest == event.meta["digest"]:
+            return "duplicate"
+        return None if is_newer(event.meta["version"], seen.version) else "superseded"
+
+    def _replay_too_old(self, event: Event, seen: Seen | None) -> str | None:
+        newer = seen is not None and not seen.dead_letters and is_newer(seen.version, event.meta["version"])
+        return "superseded" if newer else None
+
+    def _routed(self, record: Record, event: Event, seen: Seen | None, state_key: bytes) -> Step:
+        outputs, failed = self._deliveries(record, event)
+        if record.replay is None:
+            outputs.append(Output(AGGREGATES[event.type], event.meta["key"].encode(), record.value, cloud_event(event)))
+        closed = set(seen.dead_letters if seen else ()) - set(failed)
+        if record.replay is not None and not failed:
+            closed.add(record.replay.dead_letter_id)
+        now = self._clock.now()
+        outputs += [self._registrar.receipt("resolved", _subject(event), now, dead_letter_id=letter) for letter in sorted(closed)]
+        return Step(outputs, {state_key: Seen(event.meta["version"], event.meta["digest"], tuple(failed)).dump()})
+
+    def _deliveries(self, record: Record, event: Event) -> tuple[list[Output], list[str]]:
+        """Return a delivery for each flow that could be mapped, a dead letter for each that could not, and the ids of the latter."""
+        outputs: list[Output] = []
+        failed: list[str] = []
+        wanted = [route for route in self._routes if (route.source, route.event) == (event.meta["connection"], event.type)]
+        if not wanted:
+            self._count("unrouted")
+        for route in wanted:
+            try:
+                check(event)
+                outputs.append(self._delivery(record, event, route))
+                self._count("routed")
+            except DataError as error:
+                self._count("dead")
+                subject = replace(_subject(event), flow=route.name, mapping_version=route.model.version)
+                letter_id, letter = self._dead_letter(record, error, subject)
+                failed.append(letter_id)
+                outputs.append(letter)
+        return outputs, failed
+
+    def _delivery(self, record: Record, event: Event, route: Route) -> Output:
+        flow = {"name": route.name, "reference_prefix": route.reference_prefix, "options": dict(route.options)}
+        mapped = route.model.apply(event, flow)
+        meta = event.meta
+        value = {
+            "delivery_id": stable_id(meta["event_id"], route.name, mapped.operation),
+            "flow": route.name,
+            "source": route.source,
+            "target": route.target,
+            "operation": mapped.operation,
+            "effect_key": mapped.effect_key,
+            "version": meta["version"],
+            "event_type": event.type,
+            "event_id": meta["event_id"],
+            "key": meta["key"],
+            "trace_id": meta["trace_id"],
+            "occurred_at": meta["occurred_at"],
+            "received_at": meta["received_at"],
+            "mapping": route.model.name,
+            "mapping_version": route.model.version,
+            **_documents(mapped),
+            "event": record.value,
+        }
+        return Output(f"deliver.{route.target}", mapped.write_unit.encode(), self._codec.encode("Delivery", value), cloud_event(event))
+
+    def _dead_letter(self, record: Record, error: DataError, subject: Subject) -> tuple[str, Output]:
+        return self._registrar.dead_letter(record, Failure.of(error), subject, self._clock.now())
+
+    def _count(self, outcome: str) -> None:
+        self.counts[outcome] = self.counts.get(outcome, 0) + 1
+
+
+def cloud_event(event: Event) -> list[tuple[str, bytes]]:
+    """Return the CloudEvents 1.0 binary headers of an event, and its W3C traceparent."""
+    meta = event.meta
+    headers = {
+        "ce_specversion": "1.0",
+        "ce_id": meta["event_id"],
+        "ce_type": f"towpath.{event.type}",
+        "ce_source": meta["connection"],
+        "ce_subject": meta["key"],
+        "ce_time": meta["occurred_at"].isoformat(),
+        "traceparent": f"00-{meta['trace_id']}-{meta['trace_id'][:16]}-01",
+    }
+    return [(name, text.encode()) for name, text in headers.items()]
+
+
+def _documents(mapped: Mapped) -> dict[str, Any]:
+    related = {key: orjson.dumps(document).decode() for key, document in mapped.related.items()}
+    return {"document": orjson.dumps(mapped.document).decode(), "related": related}
+
+
+def _subject(event: Event) -> Subject:
+    meta = event.meta
+    return Subject(connection=meta["connection"], key=meta["key"], event_id=meta["event_id"], trace_id=meta["trace_id"])
+
+
+def _connection_of(record: Record) -> str:
+    source = record.header("ce_source")
+    return source or (record.key or b"").decode("utf-8", "replace").partition("/")[0]

@@ -1,0 +1,78 @@
+"""The processor role: the flow processor on the configured engine."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from processors.engines.faust_engine import FaustEngine
+from processors.engines.settings import EngineSettings
+from processors.flow_processor import FlowProcessor, Route
+from processors.mapping import load_model
+from towpath.clock import SystemClock
+from towpath.codec import default_codec
+from towpath.config import Config
+from towpath.delivery.deadletters import Registrar
+from towpath.errors import ConfigError
+from towpath.events import AGGREGATES
+from towpath.runtime import RoleContext
+from towpath.topics import load_topics
+
+GROUP = "processor"
+
+
+@dataclass(slots=True)
+class ProcessorRole:
+    """Deduplicates, maps and routes every received event."""
+
+    config: Config
+    name: str = "processor"
+
+    async def run(self, context: RoleContext) -> None:
+        """Process until asked to stop."""
+        registrar = Registrar(default_codec(), self.name, GROUP, frozenset(self.config.connections))
+        processor = FlowProcessor(routes(self.config), registrar, SystemClock())
+        engine = FaustEngine(engine_settings(self.config), processor)
+
+        async def tell() -> None:
+            while True:
+                reason = engine.healthy()
+                context.health.set_ready("engine", ok=reason is None and engine.ready.is_set(), detail=reason or "")
+                await asyncio.sleep(0.2)
+
+        telling = asyncio.create_task(tell())
+        try:
+            await engine.run(context.stop)
+        finally:
+            telling.cancel()
+
+
+def routes(config: Config) -> list[Route]:
+    """Return every flow with its mapping loaded; raises ConfigError for one that names an unknown event or a broken mapping."""
+    found = []
+    for name, flow in config.flows.items():
+        if flow.event not in AGGREGATES:
+            raise ConfigError(f"flows.{name}.event: there is no event {flow.event}; known: {', '.join(AGGREGATES)}")
+        model = load_model(flow.mapping, config.mappings_dir)
+        found.append(Route(name, flow.source, flow.target, flow.event, model, flow.reference_prefix, flow.options))
+    return found
+
+
+def engine_settings(config: Config) -> EngineSettings:
+    """Return what the engine is told."""
+    received = [spec for spec in load_topics().expand(config.connections) if spec.name.startswith("received.")]
+    security = {name: str(value) for name, value in config.kafka.client_config().items() if name.startswith(("security.", "sasl.", "ssl."))}
+    return EngineSettings(
+        bootstrap_servers=config.kafka.bootstrap_servers,
+        group=GROUP,
+        topics=tuple(spec.name for spec in received),
+        partitions=received[0].partitions,
+        datadir=config.data_dir / "processor",
+        security=security,
+        replication_factor=config.kafka.replication_factor,
+    )
+
+
+def build(config: Config) -> ProcessorRole:
+    """Return the role."""
+    return ProcessorRole(config)

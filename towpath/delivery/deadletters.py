@@ -1,0 +1,123 @@
+"""Dead letters and receipts as records: what they say, and the outputs that carry them. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import towpath
+from towpath.codec import Codec
+from towpath.errors import DataError
+from towpath.events import stable_id
+from towpath.records import OURS, Output, Record, Replay
+
+RECEIPTS = "receipts"
+DEAD, PARKED = "dead", "parked"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a dead letter or a receipt is about, as far as it could be read."""
+
+    connection: str = ""
+    key: str = ""
+    flow: str = ""
+    event_id: str = ""
+    trace_id: str = ""
+    operation: str = ""
+    effect_key: str = ""
+    mapping_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a record failed: `error_class` is data, passing or bug; `state` says whether it is dead or parked."""
+
+    reason: str
+    error_class: str = "data"
+    field: str = ""
+    value: str = ""
+    state: str = DEAD
+    attempts: int = 1
+
+    @classmethod
+    def of(cls, error: DataError) -> Failure:
+        """Return the failure that a DataError tells."""
+        return cls(str(error), field=error.field, value=error.value or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Registrar:
+    """Writes dead letters and receipts for one consumer group of one role.
+
+    What concerns none of the `connections` (a forged or unreadable source) goes to `dlq.unknown`.
+    """
+
+    codec: Codec
+    hop: str
+    group: str
+    connections: frozenset[str] = frozenset()
+
+    def dead_letter(self, record: Record, failure: Failure, subject: Subject, now: datetime) -> tuple[str, Output]:
+        """Return the dead letter's id, kept by replays, and the record to send to `dlq.` or `parked.` of the connection."""
+        replay = record.replay
+        dead_letter_id = replay.dead_letter_id if replay else stable_id(self.group, record.topic, record.partition, record.offset, subject.flow)
+        value: dict[str, Any] = {
+            "dead_letter_id": dead_letter_id,
+            "state": failure.state,
+            "hop": self.hop,
+            "connection": subject.connection,
+            "group": self.group,
+            "topic": record.topic,
+            "partition": record.partition,
+            "offset": record.offset,
+            "key": record.key,
+            "value": record.value,
+            "headers": [{"name": name, "value": value} for name, value in record.headers if name not in OURS],
+            "error_class": failure.error_class,
+            "reason": failure.reason,
+            "field": failure.field,
+            "field_value": failure.value,
+            "attempts": failure.attempts + (replay.attempts if replay else 0),
+            "first_at": replay.first_at if replay else now,
+            "last_at": now,
+            "flow": subject.flow,
+            "business_key": subject.key,
+            "trace_id": subject.trace_id,
+            "mapping_version": subject.mapping_version,
+            "code_version": towpath.__version__,
+            "replays": replay.replays if replay else 0,
+        }
+        prefix = "dlq" if failure.state == DEAD else "parked"
+        topic = f"{prefix}.{subject.connection if subject.connection in self.connections else 'unknown'}"
+        return dead_letter_id, Output(topic, record.key, self.codec.encode("DeadLetter", value))
+
+    def receipt(self, outcome: str, subject: Subject, now: datetime, *, external_id: str = "", reason: str = "", dead_letter_id: str = "") -> Output:
+        """Return the record that tells what became of the subject; with a `dead_letter_id` it closes that dead letter."""
+        value = {
+            "receipt_id": stable_id(self.hop, subject.connection, subject.flow, subject.event_id, subject.effect_key, outcome, dead_letter_id),
+            "hop": self.hop,
+            "connection": subject.connection,
+            "flow": subject.flow,
+            "key": subject.key,
+            "event_id": subject.event_id,
+            "trace_id": subject.trace_id,
+            "operation": subject.operation,
+            "effect_key": subject.effect_key,
+            "outcome": outcome,
+            "external_id": external_id,
+            "reason": reason,
+            "dead_letter_id": dead_letter_id,
+            "mapping_version": subject.mapping_version,
+            "at": now,
+        }
+        return Output(RECEIPTS, subject.key.encode() or None, self.codec.encode("Receipt", value))
+
+
+def replay_of(letter: Mapping[str, Any]) -> Output:
+    """Return the record that plays a dead letter again: original topic, key, value and headers, and the replay headers."""
+    replay = Replay(letter["dead_letter_id"], letter["attempts"], letter["first_at"], letter["replays"] + 1, letter["group"])
+    headers = [(header["name"], header["value"]) for header in letter["headers"]]
+    return Output(letter["topic"], letter["key"], letter["value"], [*headers, *replay.headers()])

@@ -1,0 +1,109 @@
+"""Canonical events as tests need them: whole, valid, and changed in one place by keyword."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from towpath.events import Address, CustomerChanged, OrderPlaced, business_key, digest, stable_id
+
+PLACED_AT = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
+
+
+def an_address(**changes: Any) -> Address:  # noqa: ANN401 - any field of the schema
+    """Return a valid address."""
+    address: Address = {
+        "first_name": "Zoë",
+        "last_name": "Müller",
+        "company": "",
+        "email": "zoe@shop.example",
+        "phone": "+49 30 1234",
+        "lines": ["Hauptstraße 5", "Hof 2"],
+        "city": "Berlin",
+        "region": "",
+        "postcode": "10115",
+        "country": "DE",
+    }
+    address.update(changes)  # type: ignore[typeddict-item]
+    return address
+
+
+def an_order(number: int = 1001, *, connection: str = "shop", offset: int = 0, customer: int = 7, **changes: Any) -> OrderPlaced:  # noqa: ANN401
+    """Return a valid order of two lines whose total adds up: 19.98 + 5.00 + shipping 4.90 + tax 5.68 - discount 1.00 = 34.56 EUR."""
+    order: OrderPlaced = {
+        "meta": {
+            "event_id": "",
+            "connection": connection,
+            "key": business_key(connection, "order", number),
+            "version": {"major": 1_763_631_000_000_000, "minor": offset},
+            "digest": "",
+            "occurred_at": PLACED_AT,
+            "received_at": PLACED_AT,
+            "trace_id": f"{number:032x}",
+        },
+        "order_number": str(number),
+        "order_id": str(number),
+        "status": "20",
+        "payment_status": "30",
+        "placed_at": PLACED_AT,
+        "currency": "EUR",
+        "customer_key": business_key(connection, "customer", customer),
+        "customer_id": str(customer),
+        "customer_email": "zoe@shop.example",
+        "customer_first_name": "Zoë",
+        "customer_last_name": "Müller",
+        "customer_company": "",
+        "billing_address": an_address(),
+        "shipping_address": an_address(),
+        "lines": [
+            {
+                "line_no": 1, "line_id": "1", "sku": "TP-0001", "name": "", "quantity": Decimal(2), "unit_price": Decimal("9.99"),
+                "line_total": Decimal("19.98"), "tax_amount": Decimal("3.80"),
+            },
+            {
+                "line_no": 2, "line_id": "2", "sku": "TP-0002", "name": "", "quantity": Decimal(1), "unit_price": Decimal("5.00"),
+                "line_total": Decimal("5.00"), "tax_amount": Decimal("0.95"),
+            },
+        ],
+        "shipping_amount": Decimal("4.90"),
+        "shipping_method": "Ground",
+        "discount_total": Decimal("1.00"),
+        "tax_total": Decimal("5.68"),
+        "total": Decimal("34.56"),
+        "payment_method": "Payments.Manual",
+        "custom_fields": {"Order Source": "web"},
+    }  # fmt: skip
+    order.update(changes)  # type: ignore[typeddict-item]
+    order["meta"]["digest"] = digest(order)
+    order["meta"]["event_id"] = stable_id(connection, "order", number, "OrderPlaced", order["meta"]["digest"])
+    return order
+
+
+def a_customer(number: int = 7, *, connection: str = "shop", **changes: Any) -> CustomerChanged:  # noqa: ANN401 - any field of the schema
+    """Return a valid customer."""
+    customer: CustomerChanged = {
+        "meta": {
+            "event_id": "",
+            "connection": connection,
+            "key": business_key(connection, "customer", number),
+            "version": {"major": 1_763_631_000_000_000, "minor": 0},
+            "digest": "",
+            "occurred_at": PLACED_AT,
+            "received_at": PLACED_AT,
+            "trace_id": f"{number:032x}",
+        },
+        "customer_id": str(number),
+        "email": "zoe@shop.example",
+        "first_name": "Zoë",
+        "last_name": "Müller",
+        "company": "",
+        "active": True,
+        "billing_address": an_address(),
+        "shipping_address": None,
+        "custom_fields": {},
+    }
+    customer.update(changes)  # type: ignore[typeddict-item]
+    customer["meta"]["digest"] = digest(customer)
+    customer["meta"]["event_id"] = stable_id(connection, "customer", number, "CustomerChanged", customer["meta"]["digest"])
+    return customer
