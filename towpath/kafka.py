@@ -6,9 +6,11 @@ import logging
 import time
 from typing import Literal, Self
 
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, Message, Producer
 from confluent_kafka.admin import AdminClient
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from towpath.records import Record
 
 QUIET_SECONDS = 60.0
 LIBRDKAFKA_WARNING = 4
@@ -131,3 +133,17 @@ def _client_logger() -> logging.Logger:
     if not any(isinstance(present, _OncePerMinute) for present in logger.filters):
         logger.addFilter(_OncePerMinute())
     return logger
+
+
+def record_of(message: Message) -> Record:
+    """Return a message that carries no error as a Record."""
+    topic, partition, offset = message.topic(), message.partition(), message.offset()
+    if topic is None or partition is None or offset is None:
+        raise ValueError("a message without a place: it was not read from Kafka")
+    pairs: list[tuple[str, str | bytes | None]] = list(message.headers() or [])  # type: ignore[arg-type]  # a dict only when sending
+    headers = [(name, _bytes(value) or b"") for name, value in pairs]
+    return Record(topic, partition, offset, message.timestamp()[1] / 1000, _bytes(message.key()), _bytes(message.value()), headers)
+
+
+def _bytes(value: str | bytes | None) -> bytes | None:
+    return value.encode() if isinstance(value, str) else value

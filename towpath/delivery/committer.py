@@ -1,0 +1,79 @@
+"""One database thread that runs many small transactions as few: each caller waits for the commit that holds its work."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from towpath.errors import RetryableError
+
+T = TypeVar("T")
+Work = Callable[[Connection], Any]
+MOST_AT_ONCE = 256
+
+
+class GroupCommitter:
+    """Runs functions of a database connection in one thread, those that wait together in one transaction (a grouped commit)."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._queue: queue.SimpleQueue[tuple[Work, asyncio.Future[Any]] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="database", daemon=True)
+        self._started = False
+
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        """Return what `work` returned, after its transaction was committed; raises RetryableError when the database failed."""
+        if not self._started:
+            self._started = True
+            self._thread.start()
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._queue.put((work, future))
+        return await future
+
+    async def close(self) -> None:
+        """Finish what waits and end the thread."""
+        if self._started:
+            self._queue.put(None)
+            await asyncio.to_thread(self._thread.join)
+        self._engine.dispose()
+
+    def _run(self) -> None:
+        while (first := self._queue.get()) is not None:
+            batch, more = [first], True
+            while more and len(batch) < MOST_AT_ONCE and not self._queue.empty():
+                following = self._queue.get()
+                if following is None:
+                    self._queue.put(None)
+                    more = False
+                else:
+                    batch.append(following)
+            self._commit(batch)
+
+    def _commit(self, batch: list[tuple[Work, asyncio.Future[Any]]]) -> None:
+        try:
+            with self._engine.begin() as connection:
+                results = [work(connection) for work, _ in batch]
+        except SQLAlchemyError as error:
+            for _, future in batch:
+                _tell(future, None, RetryableError(f"database: {type(error).__name__}: {error.__cause__ or error}"))
+            return
+        for (_, future), result in zip(batch, results, strict=True):
+            _tell(future, result, None)
+
+
+def _tell(future: asyncio.Future[Any], result: object, error: Exception | None) -> None:
+    def settle() -> None:
+        if future.cancelled():
+            return
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
+
+    future.get_loop().call_soon_threadsafe(settle)

@@ -1,0 +1,84 @@
+"""What stands between the lanes of a connection and its system: the rate budget, the pause it asked for, and the circuit."""
+
+from __future__ import annotations
+
+from towpath.clock import Clock
+
+OPENS_AFTER = 5
+LONGEST_PAUSE = 10.0
+
+
+class Gate:
+    """Lets calls through one connection: at the declared rate, not while it asked us to wait, and one probe at a time while it is down.
+
+    Args:
+        rate: calls a second, None for no limit of our own
+        burst: calls at once before the rate applies
+    """
+
+    def __init__(self, clock: Clock, *, rate: float | None = None, burst: int = 1) -> None:
+        self._clock = clock
+        self._rate, self._burst = rate, float(burst)
+        self._tokens, self._filled_at = float(burst), clock.monotonic()
+        self._paused_until = 0.0
+        self._faults = 0
+        self._probing = False
+        self.waited_for_rate = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether the circuit is open: the system as a whole does not answer."""
+        return self._faults >= OPENS_AFTER
+
+    async def enter(self) -> None:
+        """Return when a call may be made now; while the circuit is open, one caller at a time goes through as a probe."""
+        while True:
+            now = self._clock.monotonic()
+            if now < self._paused_until:
+                await self._clock.sleep(self._paused_until - now)
+            elif self.is_open and self._probing:
+                await self._clock.sleep(0.1)
+            elif (missing := self._missing(now)) > 0:
+                self.waited_for_rate += 1
+                await self._clock.sleep(missing)
+            else:
+                self._tokens -= 1 if self._rate else 0
+                self._probing = self.is_open
+                return
+
+    def take(self) -> float:
+        """Take a token when there is one and return 0, else return the seconds until there is; nothing waits."""
+        missing = self._missing(self._clock.monotonic())
+        if missing == 0:
+            self._tokens -= 1 if self._rate else 0
+        return missing
+
+    def left(self) -> None:
+        """Note that a call ended without an outcome (it was cancelled): the next one may probe."""
+        self._probing = False
+
+    def answered(self) -> None:
+        """Note that the system answered: the circuit closes."""
+        self._faults = 0
+        self._probing = False
+
+    def throttled(self, seconds: float) -> None:
+        """Note that the system asked to wait: normal flow control, and no fault."""
+        self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
+        self._probing = False
+
+    def failed(self) -> None:
+        """Note a fault of the whole system; after several in a row the circuit opens, with a pause that doubles."""
+        self._faults += 1
+        self._probing = False
+        if self.is_open:
+            pause = min(LONGEST_PAUSE, 0.5 * 2 ** min(self._faults - OPENS_AFTER, 10))
+            self._paused_until = max(self._paused_until, self._clock.monotonic() + pause)
+
+    def _missing(self, now: float) -> float:
+        """Return the seconds until there is a token, 0 where there is one."""
+        if self._rate is None:
+            return 0.0
+        self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._rate)
+        self._filled_at = now
+        return max(0.0, (1 - self._tokens) / self._rate)

@@ -1,0 +1,187 @@
+"""The effect ledger: one row per (connection, operation, effect key), written before the call and completed after it.
+
+A row found unfinished means that the outcome is unknown: its caller looks the effect up at the target, after the settle time, and decides.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import URL, Connection, Engine, event
+
+from towpath.clock import Clock
+from towpath.delivery.committer import GroupCommitter
+from towpath.errors import FencedError
+
+metadata = sa.MetaData()
+effects = sa.Table(
+    "effects",
+    metadata,
+    sa.Column("connection", sa.String(40), primary_key=True),
+    sa.Column("operation", sa.String(40), primary_key=True),
+    sa.Column("effect_key", sa.String(300), primary_key=True),
+    sa.Column("state", sa.String(10), nullable=False),
+    sa.Column("owner", sa.String(40), nullable=False),
+    sa.Column("external_id", sa.String(200), nullable=False, default=""),
+    sa.Column("digest", sa.String(64), nullable=False, default=""),
+    sa.Column("dead_letter_id", sa.String(40), nullable=False, default=""),
+    sa.Column("leased_until", sa.Float, nullable=False),
+    sa.Column("settled_at", sa.Float, nullable=False),
+    sa.Column("updated_at", sa.Float, nullable=False),
+)
+
+
+class State(enum.StrEnum):
+    """What is known of an effect."""
+
+    PENDING = "pending"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """Names one effect."""
+
+    connection: str
+    operation: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What `begin` found: `fresh` (nothing was ever sent), `mine` (go on; look up first) or neither (another owner works on it).
+
+    `wait` is the seconds until the caller may act: until another's lease has run out, or until a request whose outcome is unknown has settled.
+    """
+
+    state: State
+    mine: bool
+    fresh: bool
+    wait: float
+    external_id: str = ""
+    digest: str = ""
+    dead_letter_id: str = ""
+
+
+class Ledger:
+    """The effects of one process, `owner`; other processes may share the database."""
+
+    def __init__(self, engine: Engine, clock: Clock, owner: str) -> None:
+        self._clock, self._owner = clock, owner
+        metadata.create_all(engine)
+        self._database = GroupCommitter(engine)
+
+    async def begin(self, effect: Effect, *, digest: str, lease: timedelta, settle: timedelta) -> Claim:
+        """Claim the effect before a call that takes at most `lease`; `settle` after that, a lost request can no longer commit."""
+        now = self._now()
+        values = {
+            "state": State.PENDING,
+            "owner": self._owner,
+            "leased_until": now + lease.total_seconds(),
+            "settled_at": now + (lease + settle).total_seconds(),
+            "updated_at": now,
+        }
+
+        def work(connection: Connection) -> Claim:
+            row = connection.execute(sa.select(effects).where(*_is(effect)).with_for_update()).one_or_none()
+            if row is None:
+                connection.execute(sa.insert(effects).values(**_names(effect), digest=digest, external_id="", dead_letter_id="", **values))
+                return Claim(State.PENDING, mine=True, fresh=True, wait=0.0)
+            known = _known(row)
+            if row.state == State.DONE:
+                return Claim(State.DONE, mine=False, fresh=False, wait=0.0, **known)
+            if row.state == State.FAILED:
+                connection.execute(sa.update(effects).where(*_is(effect)).values(digest=digest, **values))
+                return Claim(State.FAILED, mine=True, fresh=False, wait=0.0, **known)
+            until = row.settled_at if row.owner == self._owner else max(row.leased_until, row.settled_at)
+            if now < until:
+                return Claim(State.PENDING, mine=False, fresh=False, wait=until - now, **known)
+            connection.execute(sa.update(effects).where(*_is(effect)).values(**values))
+            return Claim(State.PENDING, mine=True, fresh=False, wait=0.0, **known)
+
+        return await self._database.run(work)
+
+    async def renew(self, effect: Effect, *, lease: timedelta, settle: timedelta) -> None:
+        """Prolong a claim just before sending; raises FencedError when another owner has taken the effect."""
+        now = self._now()
+        until = now + lease.total_seconds()
+        changed = await self._set(effect, mine=True, leased_until=until, settled_at=until + settle.total_seconds())
+        if not changed:
+            raise FencedError(f"{effect.connection}: {effect.operation} {effect.key} belongs to another process now")
+
+    async def complete(self, effect: Effect, external_id: str) -> None:
+        """Note that the effect stands at the target under this id."""
+        await self._set(effect, state=State.DONE, external_id=external_id, dead_letter_id="")
+
+    async def refused(self, effect: Effect) -> None:
+        """Note that the target refused the effect for good: the outcome is known, nothing was written."""
+        await self._set(effect, mine=True, state=State.FAILED)
+
+    async def blame(self, effect: Effect, dead_letter_id: str) -> None:
+        """Note the dead letter that a later success of this effect closes."""
+        await self._set(effect, mine=True, dead_letter_id=dead_letter_id)
+
+    async def settles_in(self, effect: Effect, seconds: float) -> None:
+        """Note that the call has ended: what it may have sent settles in so many seconds, 0 where nothing can have been written."""
+        now = self._now()
+        await self._set(effect, mine=True, leased_until=now, settled_at=now + seconds)
+
+    async def peek(self, effect: Effect) -> Claim | None:
+        """Return what is known of an effect without claiming it, None where nothing is."""
+
+        def work(connection: Connection) -> Claim | None:
+            row = connection.execute(sa.select(effects).where(*_is(effect))).one_or_none()
+            return None if row is None else Claim(row.state, mine=False, fresh=False, wait=0.0, **_known(row))
+
+        return await self._database.run(work)
+
+    async def close(self) -> None:
+        """Commit what waits and leave the database."""
+        await self._database.close()
+
+    async def _set(self, effect: Effect, *, mine: bool = False, **values: object) -> int:
+        statement = sa.update(effects).where(*_is(effect)).values(updated_at=self._now(), **values)
+        if mine:
+            statement = statement.where(effects.c.owner == self._owner, effects.c.state != State.DONE)
+        return await self._database.run(lambda connection: connection.execute(statement).rowcount)
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
+
+
+def open_engine(url: URL) -> Engine:
+    """Return a SQLAlchemy engine; SQLite in WAL mode with full durability, its folder made where it is missing."""
+    if url.get_backend_name() != "sqlite":
+        return sa.create_engine(url, pool_pre_ping=True)
+    if url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url)
+    event.listen(engine, "connect", _set_pragmas)
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    return engine
+
+
+def _set_pragmas(connection: sa.engine.interfaces.DBAPIConnection, _record: object) -> None:
+    connection.isolation_level = None  # SQLAlchemy's own BEGIN, so that a transaction takes the write lock at once
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _known(row: sa.Row[Any]) -> dict[str, str]:
+    return {"external_id": row.external_id, "digest": row.digest, "dead_letter_id": row.dead_letter_id}
+
+
+def _names(effect: Effect) -> dict[str, str]:
+    return {"connection": effect.connection, "operation": effect.operation, "effect_key": effect.key}
+
+
+def _is(effect: Effect) -> list[sa.ColumnElement[bool]]:
+    return [effects.c.connection == effect.connection, effects.c.operation == effect.operation, effects.c.effect_key == effect.key]

@@ -1,0 +1,182 @@
+"""One consumer group over one topic: records into lanes, offsets committed up to the lowest unfinished, memory bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from towpath.clock import Clock
+from towpath.delivery.lanes import Handler, LaneLimits, Lanes
+from towpath.delivery.offsets import OffsetTracker
+from towpath.errors import RetryableError
+from towpath.failpoints import Failpoints
+from towpath.kafka import KafkaSettings, make_consumer, record_of
+from towpath.records import Record
+from towpath.runtime import Health
+
+log = structlog.get_logger(__name__)
+
+MOST_PENDING = 2_000
+AT_ONCE = 200
+POLL_SECONDS = 0.1
+COMMIT_SECONDS = 0.5
+DRAIN_SECONDS = 5.0
+
+
+class LaneRunner:
+    """Feeds one topic to a handler, as a member of a consumer group; librdkafka is called from one thread of its own."""
+
+    def __init__(self, kafka: KafkaSettings, *, group: str, topic: str, handler: Handler, clock: Clock, limits: LaneLimits) -> None:
+        self.group, self.topic = group, topic
+        self.assigned = asyncio.Event()
+        self._kafka = kafka
+        self._lanes = Lanes(handler, clock, limits, self._finished)
+        self._trackers: dict[int, OffsetTracker] = {}
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"kafka-{group}")
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._consumer: Consumer | None = None
+        self._paused = False
+        self._failpoints = Failpoints.from_environment()
+
+    @property
+    def pending(self) -> int:
+        """Return how many records are read and not finished."""
+        return self._lanes.pending
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set, then finish the calls under way and commit; raises what ended a lane by surprise."""
+        self._loop = asyncio.get_running_loop()
+        consumer = self._consumer = make_consumer(self._kafka, self.group, session_timeout_ms=10_000)
+        consumer.subscribe([self.topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
+        committed_at = time.monotonic()
+        try:
+            while not stop.is_set():
+                if self._lanes.failure is not None:
+                    raise self._lanes.failure
+                await self._call(self._keep_bounded)
+                for message in await self._call(self._poll):
+                    self._take(message)
+                if time.monotonic() - committed_at >= COMMIT_SECONDS:
+                    await self._commit()
+                    committed_at = time.monotonic()
+            await self._lanes.drain(DRAIN_SECONDS)
+            await self._commit()
+        finally:
+            await self._call(consumer.close)
+            self._thread.shutdown(wait=False)
+
+    async def _call(self, work: Callable[[], list[Message] | None]) -> list[Message]:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work) or []
+
+    def _poll(self) -> list[Message]:
+        assert self._consumer is not None  # noqa: S101 - run() makes it first
+        first = self._consumer.poll(POLL_SECONDS)
+        return [] if first is None else [first, *self._consumer.consume(AT_ONCE, 0)]
+
+    def _keep_bounded(self) -> None:
+        assert self._consumer is not None  # noqa: S101 - run() makes it first
+        full = self._lanes.pending >= MOST_PENDING
+        if full and not self._paused:
+            self._consumer.pause(self._consumer.assignment())
+        elif self._paused and self._lanes.pending < MOST_PENDING // 2:
+            self._consumer.resume(self._consumer.assignment())
+        self._paused = full or (self._paused and self._lanes.pending >= MOST_PENDING // 2)
+
+    def _take(self, message: Message) -> None:
+        error = message.error()
+        if error is not None:
+            if error.fatal():
+                raise RetryableError(f"reading {self.topic}: {error.str()}", system_wide=True)
+            log.warning("reading", topic=self.topic, reason=error.str())
+            return
+        record = record_of(message)
+        tracker = self._trackers.get(record.partition)
+        if tracker is None:  # revoked while the message was on its way here
+            return
+        tracker.start(record.offset)
+        self._lanes.submit(record)
+
+    def _finished(self, record: Record) -> None:
+        tracker = self._trackers.get(record.partition)
+        if tracker is not None:
+            tracker.finish(record.offset)
+
+    async def _commit(self) -> None:
+        offsets = self._committable()
+        if not offsets:
+            return
+        self._failpoints.hit("sink.before_commit")
+        await self._call(lambda: self._commit_now(offsets))
+
+    def _committable(self) -> list[TopicPartition]:
+        due = [(partition, tracker.committable()) for partition, tracker in self._trackers.items()]
+        return [TopicPartition(self.topic, partition, offset) for partition, offset in due if offset is not None]
+
+    def _commit_now(self, offsets: list[TopicPartition]) -> None:
+        assert self._consumer is not None  # noqa: S101 - run() makes it first
+        try:
+            self._consumer.commit(offsets=offsets, asynchronous=False)
+        except KafkaException as error:  # committed again half a second later, or by the next owner
+            if error.args[0].code() != KafkaError._NO_OFFSET:  # noqa: SLF001 - librdkafka names its own errors so
+                log.warning("committing", group=self.group, reason=error.args[0].str())
+            return
+        for done in offsets:
+            if done.partition in self._trackers:
+                self._trackers[done.partition].committed(done.offset)
+
+    def _on_assign(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        for one in partitions:
+            self._trackers[one.partition] = OffsetTracker()
+        self._paused = False
+        self._in_loop(self.assigned.set)
+
+    def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._let_go(partitions)
+        if offsets := [offset for offset in self._committable() if offset.partition in {one.partition for one in partitions}]:
+            self._commit_now(offsets)
+        self._forget(partitions)
+
+    def _on_lost(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._let_go(partitions)
+        self._forget(partitions)
+
+    def _let_go(self, partitions: list[TopicPartition]) -> None:
+        gone = {one.partition for one in partitions}
+        self._in_loop(lambda: self._lanes.drop(lambda record: record.partition in gone))
+
+    def _forget(self, partitions: list[TopicPartition]) -> None:
+        for one in partitions:
+            self._trackers.pop(one.partition, None)
+
+    def _in_loop(self, work: Callable[[], object]) -> None:
+        """Run in the event loop, which is free while it waits for this thread, and return when it is done."""
+        if self._loop is None or self._loop.is_closed():
+            return
+
+        async def call() -> None:
+            work()
+
+        asyncio.run_coroutine_threadsafe(call(), self._loop).result(5)
+
+
+async def run_all(runners: Sequence[LaneRunner], stop: asyncio.Event, health: Health) -> None:
+    """Run every runner until `stop` is set; the role is ready once each has partitions, and the first that fails ends it."""
+    health.set_ready("partitions", ok=False, detail="waiting for partitions")
+
+    async def tell() -> None:
+        await asyncio.gather(*(runner.assigned.wait() for runner in runners))
+        health.set_ready("partitions", ok=True)
+
+    telling = asyncio.create_task(tell())
+    try:
+        async with asyncio.TaskGroup() as group:
+            for runner in runners:
+                group.create_task(runner.run(stop))
+            group.create_task(stop.wait())
+    finally:
+        telling.cancel()
