@@ -1,0 +1,201 @@
+"""Calls to a system's API: one client a connection, through its gate, with every answer turned into towpath.errors by a declared table."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Protocol
+
+import aiohttp
+
+from towpath.delivery.gate import Gate
+from towpath.errors import DataError, OutcomeUnknownError, RetryableError
+from towpath.failpoints import Failpoints
+
+LARGEST_ANSWER = 16 * 1024 * 1024
+HTTP_REDIRECT = 300
+Fence = Callable[[], Awaitable[None]]
+
+
+class Outcome:
+    """What an answer means for the record: names for the right column of a system's table."""
+
+    DATA = "data"
+    RETRY = "retry"
+    THROTTLED = "throttled"
+    SYSTEM = "system"
+    UNKNOWN = "unknown"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A 2xx answer, or a 404 where the table says `missing`; `text` is as it was sent."""
+
+    status: int
+    text: str
+
+    def json(self) -> Any:  # noqa: ANN401 - whatever the system sent
+        """Return the body with every number that has a fraction as a Decimal; raises RetryableError when it is no JSON."""
+        try:
+            return json.loads(self.text, parse_float=Decimal)
+        except ValueError as error:
+            raise RetryableError(f"answer {self.status} is not JSON: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """How a system words a refusal: (message, field), either empty where it does not say."""
+
+    message: str = ""
+    field: str = ""
+
+
+class Authoriser(Protocol):
+    """Adds a system's credentials to a call."""
+
+    async def headers(self, session: aiohttp.ClientSession) -> Mapping[str, str]:
+        """Return the headers that prove who we are."""
+        ...
+
+    def forget(self) -> None:
+        """Drop a cached token: it was refused."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a system answers: its table from status to outcome (first match wins, ranges allowed), and how to read its refusals."""
+
+    table: Sequence[tuple[range, str]]
+    refusal: Callable[[int, str], Refusal]
+
+    def outcome(self, status: int, *, write: bool) -> str:
+        """Return what a status outside 2xx means; one that the table does not name is unknown for a write and retried for a read."""
+        for statuses, outcome in self.table:
+            if status in statuses:
+                return Outcome.RETRY if outcome == Outcome.UNKNOWN and not write else outcome
+        return Outcome.UNKNOWN if write else Outcome.RETRY
+
+
+class ApiClient:
+    """Calls one connection's API; every error names the connection, the call and the status, never a secret or a body of ours."""
+
+    def __init__(
+        self, name: str, base_url: str, *, dialect: Dialect, authoriser: Authoriser, gate: Gate, timeout: float, failpoints: Failpoints | None = None
+    ) -> None:
+        self.name = name
+        self.gate = gate
+        self.calls: dict[str, int] = {}
+        self._base_url = base_url.rstrip("/")
+        self._dialect, self._authoriser = dialect, authoriser
+        self._timeout = timeout
+        self._failpoints = failpoints or Failpoints()
+        self._sessions: list[aiohttp.ClientSession] = []
+        self._fence: Fence | None = None
+
+    def fenced(self, fence: Fence) -> ApiClient:
+        """Return the same client for one delivery: `fence` is awaited just before each write is sent, and raises FencedError to stop it."""
+        view = copy.copy(self)
+        view._fence = fence  # noqa: SLF001 - a copy of ourselves
+        return view
+
+    async def get(self, path: str, params: Mapping[str, str] | None = None) -> Answer:
+        """Return the answer to a read; safe to repeat."""
+        return await self._call("GET", path, params=params, body=None, write=False)
+
+    async def write(self, method: str, path: str, body: Mapping[str, Any]) -> Answer:
+        """Return the answer to a write; raises OutcomeUnknownError when the system may or may not have committed it."""
+        return await self._call(method, path, params=None, body=body, write=True)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        while self._sessions:
+            await self._sessions.pop().close()
+
+    async def _call(self, method: str, path: str, *, params: Mapping[str, str] | None, body: Mapping[str, Any] | None, write: bool) -> Answer:
+        what = f"{self.name}: {method} {path}"
+        await self.gate.enter()
+        sent = False
+        try:
+            session = self._open()
+            headers = await self._authoriser.headers(session)
+            if write:
+                if self._fence is not None:
+                    await self._fence()
+                self._failpoints.hit("sink.before_call")
+            sent = True
+            self.calls[method] = self.calls.get(method, 0) + 1
+            async with session.request(method, self._base_url + path, params=params, json=body, headers=headers, allow_redirects=False) as response:
+                if write:
+                    self._failpoints.hit("sink.target_committed")
+                raw = await response.content.read(LARGEST_ANSWER)
+                text = raw.decode("utf-8", "replace")
+                retry_after = _seconds(response.headers.get("Retry-After"))
+                status = response.status
+        except aiohttp.ClientConnectorError as error:
+            self.gate.failed()
+            raise RetryableError(f"{what}: cannot connect: {error.os_error.strerror}", system_wide=True) from error
+        except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
+            self.gate.failed()
+            if write and sent:
+                raise OutcomeUnknownError(f"{what}: no answer: {type(error).__name__}") from error
+            raise RetryableError(f"{what}: no answer: {type(error).__name__}") from error
+        except RetryableError as error:
+            (self.gate.failed if error.system_wide else self.gate.left)()
+            raise
+        except BaseException:
+            self.gate.left()
+            raise
+        return self._judged(what, status, text, retry_after, write=write)
+
+    def _judged(self, what: str, status: int, text: str, retry_after: float | None, *, write: bool) -> Answer:
+        outcome = Outcome.MISSING if status < HTTP_REDIRECT else self._dialect.outcome(status, write=write)
+        if outcome == Outcome.THROTTLED:
+            self.gate.throttled(retry_after or 1.0)
+            raise RetryableError(f"{what}: {status}, asked to wait", retry_after=0.0, throttled=True)
+        if outcome == Outcome.SYSTEM:
+            self._authoriser.forget()
+            self.gate.failed()
+            raise RetryableError(f"{what}: {status}", retry_after=retry_after, system_wide=True)
+        self.gate.answered()
+        if outcome == Outcome.MISSING:
+            return Answer(status, text)
+        refusal = self._dialect.refusal(status, text)
+        message = f"{what}: {status} {refusal.message}".rstrip()
+        if outcome == Outcome.DATA:
+            raise DataError(message, field=refusal.field or "document")
+        if outcome == Outcome.UNKNOWN:
+            raise OutcomeUnknownError(message)
+        raise RetryableError(message, retry_after=retry_after)
+
+    def _open(self) -> aiohttp.ClientSession:
+        if not self._sessions:
+            timeout = aiohttp.ClientTimeout(total=self._timeout, connect=min(5.0, self._timeout))
+            self._sessions.append(aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)))
+        return self._sessions[0]
+
+
+def _seconds(header: str | None) -> float | None:
+    try:
+        return max(0.0, min(3600.0, float(header))) if header else None
+    except ValueError:
+        return None
+
+
+def refusal_of(_status: int, text: str) -> Refusal:
+    """Return a plain-text refusal as its own message, on one line."""
+    return Refusal(" ".join(text.split())[:300])
+
+
+async def gather_all(*calls: Any) -> list[Any]:  # noqa: ANN401 - coroutines of many types
+    """Return every call's result; the first error is raised after all have ended, so that none is left behind."""
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return list(results)

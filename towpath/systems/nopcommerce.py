@@ -1,0 +1,130 @@
+"""How to talk to NopCommerce's official Web API Backend, and what its plugin's webhooks say (vendor-apis.md, section 3; flows.md, section 5)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import aiohttp
+from pydantic import BaseModel, ConfigDict
+
+from towpath.config import Connection
+from towpath.config.secret import Credential
+from towpath.errors import DataError, RetryableError
+from towpath.http import ApiClient, Dialect, Outcome, refusal_of
+
+BASE = "/api-backend"
+
+ERRORS = (
+    (range(401, 402), Outcome.SYSTEM),
+    (range(403, 404), Outcome.SYSTEM),
+    (range(404, 405), Outcome.MISSING),
+    (range(429, 430), Outcome.THROTTLED),
+    (range(400, 500), Outcome.DATA),
+    (range(503, 504), Outcome.RETRY),
+    (range(500, 600), Outcome.UNKNOWN),
+)
+
+DIALECT = Dialect(ERRORS, refusal_of)
+
+BLANKED = (
+    "card_type",
+    "card_name",
+    "card_number",
+    "masked_credit_card_number",
+    "card_cvv2",
+    "card_expiration_month",
+    "card_expiration_year",
+)
+"""Card fields of the order entity: emptied before anything is written."""
+
+ENTITIES = frozenset({"order", "customer"})
+
+
+class Credentials(BaseModel):
+    """A user with the permission "Access Web API Backend"."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    username: str
+    password: Credential
+
+
+class Options(BaseModel):
+    """NopCommerce needs no options."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Named(NamedTuple):
+    """What a webhook is about."""
+
+    entity: str
+    id: int
+    type: str
+
+
+def entity_of(body: bytes) -> Named:
+    """Return what a webhook names; raises DataError with the field that is wrong."""
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"the webhook's body is not JSON: {error}", field="body", value=body[:40].decode("utf-8", "replace")) from error
+    data = content.get("data") if isinstance(content, dict) else None
+    if not isinstance(data, dict):
+        raise DataError("the webhook has no object `data`", field="data")
+    entity, entity_id = data.get("entity"), data.get("entityId")
+    if not isinstance(entity, str):
+        raise DataError("the webhook's data.entity is no text", field="data.entity", value=repr(entity))
+    if not isinstance(entity_id, int) or isinstance(entity_id, bool) or entity_id <= 0 or entity_id > 2**31 - 1:
+        raise DataError("the webhook's data.entityId is no positive id", field="data.entityId", value=str(entity_id)[:40])
+    return Named(entity, entity_id, str(content.get("type")))
+
+
+def key_of(body: bytes) -> str | None:
+    """Return `entity/id` of a webhook, None where it cannot be read."""
+    try:
+        named = entity_of(body)
+    except DataError:
+        return None
+    return f"{named.entity}/{named.id}"
+
+
+class NopAuthoriser:
+    """Adds the JWT, fetched once and again when it was refused."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._token: str | None = None
+
+    async def headers(self, session: aiohttp.ClientSession) -> Mapping[str, str]:
+        """Return the Authorization header."""
+        if self._token is None:
+            self._token = await self._fetch(session)
+        return {"Authorization": f"Bearer {self._token}"}
+
+    def forget(self) -> None:
+        """Drop the token."""
+        self._token = None
+
+    async def _fetch(self, session: aiohttp.ClientSession) -> str:
+        credentials = {name: self._connection.credential(name).get_secret_value() for name in ("username", "password")}
+        async with session.post(f"{self._connection.url}{BASE}/Authenticate/GetToken", json=credentials) as response:
+            if response.status != 200:  # noqa: PLR2004 - OK
+                raise RetryableError(f"nopcommerce: GetToken: {response.status}: the credentials were refused", system_wide=True)
+            token: str = (await response.json())["token"]
+            return token
+
+
+def authoriser(connection: Connection) -> NopAuthoriser:
+    """Return what adds this connection's credentials to a call."""
+    return NopAuthoriser(connection)
+
+
+async def read(api: ApiClient, path: str, what: str) -> str:
+    """Return the JSON text of one entity; raises DataError when it does not exist."""
+    answer = await api.get(f"{BASE}/{path}")
+    if answer.status == 404:  # noqa: PLR2004 - not found
+        raise DataError(f"{what} does not exist at {api.name}", field=what.rpartition(" ")[0] or what, value=path.rpartition("/")[2])
+    return answer.text
