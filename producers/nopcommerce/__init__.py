@@ -1,1 +1,45 @@
-"""NopCommerce as a source."""
+"""NopCommerce as a source: fetches what a webhook names, and decodes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from producers.base import Fetch, Provenance
+from producers.nopcommerce.decode import decode_customer, decode_order, parse
+from producers.nopcommerce.fetch import Fetcher
+from towpath.errors import DataError
+from towpath.events import Event
+from towpath.http import ApiClient
+from towpath.systems.nopcommerce import BLANKED, ENTITIES, entity_of
+
+
+class NopCommerceSource:
+    """The official Web API Backend and the plugin's webhooks."""
+
+    blanked: Sequence[str] = BLANKED
+
+    def __init__(self) -> None:
+        self._fetcher = Fetcher()
+
+    def wanted(self, body: bytes) -> Fetch | None:
+        """Return the order or customer that a webhook names, None for other entities."""
+        named = entity_of(body)
+        return Fetch(named.entity, named.id) if named.entity in ENTITIES else None
+
+    async def fetch(self, api: ApiClient, wanted: Fetch) -> str:
+        """Return the entity with its items, addresses, products, countries and states."""
+        if wanted.entity == "order":
+            return await self._fetcher.order(api, wanted.id)
+        return await self._fetcher.customer(api, wanted.id)
+
+    def decode(self, entity: str, payload: bytes, provenance: Provenance) -> list[Event]:
+        """Return OrderPlaced or CustomerChanged."""
+        bundle = parse(payload)
+        if entity == "order":
+            return [decode_order(bundle, provenance)]
+        if entity == "customer":
+            return [decode_customer(bundle, provenance)]
+        raise DataError(f"nothing is known of the entity {entity!r}", field="entity", value=entity)
+
+
+SOURCE = NopCommerceSource()

@@ -1,0 +1,132 @@
+"""The adapter: turns inbox records into canonical events; what a webhook only names is fetched and appended to the inbox first."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import importlib.util
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from producers.base import ENTITY, FETCHED, KIND, RECEIVED_AT, TRACEPARENT, WEBHOOK_ID, Provenance, Source
+from towpath.acked import AckedProducer
+from towpath.blanking import blank
+from towpath.clock import Clock, SystemClock
+from towpath.codec import default_codec
+from towpath.config import Config
+from towpath.delivery.deadletters import Failure, Registrar, Subject
+from towpath.delivery.lanes import LaneLimits
+from towpath.delivery.runner import LaneRunner, run_all
+from towpath.events import AGGREGATES, business_key
+from towpath.http import ApiClient
+from towpath.metrics import DEAD_LETTERS, DECODED, RECEIVED, Metrics
+from towpath.records import Record
+from towpath.runtime import RoleContext
+from towpath.systems.base import connect
+
+
+class InboxHandler:
+    """Handles the inbox of one connection."""
+
+    def __init__(
+        self, connection: str, *, source: Source, api: ApiClient, registrar: Registrar, producer: AckedProducer, clock: Clock, metrics: Metrics
+    ) -> None:
+        self._connection, self._source, self._api = connection, source, api
+        self._registrar, self._producer, self._clock, self._metrics = registrar, producer, clock, metrics
+
+    async def handle(self, record: Record) -> None:
+        """Fetch what a webhook names, or decode what was fetched; returns once Kafka has what came of it."""
+        if record.header(KIND) == FETCHED:
+            await self._decode(record)
+        else:
+            await self._fetch(record)
+        if record.replay is not None:
+            receipt = self._registrar.receipt("resolved", self._subject(record), self._clock.now(), dead_letter_id=record.replay.dead_letter_id)
+            await self._producer.send(*receipt)
+
+    async def give_up(self, record: Record, failure: Failure) -> None:
+        """Store the record as a dead letter or parked."""
+        _, output = self._registrar.dead_letter(record, failure, self._subject(record), self._clock.now())
+        await self._producer.send(*output)
+        self._metrics.add(DEAD_LETTERS, connection=self._connection, error_class=failure.error_class)
+
+    async def _fetch(self, record: Record) -> None:
+        wanted = self._source.wanted(record.value or b"")
+        if wanted is None:
+            return
+        text = await self._source.fetch(self._api, wanted)
+        kept = [(name, value) for name, value in record.headers if name in {RECEIVED_AT, TRACEPARENT, WEBHOOK_ID}]
+        headers = [*kept, (KIND, FETCHED.encode()), (ENTITY, wanted.entity.encode())]
+        key = f"{wanted.entity}/{wanted.id}".encode()
+        await self._producer.send(f"inbox.{self._connection}", key, blank(text.encode(), self._source.blanked), headers)
+        self._metrics.add(RECEIVED, connection=self._connection, via="fetch")
+
+    async def _decode(self, record: Record) -> None:
+        provenance = Provenance(self._connection, _received_at(record), record.offset, trace_id(record))
+        for event in self._source.decode(record.header(ENTITY) or "", record.value or b"", provenance):
+            value = self._registrar.codec.encode(event.type, event.value)
+            headers = [("ce_source", self._connection.encode()), ("ce_id", event.meta["event_id"].encode()), (TRACEPARENT, _traceparent(record))]
+            await self._producer.send(f"received.{AGGREGATES[event.type]}", event.meta["key"].encode(), value, headers)
+            self._metrics.add(DECODED, connection=self._connection, event=event.type)
+
+    def _subject(self, record: Record) -> Subject:
+        entity, _, natural_id = (record.key or b"").decode("utf-8", "replace").partition("/")
+        key = business_key(self._connection, entity, natural_id) if natural_id else ""
+        return Subject(self._connection, key, trace_id=trace_id(record))
+
+
+def _received_at(record: Record) -> datetime:
+    try:
+        return datetime.fromisoformat(record.header(RECEIVED_AT) or "").astimezone(UTC)
+    except ValueError:
+        return datetime.fromtimestamp(record.timestamp, UTC)
+
+
+def _traceparent(record: Record) -> bytes:
+    return (record.header(TRACEPARENT) or f"00-{'0' * 31}1-{'0' * 15}1-01").encode()
+
+
+def trace_id(record: Record) -> str:
+    """Return the W3C trace id of a record, or empty."""
+    parts = (record.header(TRACEPARENT) or "").split("-")
+    return parts[1] if len(parts) == 4 else ""  # noqa: PLR2004 - version, trace, parent, flags
+
+
+def find_source(system: str) -> Source | None:
+    """Return the source of the package `producers.<system>`, None where that system is none."""
+    if importlib.util.find_spec(f"producers.{system}") is None:
+        return None
+    source: Source = importlib.import_module(f"producers.{system}").SOURCE
+    return source
+
+
+@dataclass(slots=True)
+class AdapterRole:
+    """Adapts every connection whose system can be read from."""
+
+    config: Config
+    name: str = "adapter"
+
+    async def run(self, context: RoleContext) -> None:
+        """Adapt until asked to stop."""
+        clock, config = SystemClock(), self.config
+        producer = AckedProducer(config.kafka)
+        runners, clients = [], []
+        for name, connection in config.connections.items():
+            source = find_source(connection.system)
+            if source is None:
+                continue
+            clients.append(api := connect(name, connection, clock))
+            registrar = Registrar(default_codec(), self.name, f"adapter.{name}", frozenset(config.connections))
+            handler = InboxHandler(name, source=source, api=api, registrar=registrar, producer=producer, clock=clock, metrics=context.metrics)
+            limits = LaneLimits(connection.limits.in_flight, config.defaults.lane_retry_seconds)
+            runners.append(LaneRunner(config.kafka, group=f"adapter.{name}", topic=f"inbox.{name}", handler=handler, clock=clock, limits=limits))
+        try:
+            await run_all(runners, context.stop, context.health)
+        finally:
+            await asyncio.gather(*(client.close() for client in clients), producer.close(2), return_exceptions=True)
+
+
+def build(config: Config) -> AdapterRole:
+    """Return the role."""
+    return AdapterRole(config)

@@ -1,0 +1,155 @@
+"""The receiver: stores every authentic webhook in its connection's inbox, and answers 2xx only after Kafka has it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from producers.base import KIND, RECEIVED_AT, TRACEPARENT, WEBHOOK, WEBHOOK_ID
+from towpath.acked import AckedProducer
+from towpath.blanking import blank
+from towpath.clock import Clock, SystemClock
+from towpath.config import Config
+from towpath.delivery.gate import Gate
+from towpath.errors import ConfigError, RetryableError
+from towpath.metrics import RECEIVED, REFUSED, Metrics
+from towpath.runtime import RoleContext
+from towpath.signatures import NotAuthenticError, Verifier
+from towpath.systems.base import system_module
+
+log = structlog.get_logger(__name__)
+
+READ_SECONDS = 20
+STORE_SECONDS = 10
+
+
+@dataclass(slots=True)
+class Door:
+    """One connection's way in."""
+
+    name: str
+    verifier: Verifier
+    system: Any
+
+
+class Receiver:
+    """Answers `POST /hooks/<connection>`."""
+
+    def __init__(self, doors: Mapping[str, Door], producer: AckedProducer, config: Config, clock: Clock, metrics: Metrics) -> None:
+        self._doors, self._producer, self._clock, self._metrics = doors, producer, clock, metrics
+        self._largest = config.receiver.max_body_bytes
+        self._rate = config.receiver.requests_per_second
+        self._gates = {name: Gate(clock, rate=self._rate, burst=max(1, int(self._rate or 1))) for name in doors}
+
+    async def accept(self, request: web.Request) -> web.Response:
+        """Return 204 once the webhook is stored, else a status that tells the sender whether to try again."""
+        door = self._doors.get(request.match_info["connection"])
+        if door is None:
+            return web.json_response({"error": "no such connection takes webhooks here"}, status=404)
+        if self._gates[door.name].take() > 0:
+            return self._refuse(door, 429, "too many requests", {"Retry-After": "1"})
+        if request.headers.get("Content-Encoding", "identity") != "identity" or request.content_type.startswith("multipart/"):
+            return self._refuse(door, 415, "send the body plain: no compression, no multipart")
+        body = await self._body(request)
+        if body is None:
+            return self._refuse(door, 413, f"the body is larger than {self._largest} bytes")
+        try:
+            webhook_id = door.verifier.verify(body, request.headers, self._clock.now())
+        except NotAuthenticError as error:
+            return self._refuse(door, 401, str(error))
+        return await self._store(door, body, webhook_id)
+
+    async def _body(self, request: web.Request) -> bytes | None:
+        """Return the body, None when it is too large; a sender that is too slow is cut off."""
+        if (request.content_length or 0) > self._largest:
+            return None
+        body = bytearray()
+        async with asyncio.timeout(READ_SECONDS):
+            async for chunk in request.content.iter_any():
+                body += chunk
+                if len(body) > self._largest:
+                    return None
+        return bytes(body)
+
+    async def _store(self, door: Door, body: bytes, webhook_id: str) -> web.Response:
+        key = door.system.key_of(body) or webhook_id
+        trace = hashlib.sha256(f"{door.name}/{webhook_id}".encode("utf-8", "replace")).hexdigest()
+        headers = [
+            (KIND, WEBHOOK.encode()),
+            (WEBHOOK_ID, webhook_id.encode("utf-8", "replace")),
+            (RECEIVED_AT, self._clock.now().isoformat().encode()),
+            (TRACEPARENT, f"00-{trace[:32]}-{trace[32:48]}-01".encode()),
+        ]
+        try:
+            async with asyncio.timeout(STORE_SECONDS):
+                await self._producer.send(f"inbox.{door.name}", key.encode("utf-8", "replace"), blank(body, door.system.BLANKED), headers)
+        except (RetryableError, TimeoutError) as error:
+            log.warning("storing a webhook", connection=door.name, reason=str(error) or type(error).__name__)
+            return self._refuse(door, 503, "it could not be stored; send it again", {"Retry-After": "5"})
+        self._metrics.add(RECEIVED, connection=door.name, via="webhook")
+        return web.Response(status=204)
+
+    def _refuse(self, door: Door, status: int, reason: str, headers: Mapping[str, str] | None = None) -> web.Response:
+        self._metrics.add(REFUSED, connection=door.name, reason=str(status))
+        return web.json_response({"error": reason}, status=status, headers=headers)
+
+
+def doors(config: Config) -> dict[str, Door]:
+    """Return the way in of every connection that has a webhook secret; ConfigError names a secret that cannot sign."""
+    found = {}
+    for name, connection in config.connections.items():
+        if connection.webhook_secret is None:
+            continue
+        try:
+            verifier = Verifier(connection.webhook_secret.resolve().get_secret_value(), config.receiver.tolerance_seconds)
+        except ValueError as error:
+            raise ConfigError(f"connections.{name}.webhook_secret: it is no Standard Webhooks secret (whsec_ and base64)") from error
+        found[name] = Door(name, verifier, system_module(connection.system))
+    return found
+
+
+@dataclass(slots=True)
+class ReceiverRole:
+    """Serves the webhooks' port."""
+
+    config: Config
+    name: str = "receiver"
+
+    async def run(self, context: RoleContext) -> None:
+        """Serve until asked to stop."""
+        settings = self.config.receiver
+        producer = AckedProducer(self.config.kafka, delivery_timeout_ms=STORE_SECONDS * 1000)
+        receiver = Receiver(doors(self.config), producer, self.config, SystemClock(), context.metrics)
+        app = web.Application(client_max_size=settings.max_body_bytes)
+        app.router.add_post("/hooks/{connection}", receiver.accept)
+        runner = web.AppRunner(app, access_log=None, auto_decompress=False, lingering_time=0)
+        await runner.setup()
+        try:
+            await _listen(runner, settings.host, settings.port)
+            context.health.set_ready("listening", ok=True, detail=f"{settings.host}:{settings.port}")
+            while not context.stop.is_set() and producer.fatal is None:
+                try:
+                    await asyncio.wait_for(context.stop.wait(), 1)
+                except TimeoutError:
+                    continue
+        finally:
+            await runner.cleanup()
+            await producer.close(2)
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        raise ConfigError(f"receiver.port: {host}:{port} cannot be used ({error.strerror}); end what uses it, or set another port") from error
+
+
+def build(config: Config) -> ReceiverRole:
+    """Return the role."""
+    return ReceiverRole(config)
