@@ -1,1 +1,38 @@
-"""BNG as a target."""
+"""BNG as a target: none of its external ids is unique there, so every create is preceded by a look-up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sinks.base import Document, Operation
+from towpath.http import ApiClient
+from towpath.systems.bng import Bng
+
+
+async def _find_customer(api: ApiClient, document: Document) -> str | None:
+    return await Bng(api).find_customer(document["ExternalID"])
+
+
+async def _create_customer(api: ApiClient, document: Document) -> str:
+    return await Bng(api).create_customer(document)
+
+
+async def _find_order(api: ApiClient, document: Document) -> str | None:
+    return await Bng(api).find_sales_order(document["ExternalOrderID"])
+
+
+async def _create_order(api: ApiClient, document: Document) -> str:
+    return await Bng(api).create_sales_order(document)
+
+
+class BngTarget:
+    """What BNG can be asked to do."""
+
+    operations: Mapping[str, Operation] = {
+        "create_customer": Operation(_find_customer, _create_customer),
+        "create_order": Operation(_find_order, _create_order),
+    }
+    creates: Mapping[str, str] = {"customer": "create_customer"}
+
+
+TARGET = BngTarget()

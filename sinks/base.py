@@ -1,0 +1,155 @@
+"""What a system adds to be written to, and the one way in which every delivery becomes an effect, once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, NamedTuple, Protocol
+
+import orjson
+import structlog
+
+from towpath.clock import Clock
+from towpath.delivery.ledger import Claim, Effect, Ledger, State
+from towpath.errors import DataError, OutcomeUnknownError, RetryableError
+from towpath.failpoints import Failpoints
+from towpath.http import ApiClient
+
+log = structlog.get_logger(__name__)
+
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One thing a target can do: `find` looks the effect up by its natural key, `write` does it; both give the target's id."""
+
+    find: Callable[[ApiClient, Document], Awaitable[str | None]]
+    write: Callable[[ApiClient, Document], Awaitable[str]]
+
+
+class Target(Protocol):
+    """One system as a target."""
+
+    operations: Mapping[str, Operation]
+    creates: Mapping[str, str]
+    """From the entity of a reference to the operation that makes it, so that a missing one can be created first."""
+
+
+class Effected(NamedTuple):
+    """What became of an effect: applied (written now), found (it stood at the target) or unchanged (it was done before)."""
+
+    outcome: str
+    external_id: str
+    closes: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long one call may take, and how long after it a lost request may still commit at the target (seconds)."""
+
+    timeout: float
+    settle: float
+
+    @property
+    def lease(self) -> timedelta:
+        """Return how long a claim holds unrenewed: a look-up and a write."""
+        return timedelta(seconds=2 * self.timeout)
+
+
+class Effector:
+    """Makes each effect of one connection happen once: ledger row, look-up, write, ledger row."""
+
+    def __init__(self, connection: str, target: Target, api: ApiClient, ledger: Ledger, patience: Patience, clock: Clock) -> None:
+        self._connection, self._target, self._api, self._ledger = connection, target, api, ledger
+        self._patience, self._clock = patience, clock
+        self._settle = timedelta(seconds=patience.settle)
+        self._locks: dict[Effect, asyncio.Lock] = {}
+        self._failpoints = Failpoints.from_environment()
+
+    async def apply(self, operation: str, key: str, document: Document, related: Mapping[str, str]) -> Effected:
+        """Return what became of the effect; raises DataError, RetryableError, OutcomeUnknownError or FencedError."""
+        effect = Effect(self._connection, operation, key)
+        async with self._alone(effect):
+            return await self._apply(effect, document, related)
+
+    async def _apply(self, effect: Effect, document: Document, related: Mapping[str, str]) -> Effected:
+        digest = hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        done = await self._ledger.peek(effect)
+        if done is not None and done.state == State.DONE:
+            return _unchanged(effect, done, digest)
+        resolved = await self._resolve(document, related)
+        claim = await self._ledger.begin(effect, digest=digest, lease=self._patience.lease, settle=self._settle)
+        if claim.state == State.DONE:
+            return _unchanged(effect, claim, digest)
+        if not claim.mine:
+            raise RetryableError(f"{effect.operation} {effect.key}: an earlier call may still commit", retry_after=claim.wait)
+        outcome, external_id = await self._find_or_write(effect, resolved)
+        self._failpoints.hit("sink.after_response")
+        await self._ledger.complete(effect, external_id)
+        return Effected(outcome, external_id, claim.dead_letter_id)
+
+    async def _find_or_write(self, effect: Effect, document: Document) -> tuple[str, str]:
+        operation = self._target.operations[effect.operation]
+        try:
+            found = await operation.find(self._api, document)
+            if found is not None:
+                return "found", found
+            return "applied", await operation.write(self._api.fenced(self._fence(effect)), document)
+        except DataError:
+            await self._ledger.refused(effect)
+            raise
+        except RetryableError:
+            await self._ledger.settles_in(effect, 0)
+            raise
+        except OutcomeUnknownError:
+            await self._ledger.settles_in(effect, self._patience.settle)
+            raise
+
+    def _fence(self, effect: Effect) -> Callable[[], Awaitable[None]]:
+        begun = self._clock.monotonic()
+
+        async def fence() -> None:
+            if self._clock.monotonic() - begun > self._patience.timeout:  # less is left of the lease than a call may take
+                await self._ledger.renew(effect, lease=self._patience.lease, settle=self._settle)
+
+        return fence
+
+    async def _resolve(self, value: Any, related: Mapping[str, str]) -> Any:  # noqa: ANN401 - any part of a document
+        """Return the document with the target's id in the place of each {"$ref": entity, "key": key}."""
+        if isinstance(value, Mapping):
+            if "$ref" in value:
+                return await self._reference(str(value["$ref"]), str(value["key"]), related)
+            return {name: await self._resolve(part, related) for name, part in value.items()}
+        return [await self._resolve(part, related) for part in value] if isinstance(value, list) else value
+
+    async def _reference(self, entity: str, key: str, related: Mapping[str, str]) -> str:
+        operation = self._target.creates.get(entity)
+        document = related.get(f"{entity} {key}")
+        if operation is None or document is None:
+            raise DataError(f"the mapping refers to {entity} {key}, and says neither what it is nor how to create it", field=f"$ref {entity}")
+        return (await self.apply(operation, key, orjson.loads(document), related)).external_id
+
+    @contextlib.asynccontextmanager
+    async def _alone(self, effect: Effect) -> AsyncIterator[None]:
+        """Let one task at a time work on an effect, so that two orders of a new customer make one customer."""
+        lock = self._locks.setdefault(effect, asyncio.Lock())
+        try:
+            async with lock:
+                yield
+        finally:
+            if not lock.locked() and not lock._waiters:  # noqa: SLF001 - the only way to ask; freed so that memory stays bounded
+                self._locks.pop(effect, None)
+
+
+def _unchanged(effect: Effect, claim: Claim, digest: str) -> Effected:
+    reason = ""
+    if claim.digest != digest:
+        reason = "the content changed after it was written; the change was not applied"
+        log.warning("same effect asked for again with other content", operation=effect.operation, effect_key=effect.key)
+    return Effected("unchanged", claim.external_id, claim.dead_letter_id, reason)

@@ -1,0 +1,71 @@
+"""What a sink's lane does with a Delivery: the effect, its receipt, or a dead letter."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import Any
+
+import orjson
+
+from sinks.base import Effector
+from towpath.acked import AckedProducer
+from towpath.clock import Clock
+from towpath.codec import Codec
+from towpath.delivery.deadletters import Failure, Registrar, Subject
+from towpath.delivery.ledger import Effect, Ledger
+from towpath.errors import DataError
+from towpath.metrics import DEAD_LETTERS, DELIVERED, Metrics
+from towpath.records import Record
+
+
+class DeliveryHandler:
+    """Handles the deliveries of one connection."""
+
+    def __init__(
+        self, connection: str, *, effector: Effector, ledger: Ledger, registrar: Registrar, producer: AckedProducer, clock: Clock, metrics: Metrics
+    ) -> None:
+        self._connection = connection
+        self._effector, self._ledger, self._registrar = effector, ledger, registrar
+        self._codec: Codec = registrar.codec
+        self._producer, self._clock, self._metrics = producer, clock, metrics
+
+    async def handle(self, record: Record) -> None:
+        """Make the delivery's effect happen once and write its receipt."""
+        delivery = self._codec.decode_as("Delivery", record.value)
+        if delivery["target"] != self._connection:
+            raise DataError(f"a delivery for {delivery['target']} on {record.topic}", field="target", value=delivery["target"])
+        try:
+            document, related = orjson.loads(delivery["document"]), delivery["related"]
+        except ValueError as error:
+            raise DataError(f"the mapped document is not JSON: {error}", field="document") from error
+        effected = await self._effector.apply(delivery["operation"], delivery["effect_key"], document, related)
+        self._metrics.add(DELIVERED, connection=self._connection, operation=delivery["operation"], outcome=effected.outcome)
+        closes = {effected.closes, record.replay.dead_letter_id if record.replay else ""} - {""}
+        for dead_letter_id in sorted(closes) or [""]:
+            receipt = self._registrar.receipt(
+                effected.outcome,
+                _subject(self._connection, delivery),
+                self._clock.now().astimezone(UTC),
+                external_id=effected.external_id,
+                reason=effected.reason,
+                dead_letter_id=dead_letter_id,
+            )
+            await self._producer.send(*receipt)
+
+    async def give_up(self, record: Record, failure: Failure) -> None:
+        """Store the delivery as a dead letter or parked, and note it at its effect so that a later success closes it."""
+        try:
+            delivery = self._codec.decode_as("Delivery", record.value)
+        except DataError:
+            delivery = None
+        subject = _subject(self._connection, delivery) if delivery else Subject(self._connection)
+        dead_letter_id, output = self._registrar.dead_letter(record, failure, subject, self._clock.now())
+        await self._producer.send(*output)
+        self._metrics.add(DEAD_LETTERS, connection=self._connection, error_class=failure.error_class)
+        if delivery is not None:
+            await self._ledger.blame(Effect(self._connection, delivery["operation"], delivery["effect_key"]), dead_letter_id)
+
+
+def _subject(connection: str, delivery: dict[str, Any]) -> Subject:
+    names = ("key", "flow", "event_id", "trace_id", "operation", "effect_key", "mapping_version")
+    return Subject(connection, **{name: delivery[name] for name in names})

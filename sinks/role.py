@@ -1,0 +1,65 @@
+"""The sink role: one lane runner for each connection that a flow writes to."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import uuid
+from dataclasses import dataclass
+
+from sinks.base import Effector, Patience, Target
+from sinks.handler import DeliveryHandler
+from towpath.acked import AckedProducer
+from towpath.clock import SystemClock
+from towpath.codec import default_codec
+from towpath.config import Config
+from towpath.delivery.deadletters import Registrar
+from towpath.delivery.lanes import LaneLimits
+from towpath.delivery.ledger import Ledger, open_engine
+from towpath.delivery.runner import LaneRunner, run_all
+from towpath.runtime import RoleContext
+from towpath.systems.base import connect
+
+
+@dataclass(slots=True)
+class SinkRole:
+    """Delivers to every target."""
+
+    config: Config
+    name: str = "sink"
+
+    async def run(self, context: RoleContext) -> None:
+        """Deliver until asked to stop."""
+        clock, config = SystemClock(), self.config
+        targets = sorted({flow.target for flow in config.flows.values()})
+        producer = AckedProducer(config.kafka)
+        ledger = Ledger(open_engine(config.database_url()), clock, owner=str(uuid.uuid4()))
+        runners: list[LaneRunner] = []
+        clients = []
+        for name in targets:
+            connection = config.connections[name]
+            api = connect(name, connection, clock)
+            clients.append(api)
+            patience = Patience(connection.limits.request_timeout_seconds, connection.limits.settle_seconds)
+            effector = Effector(name, find_target(connection.system), api, ledger, patience, clock)
+            registrar = Registrar(default_codec(), self.name, f"sink.{name}", frozenset(config.connections))
+            handler = DeliveryHandler(
+                name, effector=effector, ledger=ledger, registrar=registrar, producer=producer, clock=clock, metrics=context.metrics
+            )
+            limits = LaneLimits(connection.limits.in_flight, config.defaults.lane_retry_seconds)
+            runners.append(LaneRunner(config.kafka, group=f"sink.{name}", topic=f"deliver.{name}", handler=handler, clock=clock, limits=limits))
+        try:
+            await run_all(runners, context.stop, context.health)
+        finally:
+            await asyncio.gather(*(client.close() for client in clients), producer.close(2), ledger.close(), return_exceptions=True)
+
+
+def find_target(system: str) -> Target:
+    """Return the target of the package `sinks.<system>`."""
+    target: Target = importlib.import_module(f"sinks.{system}").TARGET
+    return target
+
+
+def build(config: Config) -> SinkRole:
+    """Return the role."""
+    return SinkRole(config)
