@@ -28,5 +28,5 @@ def main() -> None:
     try:
         build_app()()
     except ConfigError as error:
-        Console(stderr=True).print(f"towpath: {error}", style="red", markup=False, highlight=False)
+        Console(stderr=True).print(f"towpath: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)
