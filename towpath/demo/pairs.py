@@ -1,0 +1,84 @@
+"""What each pair of systems needs to be played: their sandbox settings and the configuration that joins them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from towpath.errors import ConfigError
+
+SHOP, ERP = "shop", "erp"
+WEBHOOK_SECRET = "whsec_dG93cGF0aC1kZW1vLXdlYmhvb2stc2VjcmV0"  # noqa: S105 - of the demonstration's own shop on 127.0.0.1
+RATES = {"requests_per_minute": 60_000, "burst": 1_000}
+"""The demonstration raises BNG's limit (600 a minute, burst 50), so that a run takes seconds; the figures say so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A shop and an ERP: their systems, and the secrets each connection's credentials refer to."""
+
+    shop: str
+    erp: str
+    shop_settings: Mapping[str, Any]
+    erp_settings: Mapping[str, Any]
+    shop_credentials: Mapping[str, str]
+    erp_credentials: Mapping[str, str]
+    secrets: Mapping[str, str]
+    flows: Mapping[str, Mapping[str, Any]]
+
+
+PAIRS: Mapping[str, Pair] = {
+    "bng-nopcommerce": Pair(
+        shop="nopcommerce",
+        erp="bng",
+        shop_settings={"username": "api@shop.example", "password": "shop-demo-password", "webhook_secret": WEBHOOK_SECRET},
+        erp_settings={"api_key": "bng-demo-key", **RATES},
+        shop_credentials={"username": "api@shop.example", "password": "file:secrets/shop-password"},
+        erp_credentials={"api_key": "file:secrets/erp-key"},
+        secrets={"shop-password": "shop-demo-password", "erp-key": "bng-demo-key", "shop-webhook": WEBHOOK_SECRET},
+        flows={
+            "shop-orders-to-erp": {
+                "source": SHOP,
+                "target": ERP,
+                "event": "OrderPlaced",
+                "mapping": "nopcommerce-bng/order_placed",
+                "reference_prefix": "SHOP-",
+            }
+        },
+    )
+}
+
+
+def find_pair(name: str) -> Pair:
+    """Return the pair; raises ConfigError that lists the known ones."""
+    if name not in PAIRS:
+        raise ConfigError(f"--pair: there is no pair {name!r}; known: {', '.join(PAIRS)}")
+    return PAIRS[name]
+
+
+def configuration(pair: Pair, ports: Mapping[str, int]) -> dict[str, Any]:
+    """Return the YAML content that joins the pair; `ports` has those of kafka, receiver, shop and erp."""
+    patience = {"request_timeout_seconds": 3, "settle_seconds": 4}
+    return {
+        "kafka": {"bootstrap_servers": f"127.0.0.1:{ports['kafka']}"},
+        "data_dir": "data",
+        "health": {"receiver": 0, "adapter": 0, "processor": 0, "sink": 0},
+        "receiver": {"port": ports["receiver"]},
+        "connections": {
+            SHOP: {
+                "system": pair.shop,
+                "url": f"http://127.0.0.1:{ports[SHOP]}",
+                "credentials": dict(pair.shop_credentials),
+                "webhook_secret": "file:secrets/shop-webhook",
+                "limits": patience,
+            },
+            ERP: {
+                "system": pair.erp,
+                "url": f"http://127.0.0.1:{ports[ERP]}",
+                "credentials": dict(pair.erp_credentials),
+                "limits": {**patience, **RATES},
+            },
+        },
+        "flows": {name: dict(flow) for name, flow in pair.flows.items()},
+    }
