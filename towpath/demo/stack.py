@@ -17,6 +17,7 @@ from typing import Any
 import aiohttp
 import yaml
 
+from towpath.broker import Broker
 from towpath.config import Config, load_config
 from towpath.demo.pairs import ERP, SHOP, Pair, configuration
 from towpath.errors import ConfigError
@@ -96,8 +97,11 @@ class Stack:
         return None if found is None else found.pid
 
     def kill(self, name: str) -> None:
-        """Kill one of this stack's own processes with SIGKILL: "up" (the supervisor), a sandbox by its connection, or a role."""
-        if name in self.processes:
+        """Kill one of this stack's own processes with SIGKILL: "broker", "up" (the supervisor), a sandbox by its connection, or a role."""
+        if name == "broker":
+            if (broker := Broker.find(self.directory / "data" / "kafka")) is not None:
+                broker.kill()
+        elif name in self.processes:
             process = self.processes.pop(name)
             process.kill()
             process.wait()
