@@ -1,0 +1,1 @@
+"""BNG, the ERP, as `schemas/http/bng.yaml` has it."""

@@ -1,0 +1,1 @@
+"""What every sandbox system is built from: store, journal, faults, limits, webhooks and the server around them."""

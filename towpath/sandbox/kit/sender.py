@@ -1,0 +1,78 @@
+"""Sends the webhooks of an outbox, each try signed anew, until the receiver accepts them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+import aiohttp
+from standardwebhooks import Webhook
+
+from towpath.sandbox.kit.clock import Clock
+from towpath.sandbox.kit.outbox import Due, Outbox
+from towpath.sandbox.kit.settings import Settings
+
+
+class Sender:
+    """One loop that keeps up to `webhook_parallel` tries in the air."""
+
+    def __init__(self, outbox: Outbox, clock: Clock, settings: Settings) -> None:
+        self._outbox, self._clock, self._settings = outbox, clock, settings
+        self._flying: dict[str, asyncio.Task[None]] = {}
+
+    async def run(self, url: str, secret: str) -> None:
+        """Send until cancelled."""
+        signer, timeout = Webhook(secret), aiohttp.ClientTimeout(total=self._settings.webhook_timeout_seconds)
+        async with aiohttp.ClientSession(timeout=timeout) as session:
+            try:
+                while True:
+                    self._outbox.wake.clear()
+                    self._start(session, url, signer)
+                    await self._wait()
+            finally:
+                for task in self._flying.values():
+                    task.cancel()
+                await asyncio.gather(*self._flying.values(), return_exceptions=True)
+
+    def _start(self, session: aiohttp.ClientSession, url: str, signer: Webhook) -> None:
+        parallel = self._settings.webhook_parallel
+        for hook in self._outbox.due(parallel + len(self._flying)):
+            if hook.id not in self._flying and len(self._flying) < parallel:
+                self._flying[hook.id] = asyncio.create_task(self._send(session, url, signer, hook))
+
+    async def _wait(self) -> None:
+        seconds = None if self._flying else self._outbox.seconds_to_next()
+        waits: set[asyncio.Task[Any]] = {asyncio.create_task(self._outbox.wake.wait())}
+        if seconds is not None or self._flying:
+            waits.add(asyncio.create_task(self._clock.sleep(max(0.001, seconds if seconds is not None else 0.05))))
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waits:
+                task.cancel()
+
+    async def _send(self, session: aiohttp.ClientSession, url: str, signer: Webhook, hook: Due) -> None:
+        status = None
+        try:
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                status = await self._attempt(session, url, signer, hook)
+            self._outbox.record(hook, status, self._backoff(hook.attempts - hook.accepted))
+        finally:
+            del self._flying[hook.id]
+            self._outbox.wake.set()
+
+    async def _attempt(self, session: aiohttp.ClientSession, url: str, signer: Webhook, hook: Due) -> int:
+        now = self._clock.now()
+        headers = {
+            "content-type": "application/json",
+            "webhook-id": hook.id,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": signer.sign(hook.id, now, hook.body),
+        }
+        async with session.post(url, data=hook.body.encode(), headers=headers) as response:
+            await response.read()
+            return response.status
+
+    def _backoff(self, failures: int) -> float:
+        return min(self._settings.webhook_retry_max_seconds, self._settings.webhook_retry_seconds * 2.0 ** min(failures, 30))
