@@ -31,14 +31,20 @@ def _declared() -> list[Requirement]:
     return [Requirement(text) for text in project["dependencies"] + project["optional-dependencies"]["dev"]]
 
 
+def _requirements(name: str) -> list[Requirement]:
+    try:
+        return [Requirement(text) for text in metadata.requires(name) or []]
+    except metadata.PackageNotFoundError:  # then the comparison with the lock names it
+        return []
+
+
 def _needed(requirement: Requirement, seen: dict[str, set[str]]) -> None:
     """Add to `seen` all that the requirement brings, by what the installed distributions say; the extras asked for stand beside."""
     name, extras = canonicalize_name(requirement.name), {"", *requirement.extras}
     if extras <= seen.get(name, set()):
         return
     seen.setdefault(name, set()).update(extras)
-    for text in metadata.requires(name) or []:
-        further = Requirement(text)
+    for further in _requirements(name):
         if any(further.marker is None or further.marker.evaluate({"extra": extra}) for extra in extras):
             _needed(further, seen)
 

@@ -19,7 +19,7 @@ topics:
 def test_an_installation_has_the_topics_of_its_connections_and_of_every_aggregate() -> None:
     aggregates = ["orders", "stock", "products", "customers", "purchase-orders", "vendors"]
     expected = [f"inbox.{name}" for name in ("shop", "bng")] + [f"received.{name}" for name in aggregates] + aggregates
-    expected += [f"{kind}.{name}" for kind in ("deliver", "dlq", "parked") for name in ("shop", "bng")] + ["receipts"]
+    expected += ["deliver.shop", "deliver.bng", "dlq.shop", "dlq.bng", "dlq.unknown", "parked.shop", "parked.bng", "receipts"]
     assert expected == [spec.name for spec in load_topics().expand(["shop", "bng"])]
 
 
@@ -30,7 +30,7 @@ def test_every_received_topic_has_as_many_partitions_and_is_kept_90_days() -> No
 
 def test_unresolved_records_alert_at_half_of_their_retention() -> None:
     alerts = {spec.name: spec.alert_ms for spec in load_topics().expand(["bng"]) if spec.alert_ms}
-    assert dict.fromkeys(("deliver.bng", "dlq.bng", "parked.bng"), 90 * 86_400_000) == alerts
+    assert dict.fromkeys(("deliver.bng", "dlq.bng", "dlq.unknown", "parked.bng"), 90 * 86_400_000) == alerts
 
 
 def test_received_topics_with_different_partitions_are_refused() -> None:
