@@ -15,7 +15,7 @@ from processors.engines.faust_state import StateTable
 from processors.engines.settings import STATE, EngineSettings
 from towpath.errors import ConfigError
 
-LEVELS = {"faust": logging.INFO, "mode": logging.INFO, "aiokafka": logging.WARNING}
+LIBRARIES = ("faust", "mode", "aiokafka")
 
 
 class App(faust.App):
@@ -65,11 +65,11 @@ def source(app: App, settings: EngineSettings) -> Any:  # noqa: ANN401
 
 
 def quiet_logs() -> None:
-    """Give the libraries' loggers their levels where nobody did; the root logger is left alone (`faust worker` sets it to DEBUG)."""
-    for name, level in LEVELS.items():
+    """Keep the libraries to warnings where nobody set another level; the root logger is left alone (`faust worker` sets it to DEBUG)."""
+    for name in LIBRARIES:
         logger = logging.getLogger(name)
         if logger.level == logging.NOTSET:
-            logger.setLevel(level)
+            logger.setLevel(logging.WARNING)
 
 
 def credentials(settings: EngineSettings) -> CredentialsT | None:

@@ -60,6 +60,8 @@ class FaustEngine:
             stopping.cancel()
             await self._end(app, agent, starting)
             sender.close()
+            self._reason = "stopped"
+            log.info("%s stopped", self.settings.group)
 
     async def _start(self, app: App, agent: BatchAgent) -> None:
         try:
@@ -70,6 +72,7 @@ class FaustEngine:
         agent.opened.set()
 
     async def _watch(self, app: App, agent: BatchAgent, starting: asyncio.Future[None], stopping: asyncio.Future[Any]) -> None:
+        log.info("%s reads %s", self.settings.group, ", ".join(self.settings.topics))
         waiting: set[asyncio.Future[Any]] = {agent.failure, starting, stopping}
         while not stopping.done():
             done, _ = await asyncio.wait(waiting, timeout=TICK, return_when=asyncio.FIRST_COMPLETED)
@@ -95,7 +98,7 @@ class FaustEngine:
         seconds = self.settings.stop_within
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(agent.drain(), seconds / 2)
-        app.conf.stream_wait_empty = False  # what is still in hand stays unacknowledged
+        cast("Consumer", app.consumer).abandon()
         starting.cancel()
         await asyncio.gather(starting, return_exceptions=True)
         try:

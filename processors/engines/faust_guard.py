@@ -27,8 +27,10 @@ from aiokafka.errors import ConsumerStoppedError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
+from mode.threads import WorkerThread
 
 YIELD_EVERY = 100
+FULL = 0.02
 
 
 class Fetched(dict[Any, Any]):
@@ -47,8 +49,18 @@ class Message(ConsumerMessage):
     epoch: int
 
 
+class DaemonThread(WorkerThread):
+    """A thread that does not keep a process alive whose consumer could not be stopped in time."""
+
+    def __init__(self, service: Any, **kwargs: Any) -> None:
+        super().__init__(service, **kwargs)
+        self.daemon = True
+
+
 class ConsumerThread(driver.AIOKafkaConsumerThread):
     """Fetches and seeks in the consumer's own thread, and counts the seeks of each partition."""
+
+    Worker = DaemonThread
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -131,7 +143,7 @@ class Consumer(driver.Consumer):
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:
         """Yield the fetched messages, round-robin over the topics, but for those whose partition was rewound since they were fetched."""
         records, active = await self._wait_next_records(timeout)
-        if not isinstance(records, Fetched) or not records or active is None:
+        if not isinstance(records, Fetched) or not records:
             return
         if not self._resumed.is_set():
             await self.wait(self._resumed.wait())
@@ -141,6 +153,15 @@ class Consumer(driver.Consumer):
             if records.epochs[tp] == self._epoch(tp) and (tp in active or tp in self._buffered_partitions):
                 self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
                 yield tp, self._message(tp, record, records.epochs[tp])
+
+    async def _wait_next_records(self, timeout: float) -> tuple[Any, set[TP]]:
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow.wait())
+        active = self._get_active_partitions()
+        if active:
+            return await self._getmany(active_partitions=active, timeout=timeout), active
+        await self.sleep(FULL)  # every partition is paused, or the agent's queue is full: Faust sleeps for 1 s here and starves the agent
+        return {}, active
 
     def _message(self, tp: TP, record: Any, epoch: int) -> Message:
         seconds = (record.timestamp or 0) / 1000
@@ -182,7 +203,9 @@ class Consumer(driver.Consumer):
         if self._commit_every is not None and self._n_acked >= self._commit_every:
             self._n_acked = 0
             await self.commit()
-        await self.wait_first(self.callback(message), self.suspend_flow.wait())
+        # Faust cancels this when the flow is suspended, at the price of three tasks a message. Not needed: a resume lets it go on, the
+        # emptying of a full queue ends its `put` (mode/utils/queues.py), and a message that comes too late is no longer `current`.
+        await self.callback(message)
 
     def _new_offset(self, tp: TP) -> int | None:
         """Return the offset to commit: behind the last of the delivered messages that are acknowledged without a hole, or None."""
@@ -209,6 +232,10 @@ class Consumer(driver.Consumer):
             waiting.popleft()
         self._acked[tp] = [acked for acked in self._acked[tp] if acked >= offset]
         self._acked_index[tp] = set(self._acked[tp])
+
+    def abandon(self) -> None:
+        """Wait no longer for what is in hand (`wait_empty`): it stays unacknowledged, and the next process reads it again."""
+        self._unacked_messages.clear()
 
     def behind(self) -> dict[tuple[str, int], tuple[int, bool]]:
         """Return by partition the first delivered offset that is not committed, and whether it or a later one is acknowledged."""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]  # no `__all__` there
+from confluent_kafka.admin import AdminClient, ConfigResource
 
 from processors.engines.settings import EngineError, EngineSettings
 from towpath.errors import ConfigError
 
-TIMEOUT = 10.0
+TIMEOUT = 5.0
 
 
 def check_topics(settings: EngineSettings, *, changelog_must_exist: bool) -> None:
-    """Raise ConfigError unless every input topic, and the changelog where it exists, is as `settings` say; blocks for up to 20 s."""
+    """Raise ConfigError unless every input topic, and the changelog where it exists, is as `settings` say; blocks for up to 10 s."""
     admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers, **settings.security})
     try:
         counts = {name: len(topic.partitions) for name, topic in admin.list_topics(timeout=TIMEOUT).topics.items()}
