@@ -24,8 +24,11 @@ class Watchdog:
         acknowledged; while nothing later is, and the agent is not `idle`, it may still be at work. `hanging` is a rebalance that does not end.
         """
         now = self._clock()
-        self._hanging_since = (self._hanging_since or now) if hanging else None
-        if self._hanging_since is not None and now - self._hanging_since > self._after:
+        if not hanging:
+            self._hanging_since = None
+        elif self._hanging_since is None:
+            self._hanging_since = now
+        elif now - self._hanging_since > self._after:
             return f"a rebalance does not end since {now - self._hanging_since:.0f} s"
         self._since = {tp: self._seen(tp, offset, now) for tp, (offset, acknowledged) in behind.items() if acknowledged or idle}
         for (topic, partition), (offset, since) in self._since.items():
