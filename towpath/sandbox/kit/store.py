@@ -69,10 +69,11 @@ class Store:
         """Remove all of a kind and return how many there were."""
         return self.db.execute("DELETE FROM entity WHERE kind = ?", (kind,)).rowcount
 
-    def find(self, kind: str, where: Sequence[Condition] = (), *, limit: int = -1, offset: int = 0) -> list[Doc]:
-        """Return the matching documents, oldest first."""
+    def find(self, kind: str, where: Sequence[Condition] = (), *, limit: int = -1, offset: int = 0, newest_first: bool = False) -> list[Doc]:
+        """Return the matching documents, oldest first unless said otherwise."""
         clause, values = _clause(kind, where)
-        rows = self.db.execute(f"SELECT doc FROM entity {clause} ORDER BY row LIMIT ? OFFSET ?", (*values, limit, offset))  # noqa: S608 - names are ours
+        order = "DESC" if newest_first else "ASC"
+        rows = self.db.execute(f"SELECT doc FROM entity {clause} ORDER BY row {order} LIMIT ? OFFSET ?", (*values, limit, offset))  # noqa: S608 - names are ours
         return [json.loads(row[0]) for row in rows]
 
     def count(self, kind: str, where: Sequence[Condition] = ()) -> int:
