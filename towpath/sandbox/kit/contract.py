@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import date
+from functools import cache
 from importlib import resources
 from typing import Any, Final
 
@@ -25,8 +26,7 @@ class Contract:
     """The components of one file below `schemas/http`."""
 
     def __init__(self, name: str) -> None:
-        text = resources.files("schemas").joinpath("http", f"{name}.yaml").read_text(encoding="utf-8")
-        self._schemas: dict[str, Any] = yaml.safe_load(text)["components"]["schemas"]
+        self._schemas = _schemas(name)
 
     def check(self, component: str, body: object) -> dict[str, Any]:
         """Return the body, which is then a valid `component`; raises Refusal(400) that names the first wrong field."""
@@ -74,6 +74,13 @@ class Contract:
                 raise _wrong(_below(at, name), "unknown property")
             elif rest is not True:
                 self._check(rest, item, _below(at, name))
+
+
+@cache
+def _schemas(name: str) -> Mapping[str, Any]:
+    text = resources.files("schemas").joinpath("http", f"{name}.yaml").read_text(encoding="utf-8")
+    schemas: Mapping[str, Any] = yaml.safe_load(text)["components"]["schemas"]
+    return schemas
 
 
 def _check_text(schema: Mapping[str, Any], value: str, at: str) -> None:
