@@ -26,7 +26,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
-    """Give a function that starts a system over this test's folder, such as serve("bng", burst=5)."""
+    """What starts a system over the folder of this test, with the settings it is given."""
     async with AsyncExitStack() as stack:
 
         async def start(name: str, *, clock: Clock | None = None, **settings: Json) -> Client:
