@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import random
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import structlog
@@ -19,6 +20,7 @@ from towpath.records import Record
 log = structlog.get_logger(__name__)
 
 LONGEST_BACKOFF = 10.0
+LONGEST_TOLD = 60.0  # a lane asks again after a minute, whatever it was told: the target may be well long before
 BUG_ATTEMPTS = 3
 
 
@@ -42,18 +44,28 @@ class LaneLimits:
     retry_seconds: float = 60.0
 
 
+@dataclass(slots=True, eq=False)
+class _Lane:
+    """The records of one key; `busy` while a call for the first of them is under way."""
+
+    key: bytes
+    records: deque[Record] = field(default_factory=deque)
+    busy: bool = False
+
+
 class Lanes:
     """Runs a handler over records; `finished(record)` is called once for each that is done with, in any order across keys.
 
-    A fault of the whole system blames no record: it is retried for as long as it lasts.
+    A fault of the whole system, or an effect that another process works on, blames no record: it is retried for as long as it lasts.
     """
 
     def __init__(self, handler: Handler, clock: Clock, limits: LaneLimits, finished: Callable[[Record], None]) -> None:
         self._handler, self._clock, self._limits = handler, clock, limits
         self._finished = finished
         self._slots = asyncio.Semaphore(limits.in_flight)
-        self._lanes: dict[bytes, deque[Record]] = {}
-        self._tasks: dict[bytes, asyncio.Task[None]] = {}
+        self._lanes: dict[bytes, _Lane] = {}
+        self._tasks: dict[asyncio.Task[None], _Lane] = {}
+        self._draining = False
         self._random = random.Random()  # noqa: S311 - jitter
         self.failure: BaseException | None = None
         self.retries = 0
@@ -61,95 +73,113 @@ class Lanes:
     @property
     def pending(self) -> int:
         """Return how many records are taken and not finished."""
-        return sum(map(len, self._lanes.values()))
+        return sum(len(lane.records) for lane in self._lanes.values())
 
     def submit(self, record: Record) -> None:
         """Append a record to its key's lane; one without a key is a lane of its own."""
         key = record.key if record.key is not None else b"\0%s-%d-%d" % (record.topic.encode(), record.partition, record.offset)
-        lane = self._lanes.setdefault(key, deque())
-        lane.append(record)
-        if key not in self._tasks:
-            task = asyncio.create_task(self._run(key, lane), name=f"lane {key!r}")
-            self._tasks[key] = task
-            task.add_done_callback(lambda done: self._ended(key, done))
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = _Lane(key)
+            task = asyncio.create_task(self._run(lane), name=f"lane {key!r}")
+            self._tasks[task] = lane
+            task.add_done_callback(self._ended)
+        lane.records.append(record)
 
     def drop(self, unwanted: Callable[[Record], bool]) -> None:
         """Forget records that another process owns now; a call under way is cancelled and left to the ledger."""
-        for key, lane in list(self._lanes.items()):
-            if lane and unwanted(lane[0]):
-                self._tasks[key].cancel()
+        for task, lane in list(self._tasks.items()):
+            if lane.records and unwanted(lane.records[0]):
+                self._leave(lane)  # at once, so that a record of this key that comes back starts a lane of its own
+                task.cancel()
 
     async def drain(self, timeout: float) -> None:  # noqa: ASYNC109 - a bound on leaving, not on one call
         """Wait until calls under way are done, at most `timeout` seconds, then cancel what is left; nothing new is started."""
-        for lane in self._lanes.values():
-            while len(lane) > 1:
-                lane.pop()
+        self._draining = True
+        for task, lane in list(self._tasks.items()):
+            if not lane.busy:
+                task.cancel()
         if self._tasks:
-            await asyncio.wait(self._tasks.values(), timeout=timeout)
-        for task in list(self._tasks.values()):
+            await asyncio.wait(self._tasks, timeout=timeout)
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _ended(self, key: bytes, task: asyncio.Task[None]) -> None:
-        self._tasks.pop(key, None)
-        self._lanes.pop(key, None)
+    def _leave(self, lane: _Lane) -> None:
+        if self._lanes.get(lane.key) is lane:
+            del self._lanes[lane.key]
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._leave(self._tasks.pop(task))
         if not task.cancelled() and task.exception() is not None:
             self.failure = task.exception()
 
-    async def _run(self, key: bytes, lane: deque[Record]) -> None:
-        while lane:
-            try:
-                await self._play(lane[0])
-            except FencedError as error:
-                log.info("lane left to another owner", key=key.decode("utf-8", "replace"), reason=str(error))
+    async def _run(self, lane: _Lane) -> None:
+        while lane.records and not self._draining:
+            done = await self._play(lane, lane.records[0])
+            if not done or self._lanes.get(lane.key) is not lane:
                 return
-            self._finished(lane.popleft())
+            self._finished(lane.records.popleft())
+        self._leave(lane)  # before anything else runs: a record that comes now must not join a lane that has ended
 
-    async def _play(self, record: Record) -> None:
-        trouble_since, attempts, bugs = None, 0, 0
+    async def _play(self, lane: _Lane, record: Record) -> bool:
+        """Tell whether the record is done with: handled, dead or parked; False where draining came first."""
+        trouble_since, attempts, bugs, lane.busy = None, 0, 0, False
         while True:
             attempts += 1
             try:
                 async with self._slots:
+                    lane.busy = True
                     await self._handler.handle(record)
-                return
+                return True
             except DataError as error:
-                failure = Failure.of(error)
-            except (RetryableError, OutcomeUnknownError) as error:
+                failure = dataclasses.replace(Failure.of(error), attempts=attempts)
+            except (RetryableError, OutcomeUnknownError, FencedError) as error:
                 self.retries += 1
-                told = error.retry_after if isinstance(error, RetryableError) else None
-                if isinstance(error, RetryableError) and (error.throttled or error.system_wide):
-                    trouble_since = None
-                else:
-                    trouble_since = trouble_since or self._clock.monotonic()
+                trouble_since = None if _blames_nobody(error) else self._clock.monotonic() if trouble_since is None else trouble_since
                 if trouble_since is None or self._clock.monotonic() - trouble_since < self._limits.retry_seconds:
-                    await self._back_off(attempts, told)
-                    continue
+                    if await self._back_off(lane, attempts, error.retry_after if isinstance(error, RetryableError) else None):
+                        continue
+                    return False
                 failure = Failure(str(error), "passing", state=PARKED, attempts=attempts)
-            except FencedError:
-                raise
             except Exception as error:  # a bug must not stop the other keys: the record is kept with what is known
                 bugs += 1
                 log.exception("unexpected error", topic=record.topic, partition=record.partition, offset=record.offset)
                 if bugs < BUG_ATTEMPTS:
-                    await self._back_off(attempts, None)
-                    continue
+                    if await self._back_off(lane, attempts, None):
+                        continue
+                    return False
                 failure = Failure(f"unexpected {type(error).__name__}", "bug", attempts=attempts)
-            await self._store(record, failure)
-            return
+            return await self._store(lane, record, failure)
 
-    async def _store(self, record: Record, failure: Failure) -> None:
+    async def _store(self, lane: _Lane, record: Record, failure: Failure) -> bool:
         """Give the record up; Kafka's own trouble is retried for ever, for nothing may be lost."""
         attempts = 0
         while True:
+            attempts += 1
             try:
                 await self._handler.give_up(record, failure)
-                return
+                return True
+            except DataError as error:
+                if record.value is None:
+                    raise
+                place = f"{record.topic}/{record.partition}/{record.offset}"
+                failure = dataclasses.replace(failure, reason=f"{failure.reason} (its value stands at {place}: {error})")
+                record = dataclasses.replace(record, value=None)
             except RetryableError as error:
-                attempts += 1
                 log.warning("storing a dead letter again", reason=str(error))
-                await self._back_off(attempts, error.retry_after)
+                if not await self._back_off(lane, attempts, error.retry_after):
+                    return False
 
-    async def _back_off(self, attempts: int, told: float | None) -> None:
+    async def _back_off(self, lane: _Lane, attempts: int, told: float | None) -> bool:
+        """Wait before the next try; False where there is none, because the lanes drain."""
+        if self._draining:
+            return False
         ceiling = min(LONGEST_BACKOFF, 0.2 * 2 ** min(attempts, 10))
-        await self._clock.sleep(told if told is not None else self._random.uniform(ceiling / 2, ceiling))
+        lane.busy = False
+        await self._clock.sleep(min(told, LONGEST_TOLD) if told is not None else self._random.uniform(ceiling / 2, ceiling))
+        return not self._draining
+
+
+def _blames_nobody(error: RetryableError | OutcomeUnknownError | FencedError) -> bool:
+    return isinstance(error, FencedError) or (isinstance(error, RetryableError) and (error.throttled or error.system_wide))
