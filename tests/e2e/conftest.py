@@ -13,7 +13,6 @@ from towpath.demo.pairs import find_pair
 from towpath.demo.stack import Stack
 
 
-
 @asynccontextmanager
 async def running(
     folder: Path,
@@ -40,5 +39,3 @@ def start(tmp_path: Path) -> Callable[..., Any]:
         return running(tmp_path, **options)
 
     return begin
-
-

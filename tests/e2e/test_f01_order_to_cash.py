@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -23,13 +23,27 @@ CANARY_CARD = "4929420573595709"
 
 
 async def test_f01_demo_once_prints_one_json_object_with_no_duplicate_and_no_loss(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "towpath", "demo", "--once", "--pair", "bng-nopcommerce", "--orders", "60", "--faults", "mild", "--seed", "7", "--json"]
-    done = subprocess.run([*command, "--dir", str(tmp_path / "demo")], capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    result = json.loads(done.stdout.splitlines()[-1])
-    expected = {"pair": "bng-nopcommerce", "seed": 7, "orders_placed": 60, "orders_in_target": 60, "duplicates": 0, "lost": 0, "dead_letters": 0, "parked": 0}
+    options = ["--once", "--pair", "bng-nopcommerce", "--orders", "60", "--faults", "mild", "--seed", "7", "--json", "--dir", str(tmp_path / "demo")]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "towpath", "demo", *options, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    printed, shown = await asyncio.wait_for(process.communicate(), 240)
+    assert process.returncode == 0, shown.decode()[-3000:]
+    result = json.loads(printed.splitlines()[-1])
+    expected = {
+        "pair": "bng-nopcommerce",
+        "seed": 7,
+        "orders_placed": 60,
+        "orders_in_target": 60,
+        "duplicates": 0,
+        "lost": 0,
+        "dead_letters": 0,
+        "parked": 0,
+    }
     assert {name: result[name] for name in expected} == expected
-    assert all(result["faults_injected"][kind] >= 1 for kind in ("unavailable", "response_lost", "late_commit", "webhook_duplicate", "webhook_shuffle"))
+    assert all(
+        result["faults_injected"][kind] >= 1 for kind in ("unavailable", "response_lost", "late_commit", "webhook_duplicate", "webhook_shuffle")
+    )
     assert (result["oversold"], result["stock_mismatches"], result["shipments_missing"]) == (None, None, None)
 
 
