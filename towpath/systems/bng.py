@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -20,7 +21,6 @@ ERRORS = (
     (range(401, 402), Outcome.SYSTEM),
     (range(403, 404), Outcome.SYSTEM),
     (range(404, 405), Outcome.MISSING),
-    (range(409, 410), Outcome.RETRY),
     (range(429, 430), Outcome.THROTTLED),
     (range(400, 500), Outcome.DATA),
     (range(503, 504), Outcome.RETRY),
@@ -57,13 +57,15 @@ class BngAuthoriser:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._token: str | None = None
+        self._fetching = asyncio.Lock()
 
     async def headers(self, session: aiohttp.ClientSession) -> Mapping[str, str]:
         """Return the header of the configured credentials."""
         if "api_key" in self._connection.credentials:
             return {"X-API-Key": self._connection.credential("api_key").get_secret_value()}
-        if self._token is None:
-            self._token = await self._fetch(session)
+        async with self._fetching:  # many calls wait for one token
+            if self._token is None:
+                self._token = await self._fetch(session)
         return {"Authorization": f"Bearer {self._token}"}
 
     def forget(self) -> None:
@@ -126,4 +128,4 @@ class Bng:
 
     async def _find(self, path: str, query: Mapping[str, str], id_field: str) -> str | None:
         items = (await self.api.get(f"{BASE}{path}", query)).json()["items"]
-        return str(min(items, key=lambda item: item["Sequence"])[id_field]) if items else None
+        return str(items[0][id_field]) if items else None  # a list begins with the oldest

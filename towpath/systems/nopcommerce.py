@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -97,11 +98,13 @@ class NopAuthoriser:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._token: str | None = None
+        self._fetching = asyncio.Lock()
 
     async def headers(self, session: aiohttp.ClientSession) -> Mapping[str, str]:
         """Return the Authorization header."""
-        if self._token is None:
-            self._token = await self._fetch(session)
+        async with self._fetching:  # many calls wait for one token
+            if self._token is None:
+                self._token = await self._fetch(session)
         return {"Authorization": f"Bearer {self._token}"}
 
     def forget(self) -> None:
