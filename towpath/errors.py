@@ -28,13 +28,14 @@ class RetryableError(TowpathError):
 class DataError(TowpathError):
     """The record itself is wrong: it becomes a dead letter that names `field`, and the others go on.
 
-    `value` is what stood there, shortened and never a secret; None where nothing did.
+    `value` is what stood there, shortened and never a secret; None where nothing did. Half a surrogate pair, which JSON may carry and
+    Avro may not, is replaced: the dead letter that tells of it must be writable.
     """
 
     def __init__(self, message: str, *, field: str, value: str | None = None) -> None:
-        super().__init__(message)
-        self.field = field
-        self.value = value if value is None else value[:200]
+        super().__init__(_encodable(message))
+        self.field = _encodable(field)
+        self.value = value if value is None else _encodable(value[:200])
 
 
 class OutcomeUnknownError(TowpathError):
@@ -43,3 +44,7 @@ class OutcomeUnknownError(TowpathError):
 
 class FencedError(TowpathError):
     """Another process owns this partition or effect now: stop writing."""
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
