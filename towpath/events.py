@@ -142,6 +142,13 @@ def micros(moment: datetime) -> int:
     return (moment - EPOCH) // timedelta(microseconds=1)
 
 
+def decimal_text(value: Decimal) -> str:
+    """Return a finite decimal in plain digits, exact, without trailing zeros and without a minus before zero."""
+    text = f"{value:f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
+
+
 def is_newer(one: Version, other: Version) -> bool:
     """Tell whether `one` is strictly newer than `other`."""
     return (one["major"], one["minor"]) > (other["major"], other["minor"])
@@ -149,8 +156,8 @@ def is_newer(one: Version, other: Version) -> bool:
 
 def _plain(value: object) -> str:
     if isinstance(value, Decimal):
-        return format(value.normalize(), "f")
-    if isinstance(value, datetime):
+        return decimal_text(value)
+    if isinstance(value, datetime) and value.tzinfo is not None:
         return value.astimezone(UTC).isoformat()
     message = f"no canonical form for {type(value).__name__}"
     raise TypeError(message)
