@@ -133,7 +133,7 @@ class ApiClient:
             async with session.request(method, self._base_url + path, params=params, json=body, headers=headers, allow_redirects=False) as response:
                 if write:
                     self._failpoints.hit("sink.target_committed")
-                raw = await response.content.read(LARGEST_ANSWER)
+                raw = await _whole(response.content)
                 text = raw.decode("utf-8", "replace")
                 retry_after = _seconds(response.headers.get("Retry-After"))
                 status = response.status
@@ -178,6 +178,16 @@ class ApiClient:
             timeout = aiohttp.ClientTimeout(total=self._timeout, connect=min(5.0, self._timeout))
             self._sessions.append(aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)))
         return self._sessions[0]
+
+
+async def _whole(content: aiohttp.StreamReader) -> bytes:
+    """Return an answer's body to its end, which `read(n)` does not: it returns what has arrived."""
+    body = bytearray()
+    async for chunk in content.iter_any():
+        body += chunk
+        if len(body) > LARGEST_ANSWER:
+            raise aiohttp.ClientPayloadError(f"the answer has more than {LARGEST_ANSWER} bytes")
+    return bytes(body)
 
 
 def _seconds(header: str | None) -> float | None:
