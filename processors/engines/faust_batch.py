@@ -42,7 +42,7 @@ class BatchAgent:
         self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def __call__(self, stream: Any) -> None:  # noqa: ANN401 (Faust's stream)
-        """Take batches off the queue of `stream`; Faust calls this once, and cancels it in the end."""
+        """Take batches off the queue of `stream` until told to drain; an agent that returns is not started again."""
         queue, consumer = stream.channel.queue, stream.app.consumer
         await self.opened.wait()
         while not self._draining:
@@ -51,7 +51,6 @@ class BatchAgent:
             messages = [event.message for event in events if consumer.current(event.message)]
             if not self._draining:
                 await self._guarded(consumer, messages)
-        await asyncio.Event().wait()
 
     async def drain(self) -> None:
         """Take nothing more, and return when the batch in hand is acknowledged."""

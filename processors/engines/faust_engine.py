@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
 from processors.engines.faust_app import App, make_app, quiet_logs, source
@@ -95,15 +94,21 @@ class FaustEngine:
                 raise EngineError(stall)
 
     async def _end(self, app: App, agent: BatchAgent, starting: asyncio.Future[None]) -> None:
-        seconds = self.settings.stop_within
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(agent.drain(), seconds / 2)
-        cast("Consumer", app.consumer).abandon()
+        consumer, part = cast("Consumer", app.consumer), self.settings.stop_within / 3
+        await _within(part, agent.drain())
+        if starting.done():
+            await _within(part, consumer.commit())
+        consumer.abandon()
         starting.cancel()
-        await asyncio.gather(starting, return_exceptions=True)
-        try:
-            await asyncio.wait_for(app.stop(), seconds / 2)
-        except TimeoutError:
-            log.warning("Faust did not stop within %.0f s; what it did not commit is read again", seconds / 2)
+        if not await _within(part, app.stop()):
+            log.warning("%s: Faust did not stop in time; what it did not commit is read again", self.settings.group)
+        await asyncio.wait({starting}, timeout=1)
         if agent.failure.done():
             agent.failure.exception()
+
+
+async def _within(seconds: float, work: Coroutine[Any, Any, object]) -> bool:
+    """Return whether `work` ended in time; if not it goes on alone (`wait_for` waits for a cancellation, and Faust swallows those)."""
+    task = asyncio.ensure_future(work)
+    done, _ = await asyncio.wait({task}, timeout=seconds)
+    return bool(done)

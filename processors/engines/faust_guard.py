@@ -101,6 +101,7 @@ class Consumer(driver.Consumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.delivered: dict[TP, deque[int]] = defaultdict(deque)
+        self._abandoned = False
         self._resumed = asyncio.Event()
         self._resumed.set()
         super().__init__(*args, **kwargs)
@@ -234,8 +235,13 @@ class Consumer(driver.Consumer):
         self._acked_index[tp] = set(self._acked[tp])
 
     def abandon(self) -> None:
-        """Wait no longer for what is in hand (`wait_empty`): it stays unacknowledged, and the next process reads it again."""
+        """Wait no longer for what is in hand (`wait_empty`) nor for a commit: the next process reads it again."""
+        self._abandoned = True
         self._unacked_messages.clear()
+
+    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        """Commit what is acknowledged; nothing once abandoned, for aiokafka retries for ever while the brokers are away."""
+        return not self._abandoned and bool(await super().commit(topics, start_new_transaction))
 
     def behind(self) -> dict[tuple[str, int], tuple[int, bool]]:
         """Return by partition the first delivered offset that is not committed, and whether it or a later one is acknowledged."""

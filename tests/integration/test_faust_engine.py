@@ -159,6 +159,21 @@ async def test_ready_and_healthy_say_when_records_flow(place: Place, tmp_path: P
     assert (engine.ready.is_set(), engine.healthy()) == (False, "stopped")
 
 
+class Slow(Count):
+    """The same, at 1,000 records a second, so that a stop comes amid the work."""
+
+    def process(self, record: Record, read: ReadState) -> Step:
+        time.sleep(0.001)
+        return super().process(record, read)
+
+
+async def test_a_stop_amid_the_work_finishes_and_commits_what_is_in_hand(place: Place, tmp_path: Path) -> None:
+    place.produce((b"k%d" % k, b"v") for k in range(5000))
+    async with running(place.settings(tmp_path), Slow()):
+        await until(lambda: sum(place.offsets(f"{place.name}-out")) > 0)
+    assert 0 < sum(place.committed()) == len(place.outputs()) < 5000
+
+
 async def test_a_processor_that_raises_ends_the_run_and_its_record_is_never_committed(place: Place, tmp_path: Path) -> None:
     place.produce([(b"k", b"%d" % i) for i in range(10)] + [(b"k", b"poison"), (b"k", b"after")])
     for _ in range(2):
