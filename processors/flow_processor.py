@@ -16,7 +16,7 @@ from towpath.codec import Codec
 from towpath.delivery.deadletters import Failure, Registrar, Subject
 from towpath.errors import DataError
 from towpath.events import AGGREGATES, Event, Version, is_newer, stable_id
-from towpath.records import Output, Record
+from towpath.records import Output, Record, Replay, is_trace_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class FlowProcessor:
 
     def _event(self, record: Record) -> Event:
         event = Event(*self._codec.decode(record.value))
-        if event.type not in AGGREGATES:
+        if record.topic != f"received.{AGGREGATES.get(event.type)}":
             raise DataError(f"{event.type} is no event of {record.topic}", field="value", value=event.type)
         return event
 
@@ -97,25 +97,38 @@ class FlowProcessor:
         return None if is_newer(event.meta["version"], seen.version) else "superseded"
 
     def _replay_too_old(self, event: Event, seen: Seen | None) -> str | None:
-        newer = seen is not None and not seen.dead_letters and is_newer(seen.version, event.meta["version"])
-        return "superseded" if newer else None
+        return "superseded" if seen is not None and is_newer(seen.version, event.meta["version"]) else None
 
     def _routed(self, record: Record, event: Event, seen: Seen | None, state_key: bytes) -> Step:
         outputs, failed = self._deliveries(record, event)
-        if record.replay is None:
+        before, replay = set(seen.dead_letters if seen else ()), record.replay
+        if replay is None:
             outputs.append(Output(AGGREGATES[event.type], event.meta["key"].encode(), record.value, cloud_event(event)))
-        closed = set(seen.dead_letters if seen else ()) - set(failed)
-        if record.replay is not None and not failed:
-            closed.add(record.replay.dead_letter_id)
+        else:
+            before.add(replay.dead_letter_id)
+        tried = {replay.dead_letter_id} if replay is not None and replay.flow else before
         now = self._clock.now()
-        outputs += [self._registrar.receipt("resolved", _subject(event), now, dead_letter_id=letter) for letter in sorted(closed)]
-        return Step(outputs, {state_key: Seen(event.meta["version"], event.meta["digest"], tuple(failed)).dump()})
+        outputs += [self._registrar.receipt("resolved", _subject(event), now, dead_letter_id=letter) for letter in sorted(tried - failed)]
+        left = tuple(sorted(before - tried | failed))
+        return Step(outputs, {state_key: Seen(event.meta["version"], event.meta["digest"], left).dump()})
 
-    def _deliveries(self, record: Record, event: Event) -> tuple[list[Output], list[str]]:
+    def _wanted(self, event: Event, replay: Replay | None) -> list[Route]:
+        """Return the flows that want the event; of a replay only the one whose dead letter is played again, where one flow failed."""
+        wanted = [route for route in self._routes if (route.source, route.event) == (event.meta["connection"], event.type)]
+        if replay is None or not replay.flow:
+            return wanted
+        return [route for route in wanted if route.name == replay.flow]
+
+    def _deliveries(self, record: Record, event: Event) -> tuple[list[Output], set[str]]:
         """Return a delivery for each flow that could be mapped, a dead letter for each that could not, and the ids of the latter."""
         outputs: list[Output] = []
-        failed: list[str] = []
-        wanted = [route for route in self._routes if (route.source, route.event) == (event.meta["connection"], event.type)]
+        failed: set[str] = set()
+        wanted, replay = self._wanted(event, record.replay), record.replay
+        if not wanted and replay is not None and replay.flow:
+            self._count("dead")
+            gone = DataError(f"no flow {replay.flow} takes {event.type} of {event.meta['connection']} any more", field="flow", value=replay.flow)
+            letter_id, letter = self._dead_letter(record, gone, replace(_subject(event), flow=replay.flow))
+            return [letter], {letter_id}
         if not wanted:
             self._count("unrouted")
         for route in wanted:
@@ -127,7 +140,7 @@ class FlowProcessor:
                 self._count("dead")
                 subject = replace(_subject(event), flow=route.name, mapping_version=route.model.version)
                 letter_id, letter = self._dead_letter(record, error, subject)
-                failed.append(letter_id)
+                failed.add(letter_id)
                 outputs.append(letter)
         return outputs, failed
 
@@ -173,8 +186,9 @@ def cloud_event(event: Event) -> list[tuple[str, bytes]]:
         "ce_source": meta["connection"],
         "ce_subject": meta["key"],
         "ce_time": meta["occurred_at"].isoformat(),
-        "traceparent": f"00-{meta['trace_id']}-{meta['trace_id'][:16]}-01",
     }
+    if is_trace_id(meta["trace_id"]):
+        headers["traceparent"] = f"00-{meta['trace_id']}-{meta['trace_id'][:15]}1-01"
     return [(name, text.encode()) for name, text in headers.items()]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +15,18 @@ ATTEMPTS: Final = "towpath-attempts"
 FIRST_AT: Final = "towpath-first-at"
 REPLAYS: Final = "towpath-replays"
 GROUP: Final = "towpath-group"
-OURS: Final = frozenset({DEAD_LETTER, ATTEMPTS, FIRST_AT, REPLAYS, GROUP})
+FLOW: Final = "towpath-flow"
+OURS: Final = frozenset({DEAD_LETTER, ATTEMPTS, FIRST_AT, REPLAYS, GROUP, FLOW})
+MOST: Final = 1_000_000
+"""More attempts or replays than this are forged."""
+
+
+_TRACE = re.compile(r"(?!0{32})[0-9a-f]{32}")
+
+
+def is_trace_id(text: str) -> bool:
+    """Tell whether the text is a W3C trace id: 32 lower-case hex digits, not all zero."""
+    return _TRACE.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +44,7 @@ class Record:
     def header(self, name: str) -> str | None:
         """Return the last header of that name as text, None when there is none."""
         found = [value for header, value in self.headers if header == name]
-        return found[-1].decode("utf-8", "replace") if found else None
+        return (found[-1] or b"").decode("utf-8", "replace") if found else None
 
     @property
     def replay(self) -> Replay | None:
@@ -43,23 +55,32 @@ class Record:
         try:
             return Replay(
                 dead_letter_id,
-                int(self.header(ATTEMPTS) or 0),
+                _count(self.header(ATTEMPTS)),
                 datetime.fromisoformat(self.header(FIRST_AT) or "").astimezone(UTC),
-                int(self.header(REPLAYS) or 0),
+                _count(self.header(REPLAYS)),
                 self.header(GROUP) or "",
+                self.header(FLOW) or "",
             )
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
 
 
+def _count(text: str | None) -> int:
+    number = int(text or 0)
+    if not 0 <= number <= MOST:
+        raise ValueError(f"{number} is no count")
+    return number
+
+
 class Replay(NamedTuple):
-    """A record that is played again: the dead letter it stands for, what was tried before, and the only group it is meant for."""
+    """A record that is played again: the dead letter it stands for, what was tried before, and the only group and flow it is meant for."""
 
     dead_letter_id: str
     attempts: int
     first_at: datetime
     replays: int
     group: str
+    flow: str = ""
 
     def headers(self) -> list[tuple[str, bytes]]:
         """Return the headers that say so."""
@@ -69,6 +90,7 @@ class Replay(NamedTuple):
             FIRST_AT: self.first_at.isoformat(),
             REPLAYS: str(self.replays),
             GROUP: self.group,
+            FLOW: self.flow,
         }
         return [(name, text.encode()) for name, text in pairs.items()]
 

@@ -118,6 +118,6 @@ class Registrar:
 
 def replay_of(letter: Mapping[str, Any]) -> Output:
     """Return the record that plays a dead letter again: original topic, key, value and headers, and the replay headers."""
-    replay = Replay(letter["dead_letter_id"], letter["attempts"], letter["first_at"], letter["replays"] + 1, letter["group"])
+    replay = Replay(letter["dead_letter_id"], letter["attempts"], letter["first_at"], letter["replays"] + 1, letter["group"], letter["flow"])
     headers = [(header["name"], header["value"]) for header in letter["headers"]]
     return Output(letter["topic"], letter["key"], letter["value"], [*headers, *replay.headers()])
