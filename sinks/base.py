@@ -22,6 +22,7 @@ from towpath.http import ApiClient
 log = structlog.get_logger(__name__)
 
 Document = Mapping[str, Any]
+LONGEST_ID = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Effected(NamedTuple):
 
     outcome: str
     external_id: str
-    closes: str = ""
+    closes: frozenset[str] = frozenset()
     reason: str = ""
 
 
@@ -79,28 +80,31 @@ class Effector:
             return await self._apply(effect, document, related)
 
     async def _apply(self, effect: Effect, document: Document, related: Mapping[str, str]) -> Effected:
+        if effect.operation not in self._target.operations:
+            raise DataError(f"{self._connection} knows no operation {effect.operation}", field="operation", value=effect.operation)
         digest = hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()
         done = await self._ledger.peek(effect)
         if done is not None and done.state == State.DONE:
             return _unchanged(effect, done, digest)
         resolved = await self._resolve(document, related)
+        begun = self._clock.monotonic()
         claim = await self._ledger.begin(effect, digest=digest, lease=self._patience.lease, settle=self._settle)
         if claim.state == State.DONE:
             return _unchanged(effect, claim, digest)
         if not claim.mine:
             raise RetryableError(f"{effect.operation} {effect.key}: an earlier call may still commit", retry_after=claim.wait)
-        outcome, external_id = await self._find_or_write(effect, resolved)
+        outcome, external_id = await self._find_or_write(effect, resolved, self._fence(effect, begun))
         self._failpoints.hit("sink.after_response")
-        await self._ledger.complete(effect, external_id)
-        return Effected(outcome, external_id, claim.dead_letter_id)
+        await self._ledger.complete(effect, external_id, digest=digest if outcome == "applied" else None)
+        return Effected(outcome, external_id, claim.dead_letters)
 
-    async def _find_or_write(self, effect: Effect, document: Document) -> tuple[str, str]:
+    async def _find_or_write(self, effect: Effect, document: Document, fence: Callable[[], Awaitable[None]]) -> tuple[str, str]:
         operation = self._target.operations[effect.operation]
         try:
             found = await operation.find(self._api, document)
             if found is not None:
-                return "found", found
-            return "applied", await operation.write(self._api.fenced(self._fence(effect)), document)
+                return "found", _storable(effect, found)
+            return "applied", _storable(effect, await operation.write(self._api.fenced(fence), document))
         except DataError:
             await self._ledger.refused(effect)
             raise
@@ -111,9 +115,7 @@ class Effector:
             await self._ledger.settles_in(effect, self._patience.settle)
             raise
 
-    def _fence(self, effect: Effect) -> Callable[[], Awaitable[None]]:
-        begun = self._clock.monotonic()
-
+    def _fence(self, effect: Effect, begun: float) -> Callable[[], Awaitable[None]]:
         async def fence() -> None:
             if self._clock.monotonic() - begun > self._patience.timeout:  # less is left of the lease than a call may take
                 await self._ledger.renew(effect, lease=self._patience.lease, settle=self._settle)
@@ -124,16 +126,16 @@ class Effector:
         """Return the document with the target's id in the place of each {"$ref": entity, "key": key}."""
         if isinstance(value, Mapping):
             if "$ref" in value:
-                return await self._reference(str(value["$ref"]), str(value["key"]), related)
+                return await self._reference(str(value["$ref"]), str(value.get("key")), related)
             return {name: await self._resolve(part, related) for name, part in value.items()}
         return [await self._resolve(part, related) for part in value] if isinstance(value, list) else value
 
     async def _reference(self, entity: str, key: str, related: Mapping[str, str]) -> str:
-        operation = self._target.creates.get(entity)
-        document = related.get(f"{entity} {key}")
-        if operation is None or document is None:
-            raise DataError(f"the mapping refers to {entity} {key}, and says neither what it is nor how to create it", field=f"$ref {entity}")
-        return (await self.apply(operation, key, orjson.loads(document), related)).external_id
+        name, operation = f"{entity} {key}", self._target.creates.get(entity)
+        if operation is None or name not in related:
+            raise DataError(f"the mapping refers to {name}, and says neither what it is nor how to create it", field=f"$ref {entity}")
+        others = {other: document for other, document in related.items() if other != name}  # none may refer back: it would wait for itself
+        return (await self.apply(operation, key, parse_document(related[name], name), others)).external_id
 
     @contextlib.asynccontextmanager
     async def _alone(self, effect: Effect) -> AsyncIterator[None]:
@@ -147,9 +149,26 @@ class Effector:
                 self._locks.pop(effect, None)
 
 
+def parse_document(text: str, name: str) -> dict[str, Any]:
+    """Return a mapped document; raises DataError naming it when it is no JSON object."""
+    try:
+        document = orjson.loads(text)
+    except ValueError as error:
+        raise DataError(f"{name} is not JSON: {error}", field=name) from error
+    if not isinstance(document, dict):
+        raise DataError(f"{name} is no JSON object", field=name)
+    return document
+
+
+def _storable(effect: Effect, external_id: str) -> str:
+    if not external_id or len(external_id) > LONGEST_ID or not external_id.isprintable():
+        raise OutcomeUnknownError(f"{effect.connection}: {effect.operation} {effect.key}: the target's id for it is none: {external_id[:40]!a}")
+    return external_id
+
+
 def _unchanged(effect: Effect, claim: Claim, digest: str) -> Effected:
     reason = ""
     if claim.digest != digest:
         reason = "the content changed after it was written; the change was not applied"
         log.warning("same effect asked for again with other content", operation=effect.operation, effect_key=effect.key)
-    return Effected("unchanged", claim.external_id, claim.dead_letter_id, reason)
+    return Effected("unchanged", claim.external_id, claim.dead_letters, reason)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from datetime import UTC
 from typing import Any
 
-import orjson
-
-from sinks.base import Effector
+from sinks.base import Effector, parse_document
 from towpath.acked import AckedProducer
 from towpath.clock import Clock
 from towpath.codec import Codec
@@ -34,13 +32,10 @@ class DeliveryHandler:
         delivery = self._codec.decode_as("Delivery", record.value)
         if delivery["target"] != self._connection:
             raise DataError(f"a delivery for {delivery['target']} on {record.topic}", field="target", value=delivery["target"])
-        try:
-            document, related = orjson.loads(delivery["document"]), delivery["related"]
-        except ValueError as error:
-            raise DataError(f"the mapped document is not JSON: {error}", field="document") from error
-        effected = await self._effector.apply(delivery["operation"], delivery["effect_key"], document, related)
+        document = parse_document(delivery["document"], "document")
+        effected = await self._effector.apply(delivery["operation"], delivery["effect_key"], document, delivery["related"])
         self._metrics.add(DELIVERED, connection=self._connection, operation=delivery["operation"], outcome=effected.outcome)
-        closes = {effected.closes, record.replay.dead_letter_id if record.replay else ""} - {""}
+        closes = effected.closes | ({record.replay.dead_letter_id} if record.replay else set())
         for dead_letter_id in sorted(closes) or [""]:
             receipt = self._registrar.receipt(
                 effected.outcome,

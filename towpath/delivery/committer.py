@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from towpath.errors import RetryableError
 
@@ -55,16 +55,29 @@ class GroupCommitter:
                     batch.append(following)
             self._commit(batch)
 
-    def _commit(self, batch: list[tuple[Work, asyncio.Future[Any]]]) -> None:
+    def _commit(self, batch: list[tuple[Work, asyncio.Future[Any]]], *, again: bool = True) -> None:
         try:
             with self._engine.begin() as connection:
                 results = [work(connection) for work, _ in batch]
-        except SQLAlchemyError as error:
+        except Exception as error:  # noqa: BLE001 - whatever one piece of work raises must neither end the thread nor harm the others
+            if again and not _is_everyones(error):  # each for itself, and once more: another process may have inserted the same row just now
+                for one in batch:
+                    self._commit([one], again=len(batch) > 1)
+                return
             for _, future in batch:
-                _tell(future, None, RetryableError(f"database: {type(error).__name__}: {error.__cause__ or error}"))
+                _tell(future, None, _retryable(error) if isinstance(error, SQLAlchemyError) else error)
             return
         for (_, future), result in zip(batch, results, strict=True):
             _tell(future, result, None)
+
+
+def _is_everyones(error: Exception) -> bool:
+    """Tell whether the database as a whole failed; a deadlock (40P01) is only of the rows that happened to be taken together."""
+    return isinstance(error, OperationalError | InterfaceError) and not str(getattr(error.orig, "sqlstate", "")).startswith("40")
+
+
+def _retryable(error: SQLAlchemyError) -> RetryableError:
+    return RetryableError(f"database: {type(error).__name__}: {str(error.__cause__ or error).splitlines()[0]}")
 
 
 def _tell(future: asyncio.Future[Any], result: object, error: Exception | None) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 from towpath.clock import Clock
 
 OPENS_AFTER = 5
@@ -22,7 +25,7 @@ class Gate:
         self._tokens, self._filled_at = float(burst), clock.monotonic()
         self._paused_until = 0.0
         self._faults = 0
-        self._probing = False
+        self._probing: asyncio.Task[Any] | None = None  # whose call is the probe
         self.waited_for_rate = 0
 
     @property
@@ -36,14 +39,14 @@ class Gate:
             now = self._clock.monotonic()
             if now < self._paused_until:
                 await self._clock.sleep(self._paused_until - now)
-            elif self.is_open and self._probing:
+            elif self.is_open and self._probing is not None:
                 await self._clock.sleep(0.1)
             elif (missing := self._missing(now)) > 0:
                 self.waited_for_rate += 1
                 await self._clock.sleep(missing)
             else:
                 self._tokens -= 1 if self._rate else 0
-                self._probing = self.is_open
+                self._probing = asyncio.current_task() if self.is_open else None
                 return
 
     def take(self) -> float:
@@ -54,26 +57,32 @@ class Gate:
         return missing
 
     def left(self) -> None:
-        """Note that a call ended without an outcome (it was cancelled): the next one may probe."""
-        self._probing = False
+        """Note that a call ended without an outcome (it was cancelled): where it was the probe, the next one may probe."""
+        if self._is_probe():
+            self._probing = None
 
     def answered(self) -> None:
         """Note that the system answered: the circuit closes."""
         self._faults = 0
-        self._probing = False
+        self._probing = None
 
     def throttled(self, seconds: float) -> None:
         """Note that the system asked to wait: normal flow control, and no fault."""
         self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
-        self._probing = False
+        self.left()
 
     def failed(self) -> None:
-        """Note a fault of the whole system; after several in a row the circuit opens, with a pause that doubles."""
+        """Note a fault of the whole system; after several in a row the circuit opens, with a pause that doubles with each probe that fails."""
+        if self.is_open and not self._is_probe():  # a call from before it opened: nothing new
+            return
         self._faults += 1
-        self._probing = False
+        self.left()
         if self.is_open:
             pause = min(LONGEST_PAUSE, 0.5 * 2 ** min(self._faults - OPENS_AFTER, 10))
             self._paused_until = max(self._paused_until, self._clock.monotonic() + pause)
+
+    def _is_probe(self) -> bool:
+        return self._probing is not None and self._probing is asyncio.current_task()
 
     def _missing(self, now: float) -> float:
         """Return the seconds until there is a token, 0 where there is one."""

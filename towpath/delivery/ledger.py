@@ -13,6 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import URL, Connection, Engine, event
+from sqlalchemy.exc import SQLAlchemyError
 
 from towpath.clock import Clock
 from towpath.delivery.committer import GroupCommitter
@@ -29,7 +30,7 @@ effects = sa.Table(
     sa.Column("owner", sa.String(40), nullable=False),
     sa.Column("external_id", sa.String(200), nullable=False, default=""),
     sa.Column("digest", sa.String(64), nullable=False, default=""),
-    sa.Column("dead_letter_id", sa.String(40), nullable=False, default=""),
+    sa.Column("dead_letters", sa.Text, nullable=False, default=""),  # ids, a space between: all that a later success closes
     sa.Column("leased_until", sa.Float, nullable=False),
     sa.Column("settled_at", sa.Float, nullable=False),
     sa.Column("updated_at", sa.Float, nullable=False),
@@ -66,7 +67,7 @@ class Claim:
     wait: float
     external_id: str = ""
     digest: str = ""
-    dead_letter_id: str = ""
+    dead_letters: frozenset[str] = frozenset()
 
 
 class Ledger:
@@ -74,7 +75,7 @@ class Ledger:
 
     def __init__(self, engine: Engine, clock: Clock, owner: str) -> None:
         self._clock, self._owner = clock, owner
-        metadata.create_all(engine)
+        _create_tables(engine)
         self._database = GroupCommitter(engine)
 
     async def begin(self, effect: Effect, *, digest: str, lease: timedelta, settle: timedelta) -> Claim:
@@ -91,7 +92,7 @@ class Ledger:
         def work(connection: Connection) -> Claim:
             row = connection.execute(sa.select(effects).where(*_is(effect)).with_for_update()).one_or_none()
             if row is None:
-                connection.execute(sa.insert(effects).values(**_names(effect), digest=digest, external_id="", dead_letter_id="", **values))
+                connection.execute(sa.insert(effects).values(**_names(effect), digest=digest, external_id="", dead_letters="", **values))
                 return Claim(State.PENDING, mine=True, fresh=True, wait=0.0)
             known = _known(row)
             if row.state == State.DONE:
@@ -115,17 +116,34 @@ class Ledger:
         if not changed:
             raise FencedError(f"{effect.connection}: {effect.operation} {effect.key} belongs to another process now")
 
-    async def complete(self, effect: Effect, external_id: str) -> None:
-        """Note that the effect stands at the target under this id."""
-        await self._set(effect, state=State.DONE, external_id=external_id, dead_letter_id="")
+    async def complete(self, effect: Effect, external_id: str, *, digest: str | None = None) -> None:
+        """Note that the effect stands at the target under this id, with the content of `digest` where that is known.
+
+        Its dead letters stay noted: a process that dies before it told of their end must find them when it comes again.
+        """
+        content: dict[str, Any] = {} if digest is None else {"digest": digest}
+        await self._set(effect, state=State.DONE, external_id=external_id, **content)
 
     async def refused(self, effect: Effect) -> None:
         """Note that the target refused the effect for good: the outcome is known, nothing was written."""
         await self._set(effect, mine=True, state=State.FAILED)
 
     async def blame(self, effect: Effect, dead_letter_id: str) -> None:
-        """Note the dead letter that a later success of this effect closes."""
-        await self._set(effect, mine=True, dead_letter_id=dead_letter_id)
+        """Note a dead letter that a later success of this effect closes, also where the effect was never begun (what it refers to failed)."""
+        if not dead_letter_id.isascii() or not dead_letter_id.isprintable() or " " in dead_letter_id:
+            return  # forged: no dead letter of ours has such an id
+        now = self._now()
+
+        def work(connection: Connection) -> None:
+            row = connection.execute(sa.select(effects).where(*_is(effect)).with_for_update()).one_or_none()
+            if row is None:
+                values = {"state": State.FAILED, "owner": self._owner, "leased_until": now, "settled_at": now, "updated_at": now}
+                connection.execute(sa.insert(effects).values(**_names(effect), external_id="", digest="", dead_letters=dead_letter_id, **values))
+            elif dead_letter_id not in row.dead_letters.split():
+                noted = f"{row.dead_letters} {dead_letter_id}".strip()
+                connection.execute(sa.update(effects).where(*_is(effect)).values(dead_letters=noted, updated_at=now))
+
+        await self._database.run(work)
 
     async def settles_in(self, effect: Effect, seconds: float) -> None:
         """Note that the call has ended: what it may have sent settles in so many seconds, 0 where nothing can have been written."""
@@ -167,16 +185,23 @@ def open_engine(url: URL) -> Engine:
     return engine
 
 
+def _create_tables(engine: Engine) -> None:
+    try:
+        metadata.create_all(engine)
+    except SQLAlchemyError:  # another process made them at the same moment
+        metadata.create_all(engine)
+
+
 def _set_pragmas(connection: sa.engine.interfaces.DBAPIConnection, _record: object) -> None:
     connection.isolation_level = None  # SQLAlchemy's own BEGIN, so that a transaction takes the write lock at once
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000"):
+    for pragma in ("busy_timeout=10000", "journal_mode=WAL", "synchronous=FULL"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
 
-def _known(row: sa.Row[Any]) -> dict[str, str]:
-    return {"external_id": row.external_id, "digest": row.digest, "dead_letter_id": row.dead_letter_id}
+def _known(row: sa.Row[Any]) -> dict[str, Any]:
+    return {"external_id": row.external_id, "digest": row.digest, "dead_letters": frozenset(row.dead_letters.split())}
 
 
 def _names(effect: Effect) -> dict[str, str]:

@@ -18,7 +18,7 @@ class OffsetTracker:
 
     def finish(self, offset: int) -> None:
         """Note that the record at `offset` is done with: written, dead or parked."""
-        del self._unfinished[offset]
+        self._unfinished.pop(offset, None)  # unknown when it was read before the partition went and came back
 
     def committable(self) -> int | None:
         """Return the offset to commit, the lowest unfinished or the one after the last read; None when that is committed already."""

@@ -1,0 +1,279 @@
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import sys
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import URL
+
+from towpath.clock import SystemClock
+from towpath.delivery.committer import GroupCommitter
+from towpath.delivery.ledger import Claim, Effect, Ledger, State, open_engine
+from towpath.errors import FencedError, RetryableError
+from towpath.testing.clock import VirtualClock
+
+LEASE, SETTLE = timedelta(seconds=20), timedelta(seconds=5)
+ORDER = Effect("erp", "create_order", "shop/order/1001")
+Open = Callable[[str], Ledger]
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.fixture
+async def ledger_of(database: URL, clock: VirtualClock) -> AsyncIterator[Open]:
+    opened: list[Ledger] = []
+
+    def open_as(owner: str) -> Ledger:
+        opened.append(Ledger(open_engine(database), clock, owner))
+        return opened[-1]
+
+    yield open_as
+    for ledger in opened:
+        await ledger.close()
+
+
+async def begin(ledger: Ledger, effect: Effect = ORDER, digest: str = "d1") -> Claim:
+    return await ledger.begin(effect, digest=digest, lease=LEASE, settle=SETTLE)
+
+
+async def test_the_first_claim_is_fresh_and_nobody_elses(ledger_of: Open) -> None:
+    one, other = ledger_of("one"), ledger_of("other")
+    assert await one.peek(ORDER) is None
+    assert Claim(State.PENDING, mine=True, fresh=True, wait=0) == await begin(one)
+    claim = await begin(other, digest="d2")
+    assert (claim.mine, claim.fresh, claim.wait, claim.digest) == (False, False, 25, "d1")
+
+
+async def test_another_owner_takes_over_only_after_the_lease_and_the_settle_time(ledger_of: Open, clock: VirtualClock) -> None:
+    one, other = ledger_of("one"), ledger_of("other")
+    await begin(one)
+    await clock.advance(24.9)
+    early = await begin(other)
+    assert (early.mine, round(early.wait, 3)) == (False, 0.1)
+    await clock.advance(0.1)
+    taken = await begin(other)
+    assert (taken.mine, taken.fresh) == (True, False)
+    assert not (await begin(one)).mine, "it is the other's now"
+
+
+async def test_a_restarted_process_is_another_owner_and_the_same_process_waits_as_well(ledger_of: Open, clock: VirtualClock) -> None:
+    one = ledger_of("one")
+    await begin(one)
+    assert not (await begin(one)).mine, "its own earlier call may still commit"
+    await clock.advance(25)
+    assert (await begin(one)).mine
+
+
+async def test_a_call_that_ended_settles_from_its_end(ledger_of: Open, clock: VirtualClock) -> None:
+    one, other = ledger_of("one"), ledger_of("other")
+    await begin(one)
+    await clock.advance(2)
+    await one.settles_in(ORDER, 5)
+    assert (await begin(other)).wait == pytest.approx(5, abs=0.001)
+    await one.settles_in(ORDER, 0)
+    assert (await begin(other)).mine
+
+
+async def test_renewing_is_fenced_once_another_has_taken_over_or_finished(ledger_of: Open, clock: VirtualClock) -> None:
+    one, other = ledger_of("one"), ledger_of("other")
+    await begin(one)
+    await clock.advance(15)
+    await one.renew(ORDER, lease=LEASE, settle=SETTLE)
+    await clock.advance(15)
+    assert not (await begin(other)).mine, "renewed"
+    await clock.advance(10)
+    assert (await begin(other)).mine
+    with pytest.raises(FencedError, match="create_order shop/order/1001 belongs to another process"):
+        await one.renew(ORDER, lease=LEASE, settle=SETTLE)
+    await other.complete(ORDER, "SO-1")
+    with pytest.raises(FencedError):
+        await other.renew(ORDER, lease=LEASE, settle=SETTLE)
+
+
+async def test_a_zombie_can_neither_refuse_nor_release_what_another_owns(ledger_of: Open, clock: VirtualClock) -> None:
+    one, other, third = ledger_of("one"), ledger_of("other"), ledger_of("third")
+    await begin(one)
+    await clock.advance(25)
+    await begin(other)
+    await one.refused(ORDER)
+    await one.settles_in(ORDER, 0)
+    assert (await begin(third)).wait == 25
+    await other.complete(ORDER, "SO-1")
+    await other.refused(ORDER)
+    known = await one.peek(ORDER)
+    assert known is not None
+    assert (State.DONE, "SO-1") == (known.state, known.external_id)
+
+
+async def test_what_is_done_stays_done_for_every_owner_and_at_any_time(ledger_of: Open, clock: VirtualClock) -> None:
+    one, other = ledger_of("one"), ledger_of("other")
+    await begin(one)
+    await one.complete(ORDER, "SO-1", digest="d1")
+    await clock.advance(10**8)
+    assert Claim(State.DONE, mine=False, fresh=False, wait=0, external_id="SO-1", digest="d1") == await begin(other, digest="d2")
+
+
+async def test_a_refused_effect_can_be_tried_again_at_once_with_other_content(ledger_of: Open) -> None:
+    one, other = ledger_of("one"), ledger_of("other")
+    await begin(one)
+    await one.refused(ORDER)
+    claim = await begin(other, digest="d2")
+    assert (State.FAILED, True, False) == (claim.state, claim.mine, claim.fresh)
+    known = await one.peek(ORDER)
+    assert known is not None
+    assert known.digest == "d2"
+
+
+async def test_every_dead_letter_of_an_effect_is_kept_and_found_after_its_success_too(ledger_of: Open, clock: VirtualClock) -> None:
+    one, other = ledger_of("one"), ledger_of("other")
+    await one.blame(ORDER, "letter-1")
+    await other.blame(ORDER, "letter-2")
+    await other.blame(ORDER, "letter-1")
+    assert frozenset({"letter-1", "letter-2"}) == (await begin(one)).dead_letters
+    await one.complete(ORDER, "SO-1")
+    await clock.advance(1)
+    assert frozenset({"letter-1", "letter-2"}) == (await begin(other)).dead_letters
+
+
+@pytest.mark.parametrize("forged", ["two words", "line\nbreak", "nul\0", "naïve"])
+async def test_a_forged_dead_letter_id_is_not_noted(ledger_of: Open, forged: str) -> None:
+    one = ledger_of("one")
+    await one.blame(ORDER, forged)
+    assert await one.peek(ORDER) is None
+
+
+async def test_of_many_at_once_exactly_one_claims(ledger_of: Open) -> None:
+    ledgers = [ledger_of(f"owner-{number}") for number in range(4)]
+    claims = await asyncio.gather(*(begin(ledger) for ledger in ledgers for _ in range(10)))
+    assert 1 == sum(claim.mine for claim in claims)
+
+
+async def test_rows_taken_in_opposite_orders_lock_nobody_out(ledger_of: Open) -> None:
+    one, other = ledger_of("one"), ledger_of("other")
+    keys = [Effect("erp", "create_order", str(number)) for number in range(200)]
+
+    async def claim(ledger: Ledger, effects: list[Effect]) -> list[bool]:
+        return [claim.mine for claim in await asyncio.gather(*(begin(ledger, effect) for effect in effects))]
+
+    first, second = await asyncio.gather(claim(one, keys), claim(other, keys[::-1]))
+    assert [True] * 200 == [mine != theirs for mine, theirs in zip(first, second[::-1], strict=True)]
+
+
+async def test_the_tables_are_made_once_by_whoever_comes_first(database: URL, clock: VirtualClock) -> None:
+    with ThreadPoolExecutor(6) as threads:
+        ledgers = list(threads.map(lambda owner: Ledger(open_engine(database), clock, str(owner)), range(6)))
+    claims = await asyncio.gather(*(begin(ledger) for ledger in ledgers))
+    assert 1 == sum(claim.mine for claim in claims)
+    for ledger in ledgers:
+        await ledger.close()
+
+
+WORKER = """
+import asyncio, json, sys
+from datetime import timedelta
+from sqlalchemy.engine import make_url
+from towpath.clock import SystemClock
+from towpath.delivery.ledger import Effect, Ledger, open_engine
+
+async def main(url, owner):
+    ledger = Ledger(open_engine(make_url(url)), SystemClock(), owner)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    async def claim(number):
+        effect = Effect("erp", "create_order", str(number))
+        begun = await ledger.begin(effect, digest="", lease=timedelta(seconds=60), settle=timedelta(0))
+        if begun.mine:
+            await ledger.complete(effect, f"{owner}-{number}")
+        return begun.mine
+    mine = [number for number, own in enumerate(await asyncio.gather(*map(claim, range(300)))) if own]
+    await ledger.close()
+    print(json.dumps(mine), flush=True)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_two_processes_share_one_database_and_each_effect_is_one_ones(database: URL) -> None:
+    command = [sys.executable, "-c", WORKER, database.render_as_string(hide_password=False)]
+    workers = [
+        await asyncio.create_subprocess_exec(*command, owner, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE)
+        for owner in ("one", "other")
+    ]
+    for worker in workers:
+        assert worker.stdout is not None
+        assert await worker.stdout.readline() == b"ready\n"
+    mine = [json.loads(out) for out, _ in await asyncio.gather(*(worker.communicate(b"go\n") for worker in workers))]
+    assert [0, 0] == [worker.returncode for worker in workers]
+    assert list(range(300)) == sorted(mine[0] + mine[1])
+    ledger = Ledger(open_engine(database), SystemClock(), "reader")
+    for owner, numbers in zip(("one", "other"), mine, strict=True):
+        for number in numbers[:5]:
+            known = await ledger.peek(Effect("erp", "create_order", str(number)))
+            assert known is not None
+            assert (State.DONE, f"{owner}-{number}") == (known.state, known.external_id)
+    await ledger.close()
+
+
+def answer(number: int, _connection: sa.Connection) -> int:
+    return number
+
+
+async def test_what_waits_together_is_committed_together(database: URL) -> None:
+    engine = open_engine(database)
+    commits: list[int] = []
+    sa.event.listen(engine, "commit", lambda _connection: commits.append(1))
+    committer = GroupCommitter(engine)
+    assert list(range(1000)) == await asyncio.gather(*(committer.run(functools.partial(answer, number)) for number in range(1000)))
+    assert len(commits) < 100
+    await committer.close()
+
+
+async def test_work_that_fails_harms_neither_what_is_committed_with_it_nor_what_comes_after(ledger_of: Open) -> None:
+    ledger = ledger_of("one")
+    good = [Effect("erp", "create_order", str(number)) for number in range(20)]
+    bad = Effect("erp", "create_order", "\ud800")
+    results = await asyncio.gather(*(begin(ledger, effect) for effect in [*good[:10], bad, *good[10:]]), return_exceptions=True)
+    assert 20 == sum(isinstance(result, Claim) and result.mine for result in results)
+    assert isinstance(results[10], Exception)
+    assert (await begin(ledger)).mine
+
+
+async def test_a_value_the_database_does_not_take_is_told_to_its_sender_alone(ledger_of: Open, database: URL) -> None:
+    if database.get_backend_name() == "sqlite":
+        pytest.skip("SQLite takes any text")
+    ledger = ledger_of("one")
+    results = await asyncio.gather(begin(ledger), begin(ledger, Effect("erp", "create_order", "x" * 301)), return_exceptions=True)
+    assert isinstance(results[0], Claim)
+    assert isinstance(results[1], RetryableError)
+    assert "\n" not in str(results[1])
+
+
+async def test_a_database_that_does_not_answer_is_a_passing_failure_of_everyone(
+    tmp_path_factory: pytest.TempPathFactory, clock: VirtualClock
+) -> None:
+    folder = tmp_path_factory.mktemp("ledger")
+    ledger = Ledger(open_engine(URL.create("sqlite", database=str(folder / "towpath.db"))), clock, "one")
+    await begin(ledger)
+    with sa.create_engine(f"sqlite:///{folder / 'towpath.db'}").begin() as connection:
+        connection.exec_driver_sql("DROP TABLE effects")
+    results = await asyncio.gather(*(begin(ledger, Effect("erp", "x", str(number))) for number in range(5)), return_exceptions=True)
+    assert [RetryableError] * 5 == [type(result) for result in results]
+    assert "no such table" in str(results[0])
+    await ledger.close()
+
+
+async def test_sqlite_keeps_what_it_confirmed_through_a_crash(tmp_path_factory: pytest.TempPathFactory) -> None:
+    engine = open_engine(URL.create("sqlite", database=str(tmp_path_factory.mktemp("ledger") / "deep" / "towpath.db")))
+    with engine.begin() as connection:
+        assert "wal" == connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
+        assert 2 == connection.exec_driver_sql("PRAGMA synchronous").scalar_one(), "FULL"
+    engine.dispose()
