@@ -8,20 +8,33 @@ from decimal import Decimal
 from typing import Any
 
 import babel
-import babel.numbers
 import email_validator
 
 from towpath.errors import DataError
-from towpath.events import Event
+from towpath.events import Event, decimal_text
+
+PLACES: Mapping[str, int] = {
+    **dict.fromkeys(["BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"], 0),
+    **dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3),
+    **dict.fromkeys(["CLF", "UYW"], 4),
+}
+"""ISO 4217's minor units where they are not 2. CLDR's are what is common in print: none for RSD, whose prices have two."""
+LARGEST = 15
+"""An amount or quantity with more digits before the point than this is no one's order."""
+LONGEST_EMAIL = 254
+
+
+def decimal_places(currency: str) -> int:
+    """Return the decimal places of an ISO 4217 currency; raises DataError for one that does not exist."""
+    if currency not in _currencies():
+        message = f"unknown currency {currency!r}: expected an ISO 4217 code such as EUR"
+        raise DataError(message, field="currency", value=currency)
+    return PLACES.get(currency, 2)
 
 
 @functools.cache
-def decimal_places(currency: str) -> int:
-    """Return the decimal places of an ISO 4217 currency; raises DataError for one that does not exist."""
-    if currency not in babel.Locale("en").currencies:
-        message = f"unknown currency {currency!r}: expected an ISO 4217 code such as EUR"
-        raise DataError(message, field="currency", value=currency)
-    return babel.numbers.get_currency_precision(currency)
+def _currencies() -> frozenset[str]:
+    return frozenset(babel.Locale("en").currencies)
 
 
 def check(event: Event) -> None:
@@ -35,28 +48,38 @@ def check(event: Event) -> None:
 def check_order(order: Mapping[str, Any]) -> None:
     """Raise DataError unless the order has lines, a known currency, a possible e-mail address and a total that adds up."""
     places = decimal_places(order["currency"])
+    _check_sizes(order, "")
     check_email(order["customer_email"], "customer_email")
     if not order["lines"]:
         message = f"order {order['order_number']} has no lines"
         raise DataError(message, field="lines")
     for index, line in enumerate(order["lines"]):
+        _check_sizes(line, f"lines[{index}].")
         if line["quantity"] <= 0:
-            message = f"order {order['order_number']}, line {line['line_no']}: quantity {line['quantity']:f} is not positive"
-            raise DataError(message, field=f"lines[{index}].quantity", value=f"{line['quantity']:f}")
+            message = f"order {order['order_number']}, line {line['line_no']}: quantity {decimal_text(line['quantity'])} is not positive"
+            raise DataError(message, field=f"lines[{index}].quantity", value=decimal_text(line["quantity"]))
     lines: Decimal = sum((line["line_total"] for line in order["lines"]), Decimal())
     expected: Decimal = lines + order["shipping_amount"] + order["tax_total"] - order["discount_total"]
     minor_unit = Decimal(1).scaleb(-places)
     if abs(expected - order["total"]) > minor_unit:
         message = (
-            f"order {order['order_number']}: total {order['total'].normalize():f} is not lines {lines.normalize():f}"
-            f" + shipping {order['shipping_amount'].normalize():f} + tax {order['tax_total'].normalize():f}"
-            f" - discount {order['discount_total'].normalize():f} = {expected.normalize():f} {order['currency']}"
+            f"order {order['order_number']}: total {decimal_text(order['total'])} is not lines {decimal_text(lines)}"
+            f" + shipping {decimal_text(order['shipping_amount'])} + tax {decimal_text(order['tax_total'])}"
+            f" - discount {decimal_text(order['discount_total'])} = {decimal_text(expected)} {order['currency']}"
         )
-        raise DataError(message, field="total", value=f"{order['total'].normalize():f}")
+        raise DataError(message, field="total", value=decimal_text(order["total"]))
+
+
+def _check_sizes(part: Mapping[str, Any], where: str) -> None:
+    for name, value in part.items():
+        if isinstance(value, Decimal) and (not value.is_finite() or value.adjusted() >= LARGEST):
+            raise DataError(f"{where}{name} is no possible amount: {value:E}", field=f"{where}{name}", value=f"{value:E}")
 
 
 def check_email(address: str, field: str) -> None:
     """Raise DataError unless the address is one that could exist; no mail server is asked."""
+    if len(address) > LONGEST_EMAIL:
+        raise DataError(f"e-mail address is not valid: it has {len(address)} characters", field=field, value=address)
     try:
         email_validator.validate_email(address, check_deliverability=False, test_environment=True)
     except email_validator.EmailNotValidError as error:
