@@ -10,21 +10,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
 import orjson
 import zen
+from pydantic import BaseModel, ValidationError, ValidationInfo, field_validator
 
 from processors.rules import decimal_places
 from towpath.errors import ConfigError, DataError
-from towpath.events import Event
+from towpath.events import Event, decimal_text
 
 MAPPINGS = Path(__file__).resolve().parent / "mappings"
+NODES = frozenset({"inputNode", "outputNode", "expressionNode", "decisionTableNode", "switchNode"})
 COUNTS = frozenset({"quantity"})
 PRICES = frozenset({"unit_price"})
 """Prices keep every place the source gave, at least their currency's; all other decimals but counts are amounts and get exactly those."""
@@ -41,6 +43,28 @@ class Mapped:
     related: dict[str, dict[str, Any]]
 
 
+class _Problem(BaseModel):
+    field: str
+    message: str
+    value: Any = None
+
+
+class _Answer(BaseModel):
+    """What a model may answer; anything else is the model's fault and becomes a data error, so that it can be mended and replayed."""
+
+    errors: list[_Problem] = []
+    operation: str | None = None
+    effect_key: str | None = None
+    write_unit: str | None = None
+    document: dict[str, Any] | None = None
+    related: dict[str, dict[str, Any]] = {}
+
+    @field_validator("errors", "related", mode="before")
+    @classmethod
+    def _none_is_empty(cls, value: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - whatever the model gave
+        return ([] if info.field_name == "errors" else {}) if value is None else value
+
+
 class Model:
     """One loaded decision model; `version` is the digest of its file."""
 
@@ -52,8 +76,9 @@ class Model:
             _refuse_what_cannot_run(content)
             self._decision = zen.ZenEngine().create_decision(text)
             self._decision.validate()
-        except FileNotFoundError as error:
-            raise ConfigError(f"mapping {name}: there is no {path.name} in {path.parent}; write it or name another mapping in the flow") from error
+        except OSError as error:
+            what = f"there is no {path.name} in {path.parent}" if isinstance(error, FileNotFoundError) else f"{path}: {error.strerror}"
+            raise ConfigError(f"mapping {name}: {what}; write it or name another mapping in the flow") from error
         except (ValueError, KeyError, TypeError, RuntimeError) as error:
             raise ConfigError(f"mapping {name}: {path.name} is not a decision model that can run: {_first_line(error)}") from error
         self.version = hashlib.sha256(text.encode()).hexdigest()[:12]
@@ -62,17 +87,22 @@ class Model:
         """Return the mapped document; raises DataError naming the field where the model reports one or cannot be evaluated."""
         context = {**plain(event.value, event.value.get("currency")), "flow": flow}
         try:
-            result: dict[str, Any] = self._decision.evaluate(context)["result"]
+            result = self._decision.evaluate(context)["result"]
         except RuntimeError as error:
             raise DataError(f"mapping {self.name}: {_first_line(error)}", field="mapping") from error
-        for problem in result.get("errors") or []:
-            raise DataError(f"mapping {self.name}: {problem['message']}", field=str(problem["field"]), value=str(problem.get("value")))
-        if not isinstance(result.get("document"), dict) or not isinstance(result.get("operation"), str):
+        try:
+            answer = _Answer.model_validate(result)
+        except ValidationError as error:
+            wrong = error.errors()[0]
+            where = ".".join(str(part) for part in wrong["loc"]) or "its answer"
+            raise DataError(f"mapping {self.name}: {where}: {wrong['msg']}", field="mapping", value=where) from error
+        for problem in answer.errors:
+            raise DataError(f"mapping {self.name}: {problem.message}", field=problem.field, value=str(problem.value))
+        if answer.document is None or answer.operation is None:
             raise DataError(f"mapping {self.name} gave no `document` or no `operation`", field="mapping")
-        key = event.meta["key"]
-        effect_key = result.get("effect_key") or key
-        document, related = _without_nulls(result["document"]), _without_nulls(result.get("related") or {})
-        return Mapped(result["operation"], effect_key, result.get("write_unit") or effect_key, document, related)
+        effect_key = answer.effect_key or event.meta["key"]
+        document, related = _without_nulls(answer.document), _without_nulls(answer.related)
+        return Mapped(answer.operation, effect_key, answer.write_unit or effect_key, document, related)
 
 
 def load_model(name: str, folder: Path | None = None) -> Model:
@@ -99,9 +129,12 @@ def _strings(value: Any, name: str, currency: str | None) -> Any:  # noqa: ANN40
 
 def _decimal(value: Decimal, name: str, currency: str | None) -> str:
     if name in COUNTS or currency is None:
-        return f"{value.normalize():f}"
-    rounded = value.quantize(Decimal(1).scaleb(-decimal_places(currency)))
-    return f"{value.normalize() if name in PRICES and rounded != value else rounded:f}"
+        return decimal_text(value)
+    try:
+        rounded = value.quantize(Decimal(1).scaleb(-decimal_places(currency))) + 0  # + 0: no minus before zero
+    except InvalidOperation as error:
+        raise DataError(f"{name} is no possible amount: {value:E}", field=name, value=f"{value:E}") from error
+    return decimal_text(value) if name in PRICES and rounded != value else f"{rounded:f}"
 
 
 def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - any part of a document
@@ -110,26 +143,36 @@ def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - any part of a document
     return [_without_nulls(part) for part in value] if isinstance(value, list) else value
 
 
-def _refuse_what_cannot_run(content: dict[str, Any]) -> None:
+def _refuse_what_cannot_run(content: Any) -> None:  # noqa: ANN401 - whatever the file holds
+    if not isinstance(content, dict) or not isinstance(content.get("nodes"), list):
+        raise TypeError("it has no list `nodes`; export it from the editor as a decision model")
     for node in content["nodes"]:
         if node["type"] == "functionNode":
             raise ValueError(f"node {node['name']!r} is JavaScript, which is refused; use an expression, a table or a switch")
-    for where, expression in _expressions(content):
-        problem = zen.validate_expression(expression)
-        if problem is not None:
-            raise ValueError(f"{where}: {expression!r}: {problem['source']}")
+        if node["type"] not in NODES:
+            raise ValueError(f"node {node['name']!r} is a {node['type']}, which has nothing to run it here; use an expression, a table or a switch")
+        for where, compiled, expression in _expressions(node):
+            try:
+                compiled(expression)
+            except RuntimeError as error:
+                raise ValueError(f"node {node['name']!r}, {where}: {expression!r}: {_first_line(error)}") from error
 
 
-def _expressions(content: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for node in content["nodes"]:
-        if node["type"] == "expressionNode":
-            for expression in node["content"]["expressions"]:
-                yield f"node {node['name']!r}, {expression['key']}", expression["value"]
-        if node["type"] == "decisionTableNode":
-            for column in node["content"]["outputs"]:
-                for row in node["content"]["rules"]:
-                    if row.get(column["id"]):
-                        yield f"node {node['name']!r}, {column['field']}", row[column["id"]]
+def _expressions(node: dict[str, Any]) -> Iterator[tuple[str, Callable[[str], object], str]]:
+    """Yield every expression of a node with the place it stands in and what compiles it; zen itself takes a broken one for null."""
+    content = node.get("content") or {}
+    for expression in content.get("expressions", ()):
+        yield expression["key"], zen.compile_expression, expression["value"]
+    for statement in content.get("statements", ()):
+        if statement.get("condition"):
+            yield f"statement {statement['id']}", zen.compile_expression, statement["condition"]
+    for inputs, compiled in ((content.get("inputs", ()), zen.compile_unary_expression), (content.get("outputs", ()), zen.compile_expression)):
+        for column in inputs:
+            if compiled is zen.compile_unary_expression and column.get("field"):
+                yield f"input {column['name']}", zen.compile_expression, column["field"]
+            for number, row in enumerate(content["rules"], start=1):
+                if row.get(column["id"]):
+                    yield f"{column['name']}, row {number}", compiled if column.get("field") else zen.compile_expression, row[column["id"]]
 
 
 def _first_line(error: Exception) -> str:
