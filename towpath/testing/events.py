@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
 
-from towpath.events import Address, CustomerChanged, OrderPlaced, business_key, digest, stable_id
+from towpath import events
+from towpath.events import Address, CustomerChanged, Event, OrderPlaced, business_key, digest, stable_id
 
 PLACED_AT = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 
@@ -107,3 +108,24 @@ def a_customer(number: int = 7, *, connection: str = "shop", **changes: Any) -> 
     customer["meta"]["digest"] = digest(customer)
     customer["meta"]["event_id"] = stable_id(connection, "customer", number, "CustomerChanged", customer["meta"]["digest"])
     return customer
+
+
+def event_of_json(kind: str, plain: Any) -> Event:  # noqa: ANN401 - parsed JSON
+    """Return the event of a type that was written as JSON, with its decimals and times as text."""
+    return Event(kind, _typed(plain, getattr(events, kind)))
+
+
+def _typed(value: Any, shape: Any) -> Any:  # noqa: ANN401 - any part of an event and its type
+    parts = [part for part in get_args(shape) if part is not type(None)]
+    if get_origin(shape) is list:
+        return [_typed(one, parts[0]) for one in value]
+    if get_origin(shape) is dict:
+        return {name: _typed(one, parts[1]) for name, one in value.items()}
+    if parts:
+        return None if value is None else _typed(value, parts[0])
+    if is_typeddict(shape):
+        hints = get_type_hints(shape)
+        return {name: _typed(one, hints[name]) for name, one in value.items()}
+    if shape is Decimal:
+        return Decimal(value)
+    return datetime.fromisoformat(value) if shape is datetime else value
