@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 
 import aiohttp
@@ -17,7 +19,8 @@ from towpath.errors import DataError, OutcomeUnknownError, RetryableError
 from towpath.failpoints import Failpoints
 
 LARGEST_ANSWER = 16 * 1024 * 1024
-HTTP_REDIRECT = 300
+HTTP_OK, HTTP_REDIRECT, HTTP_SERVER_ERROR = 200, 300, 500
+_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 Fence = Callable[[], Awaitable[None]]
 
 
@@ -34,17 +37,23 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A 2xx answer, or a 404 where the table says `missing`; `text` is as it was sent."""
+    """A 2xx answer, or a read's 404 where the table says `missing`; `text` is as it was sent."""
 
     status: int
     text: str
+    write: bool = False
 
     def json(self) -> Any:  # noqa: ANN401 - whatever the system sent
-        """Return the body with every number that has a fraction as a Decimal; raises RetryableError when it is no JSON."""
+        """Return the body with every number that has a fraction as a Decimal; raises what `unreadable` returns when it is no JSON."""
         try:
             return json.loads(self.text, parse_float=Decimal)
-        except ValueError as error:
-            raise RetryableError(f"answer {self.status} is not JSON: {error}") from error
+        except (ValueError, RecursionError) as error:
+            raise self.unreadable(f"it is not JSON: {error}") from error
+
+    def unreadable(self, reason: str) -> RetryableError | OutcomeUnknownError:
+        """Return the error of an answer that says something else than it should: after a write, nobody knows what was done."""
+        message = f"answer {self.status} cannot be read: {reason}"
+        return OutcomeUnknownError(message) if self.write else RetryableError(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +71,8 @@ class Authoriser(Protocol):
         """Return the headers that prove who we are."""
         ...
 
-    def forget(self) -> None:
-        """Drop a cached token: it was refused."""
+    def forget(self, refused: Mapping[str, str]) -> None:
+        """Drop a cached token where it is the one of these headers, which were refused; another call may have a new one by now."""
         ...
 
 
@@ -135,22 +144,25 @@ class ApiClient:
                     self._failpoints.hit("sink.target_committed")
                 raw = await _whole(response.content)
                 text = raw.decode("utf-8", "replace")
-                retry_after = _seconds(response.headers.get("Retry-After"))
+                retry_after = _seconds(response.headers)
                 status = response.status
-        except aiohttp.ClientConnectorError as error:
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:  # nothing was sent
             self.gate.failed()
-            raise RetryableError(f"{what}: cannot connect: {error.os_error.strerror}", system_wide=True) from error
+            reason = error.os_error.strerror if isinstance(error, aiohttp.ClientConnectorError) else "no answer"
+            raise RetryableError(f"{what}: cannot connect: {reason}", system_wide=True) from error
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
             self.gate.failed()
             if write and sent:
                 raise OutcomeUnknownError(f"{what}: no answer: {type(error).__name__}") from error
-            raise RetryableError(f"{what}: no answer: {type(error).__name__}") from error
+            raise RetryableError(f"{what}: no answer: {type(error).__name__}", system_wide=not sent or self.gate.is_open) from error
         except RetryableError as error:
             (self.gate.failed if error.system_wide else self.gate.left)()
             raise
         except BaseException:
             self.gate.left()
             raise
+        if self._dialect.outcome(status, write=write) == Outcome.SYSTEM:
+            self._authoriser.forget(headers)
         return self._judged(what, status, text, retry_after, write=write)
 
     def _judged(self, what: str, status: int, text: str, retry_after: float | None, *, write: bool) -> Answer:
@@ -159,19 +171,19 @@ class ApiClient:
             self.gate.throttled(retry_after or 1.0)
             raise RetryableError(f"{what}: {status}, asked to wait", retry_after=0.0, throttled=True)
         if outcome == Outcome.SYSTEM:
-            self._authoriser.forget()
             self.gate.failed()
             raise RetryableError(f"{what}: {status}", retry_after=retry_after, system_wide=True)
-        self.gate.answered()
-        if outcome == Outcome.MISSING:
-            return Answer(status, text)
+        broken = status >= HTTP_SERVER_ERROR and outcome != Outcome.DATA
+        (self.gate.failed if broken else self.gate.answered)()  # several in a row, whoever asked, are an outage
+        if outcome == Outcome.MISSING and (status < HTTP_REDIRECT or not write):
+            return Answer(status, text, write)
         refusal = self._dialect.refusal(status, text)
-        message = f"{what}: {status} {refusal.message}".rstrip()
-        if outcome == Outcome.DATA:
-            raise DataError(message, field=refusal.field or "document")
+        message = f"{what}: {status} {_one_line(refusal.message)}".rstrip()
+        if outcome in {Outcome.DATA, Outcome.MISSING}:
+            raise DataError(message, field=_one_line(refusal.field) or "document")
         if outcome == Outcome.UNKNOWN:
             raise OutcomeUnknownError(message)
-        raise RetryableError(message, retry_after=retry_after)
+        raise RetryableError(message, retry_after=retry_after, system_wide=broken and self.gate.is_open)
 
     def _open(self) -> aiohttp.ClientSession:
         if not self._sessions:
@@ -190,16 +202,43 @@ async def _whole(content: aiohttp.StreamReader) -> bytes:
     return bytes(body)
 
 
-def _seconds(header: str | None) -> float | None:
+async def fetch_token(session: aiohttp.ClientSession, what: str, url: str, field: str, **body: Mapping[str, str]) -> str:
+    """Return the token that `url` answers a POST of `data` or `json` with; raises RetryableError, of the whole system, for anything else.
+
+    No redirect is followed, for the body holds the credentials.
+    """
+    async with session.post(url, allow_redirects=False, **body) as response:  # type: ignore[arg-type]  # aiohttp types each option apart
+        status, raw = response.status, await _whole(response.content)
+    if status != HTTP_OK:
+        raise RetryableError(f"{what}: {status}: the credentials were refused", system_wide=True)
     try:
-        return max(0.0, min(3600.0, float(header))) if header else None
-    except ValueError:
+        token = json.loads(raw)[field]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        token = None
+    if not isinstance(token, str) or not token.isascii() or not token.isprintable():
+        raise RetryableError(f"{what}: the answer holds no {field}", system_wide=True)
+    return token
+
+
+def _seconds(headers: Mapping[str, str]) -> float | None:
+    """Return how long `Retry-After` asks to wait, at most an hour: seconds, or a time that is compared with the answer's own `Date`."""
+    text = headers.get("Retry-After", "").strip()
+    if _NUMBER.fullmatch(text):
+        return min(3600.0, float(text))
+    try:
+        until, sent_at = parsedate_to_datetime(text), parsedate_to_datetime(headers.get("Date", ""))
+        return max(0.0, min(3600.0, (until - sent_at).total_seconds()))
+    except (ValueError, TypeError):
         return None
 
 
+def _one_line(text: str) -> str:
+    return " ".join("".join(character if character.isprintable() else " " for character in text[:600]).split())[:300]
+
+
 def refusal_of(_status: int, text: str) -> Refusal:
-    """Return a plain-text refusal as its own message, on one line."""
-    return Refusal(" ".join(text.split())[:300])
+    """Return a plain-text refusal as its own message."""
+    return Refusal(text[:600])
 
 
 async def gather_all(*calls: Any) -> list[Any]:  # noqa: ANN401 - coroutines of many types

@@ -5,12 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sinks.base import Document, Operation
+from towpath.errors import DataError
 from towpath.http import ApiClient
 from towpath.systems.bng import Bng
 
 
+def _reference(document: Document, field: str) -> str:
+    """Return what a record is looked up by; without one, every record of BNG would be found."""
+    value = document.get(field)
+    if not isinstance(value, str) or not value.strip():
+        raise DataError(f"the mapped document has no {field}", field=field, value=repr(value))
+    return value
+
+
 async def _find_customer(api: ApiClient, document: Document) -> str | None:
-    return await Bng(api).find_customer(document["ExternalID"])
+    return await Bng(api).find_customer(_reference(document, "ExternalID"))
 
 
 async def _create_customer(api: ApiClient, document: Document) -> str:
@@ -18,7 +27,7 @@ async def _create_customer(api: ApiClient, document: Document) -> str:
 
 
 async def _find_order(api: ApiClient, document: Document) -> str | None:
-    return await Bng(api).find_sales_order(document["ExternalOrderID"])
+    return await Bng(api).find_sales_order(_reference(document, "ExternalOrderID"))
 
 
 async def _create_order(api: ApiClient, document: Document) -> str:

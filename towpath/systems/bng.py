@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from towpath.config import Connection
 from towpath.config.secret import Credential
 from towpath.errors import RetryableError
-from towpath.http import ApiClient, Dialect, Outcome, Refusal
+from towpath.http import Answer, ApiClient, Dialect, Outcome, Refusal, fetch_token, refusal_of
 
 BASE = "/api/v1"
 
@@ -21,6 +21,9 @@ ERRORS = (
     (range(401, 402), Outcome.SYSTEM),
     (range(403, 404), Outcome.SYSTEM),
     (range(404, 405), Outcome.MISSING),
+    (range(408, 409), Outcome.RETRY),
+    (range(423, 424), Outcome.RETRY),
+    (range(425, 426), Outcome.RETRY),
     (range(429, 430), Outcome.THROTTLED),
     (range(400, 500), Outcome.DATA),
     (range(503, 504), Outcome.RETRY),
@@ -68,9 +71,10 @@ class BngAuthoriser:
                 self._token = await self._fetch(session)
         return {"Authorization": f"Bearer {self._token}"}
 
-    def forget(self) -> None:
-        """Drop the token."""
-        self._token = None
+    def forget(self, refused: Mapping[str, str]) -> None:
+        """Drop the token that was refused."""
+        if refused.get("Authorization") == f"Bearer {self._token}":
+            self._token = None
 
     async def _fetch(self, session: aiohttp.ClientSession) -> str:
         form = {
@@ -78,20 +82,16 @@ class BngAuthoriser:
             "client_id": self._connection.credential("client_id").get_secret_value(),
             "client_secret": self._connection.credential("client_secret").get_secret_value(),
         }
-        async with session.post(f"{self._connection.url}/oauth/token", data=form) as response:
-            if response.status != 200:  # noqa: PLR2004 - OK
-                raise RetryableError(f"bng: POST /oauth/token: {response.status}: the credentials were refused", system_wide=True)
-            token: str = (await response.json())["access_token"]
-            return token
+        return await fetch_token(session, "bng: POST /oauth/token", f"{self._connection.url}/oauth/token", "access_token", data=form)
 
 
-def refusal(_status: int, text: str) -> Refusal:
+def refusal(status: int, text: str) -> Refusal:
     """Return what BNG's error body says: its code and message, and the field at fault."""
     try:
         error = json.loads(text)["error"]
-        return Refusal(f"{error['code']}: {error['message']}"[:300], str(error.get("field") or ""))
-    except (ValueError, KeyError, TypeError):
-        return Refusal(" ".join(text.split())[:300])
+        return Refusal(f"{error['code']}: {error['message']}", str(error.get("field") or ""))
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return refusal_of(status, text)
 
 
 DIALECT = Dialect(ERRORS, refusal)
@@ -110,22 +110,37 @@ class Bng:
 
     async def find_customer(self, external_id: str) -> str | None:
         """Return the CustomerID of the oldest customer with this ExternalID, None where there is none."""
-        return await self._find("/customers", {"externalId": external_id}, "CustomerID")
+        return await self._find("/customers", {"externalId": external_id}, "ExternalID", "CustomerID")
 
     async def create_customer(self, document: Mapping[str, Any]) -> str:
         """Create a customer and return its CustomerID."""
-        created = (await self.api.write("POST", f"{BASE}/customers", document)).json()
-        return str(created["CustomerID"])
+        return _id(await self.api.write("POST", f"{BASE}/customers", document), "CustomerID")
 
     async def find_sales_order(self, external_id: str) -> str | None:
         """Return the SalesOrderID of the oldest order with this ExternalOrderID, None where there is none."""
-        return await self._find("/sales-orders", {"externalOrderId": external_id}, "SalesOrderID")
+        return await self._find("/sales-orders", {"externalOrderId": external_id}, "ExternalOrderID", "SalesOrderID")
 
     async def create_sales_order(self, document: Mapping[str, Any]) -> str:
         """Create a sales order, which allocates stock, and return its SalesOrderID."""
-        created = (await self.api.write("POST", f"{BASE}/sales-orders", document)).json()
-        return str(created["SalesOrderID"])
+        return _id(await self.api.write("POST", f"{BASE}/sales-orders", document), "SalesOrderID")
 
-    async def _find(self, path: str, query: Mapping[str, str], id_field: str) -> str | None:
-        items = (await self.api.get(f"{BASE}{path}", query)).json()["items"]
-        return str(items[0][id_field]) if items else None  # a list begins with the oldest
+    async def _find(self, path: str, query: Mapping[str, str], reference: str, id_field: str) -> str | None:
+        answer = await self.api.get(f"{BASE}{path}", query)
+        if answer.status == 404:  # noqa: PLR2004 - not found: a list always exists
+            raise RetryableError(f"{self.api.name}: GET {BASE}{path}: 404; is this connection's url that of BNG?", system_wide=True)
+        content = answer.json()
+        items = content.get("items") if isinstance(content, dict) else None
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            raise answer.unreadable("it has no list of items")
+        wanted = {value.strip().casefold() for value in query.values()}
+        if not all(str(item.get(reference)).strip().casefold() in wanted for item in items):
+            raise answer.unreadable(f"it lists records of another {reference} than asked for")
+        return _id(answer, id_field, items[0]) if items else None  # a list begins with the oldest
+
+
+def _id(answer: Answer, field: str, record: Mapping[str, Any] | None = None) -> str:
+    content = answer.json() if record is None else record
+    found = content.get(field) if isinstance(content, Mapping) else None
+    if not isinstance(found, str) or not found:
+        raise answer.unreadable(f"it has no {field}")
+    return found

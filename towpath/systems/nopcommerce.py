@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict
 
 from towpath.config import Connection
 from towpath.config.secret import Credential
-from towpath.errors import DataError, RetryableError
-from towpath.http import ApiClient, Dialect, Outcome, refusal_of
+from towpath.errors import DataError
+from towpath.http import ApiClient, Dialect, Outcome, fetch_token, refusal_of
 
 BASE = "/api-backend"
 
@@ -21,6 +21,9 @@ ERRORS = (
     (range(401, 402), Outcome.SYSTEM),
     (range(403, 404), Outcome.SYSTEM),
     (range(404, 405), Outcome.MISSING),
+    (range(408, 409), Outcome.RETRY),
+    (range(423, 424), Outcome.RETRY),
+    (range(425, 426), Outcome.RETRY),
     (range(429, 430), Outcome.THROTTLED),
     (range(400, 500), Outcome.DATA),
     (range(503, 504), Outcome.RETRY),
@@ -107,17 +110,14 @@ class NopAuthoriser:
                 self._token = await self._fetch(session)
         return {"Authorization": f"Bearer {self._token}"}
 
-    def forget(self) -> None:
-        """Drop the token."""
-        self._token = None
+    def forget(self, refused: Mapping[str, str]) -> None:
+        """Drop the token that was refused."""
+        if refused.get("Authorization") == f"Bearer {self._token}":
+            self._token = None
 
     async def _fetch(self, session: aiohttp.ClientSession) -> str:
         credentials = {name: self._connection.credential(name).get_secret_value() for name in ("username", "password")}
-        async with session.post(f"{self._connection.url}{BASE}/Authenticate/GetToken", json=credentials) as response:
-            if response.status != 200:  # noqa: PLR2004 - OK
-                raise RetryableError(f"nopcommerce: GetToken: {response.status}: the credentials were refused", system_wide=True)
-            token: str = (await response.json())["token"]
-            return token
+        return await fetch_token(session, "nopcommerce: GetToken", f"{self._connection.url}{BASE}/Authenticate/GetToken", "token", json=credentials)
 
 
 def authoriser(connection: Connection) -> NopAuthoriser:
