@@ -20,7 +20,7 @@ from towpath.delivery.runner import LaneRunner, run_all
 from towpath.events import AGGREGATES, business_key
 from towpath.http import ApiClient
 from towpath.metrics import DEAD_LETTERS, DECODED, RECEIVED, Metrics
-from towpath.records import Record
+from towpath.records import Record, is_trace_id
 from towpath.runtime import RoleContext
 from towpath.systems.base import connect
 
@@ -65,7 +65,8 @@ class InboxHandler:
         provenance = Provenance(self._connection, _received_at(record), record.offset, trace_id(record))
         for event in self._source.decode(record.header(ENTITY) or "", record.value or b"", provenance):
             value = self._registrar.codec.encode(event.type, event.value)
-            headers = [("ce_source", self._connection.encode()), ("ce_id", event.meta["event_id"].encode()), (TRACEPARENT, _traceparent(record))]
+            traceparent = [pair for pair in record.headers if pair[0] == TRACEPARENT][-1:] if provenance.trace_id else []
+            headers = [("ce_source", self._connection.encode()), ("ce_id", event.meta["event_id"].encode()), *traceparent]
             await self._producer.send(f"received.{AGGREGATES[event.type]}", event.meta["key"].encode(), value, headers)
             self._metrics.add(DECODED, connection=self._connection, event=event.type)
 
@@ -78,18 +79,14 @@ class InboxHandler:
 def _received_at(record: Record) -> datetime:
     try:
         return datetime.fromisoformat(record.header(RECEIVED_AT) or "").astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         return datetime.fromtimestamp(record.timestamp, UTC)
 
 
-def _traceparent(record: Record) -> bytes:
-    return (record.header(TRACEPARENT) or f"00-{'0' * 31}1-{'0' * 15}1-01").encode()
-
-
 def trace_id(record: Record) -> str:
-    """Return the W3C trace id of a record, or empty."""
+    """Return the W3C trace id of a record, or empty where it has none or a forged one."""
     parts = (record.header(TRACEPARENT) or "").split("-")
-    return parts[1] if len(parts) == 4 else ""  # noqa: PLR2004 - version, trace, parent, flags
+    return parts[1] if len(parts) == 4 and is_trace_id(parts[1]) else ""  # noqa: PLR2004 - version, trace, parent, flags
 
 
 def find_source(system: str) -> Source | None:
