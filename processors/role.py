@@ -70,6 +70,7 @@ def engine_settings(config: Config) -> EngineSettings:
         datadir=config.data_dir / "processor",
         security=security,
         replication_factor=config.kafka.replication_factor,
+        session_timeout=10.0,  # a killed worker's partitions wait so long for their next owner
     )
 
 

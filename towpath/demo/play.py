@@ -60,8 +60,11 @@ async def settle(stack: Stack, tell: Tell | None = None, seconds: float = SETTLE
 
 async def _left(stack: Stack, tell: Tell | None) -> int:
     try:
-        async with aiohttp.ClientSession() as session, session.get(f"{stack.url(SHOP)}/_sandbox/stats") as response:
-            webhooks = int((await response.json())["webhooks_pending"])
+        async with aiohttp.ClientSession() as session:
+            async with session.get(f"{stack.url(SHOP)}/_sandbox/stats") as response:
+                webhooks = int((await response.json())["webhooks_pending"])
+            async with session.get(f"{stack.url(SHOP)}/_sandbox/shopper") as response:
+                webhooks += bool((await response.json())["busy"])
         if tell is not None:
             proof = await figures(stack)
             tell("orders at BNG", proof.orders_in_target, proof.orders_placed)
