@@ -18,7 +18,6 @@ DEFAULTS: dict[str, Any] = {
     "PaymentStatus": "Pending",
     "ShippingAmount": "0.00",
     "TaxTotal": "0.00",
-    "DiscountAmount": "0.00",
     "BillingAddress": None,
     "ShippingAddress": None,
     "CostCentre": None,
