@@ -20,11 +20,16 @@ Letter = Mapping[str, Any]
 
 def letters(config: Config, codec: Codec | None = None) -> list[Letter]:
     """Return every dead letter and parked record, its newest failure, with `open` False where a receipt closes it."""
-    codec = codec or default_codec()
     names = [*config.connections, "unknown"]
+    topics = [*(f"dlq.{name}" for name in names), *(f"parked.{name}" for name in config.connections), RECEIPTS]
+    return folded(read_all(config.kafka, topics), codec or default_codec())
+
+
+def folded(records: Iterable[Record], codec: Codec) -> list[Letter]:
+    """Return the dead letters among these records, oldest failure first; neither topics nor partitions keep an order among each other."""
     found: dict[str, dict[str, Any]] = {}
     closed: dict[str, datetime] = {}
-    for record in read_all(config.kafka, [*(f"dlq.{name}" for name in names), *(f"parked.{name}" for name in config.connections), RECEIPTS]):
+    for record in records:
         try:
             kind, value = codec.decode(record.value)
         except DataError:
@@ -32,7 +37,7 @@ def letters(config: Config, codec: Codec | None = None) -> list[Letter]:
         if kind == "DeadLetter":
             found[value["dead_letter_id"]] = max(found.get(value["dead_letter_id"], value), value, key=lambda letter: letter["last_at"])
         elif kind == "Receipt" and value["dead_letter_id"]:
-            closed[value["dead_letter_id"]] = value["at"]
+            closed[value["dead_letter_id"]] = max(closed.get(value["dead_letter_id"], value["at"]), value["at"])
     for identity, letter in found.items():
         letter["open"] = identity not in closed or closed[identity] < letter["last_at"]
     return sorted(found.values(), key=lambda letter: letter["last_at"])
