@@ -17,7 +17,7 @@ from towpath.blanking import blank
 from towpath.clock import Clock, SystemClock
 from towpath.config import Config
 from towpath.delivery.gate import Gate
-from towpath.errors import ConfigError, RetryableError
+from towpath.errors import ConfigError, DataError, RetryableError
 from towpath.metrics import RECEIVED, REFUSED, Metrics
 from towpath.runtime import RoleContext
 from towpath.signatures import NotAuthenticError, Verifier
@@ -27,6 +27,8 @@ log = structlog.get_logger(__name__)
 
 READ_SECONDS = 20
 STORE_SECONDS = 10
+LINGER_SECONDS = 2  # a refused body is read on for so long, that the sender may see the answer and no reset
+LONGEST_KEY = 300
 
 
 @dataclass(slots=True)
@@ -36,6 +38,14 @@ class Door:
     name: str
     verifier: Verifier
     system: Any
+
+
+class _RefusedError(Exception):
+    """A webhook is not taken: the answer's status, reason and headers."""
+
+    def __init__(self, status: int, reason: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(reason)
+        self.status, self.headers = status, headers
 
 
 class Receiver:
@@ -52,33 +62,37 @@ class Receiver:
         door = self._doors.get(request.match_info["connection"])
         if door is None:
             return web.json_response({"error": "no such connection takes webhooks here"}, status=404)
-        if self._gates[door.name].take() > 0:
-            return self._refuse(door, 429, "too many requests", {"Retry-After": "1"})
-        if request.headers.get("Content-Encoding", "identity") != "identity" or request.content_type.startswith("multipart/"):
-            return self._refuse(door, 415, "send the body plain: no compression, no multipart")
-        body = await self._body(request)
-        if body is None:
-            return self._refuse(door, 413, f"the body is larger than {self._largest} bytes")
         try:
+            body = await self._read(door, request)
             webhook_id = door.verifier.verify(body, request.headers, self._clock.now())
+            await self._store(door, body, webhook_id)
         except NotAuthenticError as error:
-            return self._refuse(door, 401, str(error))
-        return await self._store(door, body, webhook_id)
+            return self._refuse(door, _RefusedError(401, str(error)))
+        except _RefusedError as refusal:
+            return self._refuse(door, refusal)
+        self._metrics.add(RECEIVED, connection=door.name, via="webhook")
+        return web.Response(status=204)
 
-    async def _body(self, request: web.Request) -> bytes | None:
-        """Return the body, None when it is too large; a sender that is too slow is cut off."""
-        if (request.content_length or 0) > self._largest:
-            return None
+    async def _read(self, door: Door, request: web.Request) -> bytes:
+        if self._gates[door.name].take() > 0:
+            raise _RefusedError(429, "too many requests", {"Retry-After": "1"})
+        if request.headers.get("Content-Encoding", "identity") != "identity" or request.content_type.startswith("multipart/"):
+            raise _RefusedError(415, "send the body plain: no compression, no multipart")
         body = bytearray()
-        async with asyncio.timeout(READ_SECONDS):
-            async for chunk in request.content.iter_any():
-                body += chunk
-                if len(body) > self._largest:
-                    return None
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                while max(len(body), request.content_length or 0) <= self._largest and (chunk := await request.content.readany()):
+                    body += chunk
+        except TimeoutError:
+            raise _RefusedError(408, f"the body did not come within {READ_SECONDS} s", {"Connection": "close"}) from None
+        except (ConnectionError, web.RequestPayloadError):
+            raise _RefusedError(400, "the body broke off", {"Connection": "close"}) from None
+        if max(len(body), request.content_length or 0) > self._largest:
+            raise _RefusedError(413, f"the body is larger than {self._largest} bytes")
         return bytes(body)
 
-    async def _store(self, door: Door, body: bytes, webhook_id: str) -> web.Response:
-        key = door.system.key_of(body) or webhook_id
+    async def _store(self, door: Door, body: bytes, webhook_id: str) -> None:
+        key = (door.system.key_of(body) or webhook_id)[:LONGEST_KEY]
         trace = hashlib.sha256(f"{door.name}/{webhook_id}".encode("utf-8", "replace")).hexdigest()
         headers = [
             (KIND, WEBHOOK.encode()),
@@ -91,13 +105,14 @@ class Receiver:
                 await self._producer.send(f"inbox.{door.name}", key.encode("utf-8", "replace"), blank(body, door.system.BLANKED), headers)
         except (RetryableError, TimeoutError) as error:
             log.warning("storing a webhook", connection=door.name, reason=str(error) or type(error).__name__)
-            return self._refuse(door, 503, "it could not be stored; send it again", {"Retry-After": "5"})
-        self._metrics.add(RECEIVED, connection=door.name, via="webhook")
-        return web.Response(status=204)
+            raise _RefusedError(503, "it could not be stored; send it again", {"Retry-After": "5"}) from None
+        except DataError as error:
+            log.warning("storing a webhook", connection=door.name, reason=str(error))
+            raise _RefusedError(413, "the body is larger than Kafka takes") from None
 
-    def _refuse(self, door: Door, status: int, reason: str, headers: Mapping[str, str] | None = None) -> web.Response:
-        self._metrics.add(REFUSED, connection=door.name, reason=str(status))
-        return web.json_response({"error": reason}, status=status, headers=headers)
+    def _refuse(self, door: Door, refusal: _RefusedError) -> web.Response:
+        self._metrics.add(REFUSED, connection=door.name, reason=str(refusal.status))
+        return web.json_response({"error": str(refusal)}, status=refusal.status, headers=refusal.headers)
 
 
 def doors(config: Config) -> dict[str, Door]:
@@ -126,9 +141,7 @@ class ReceiverRole:
         settings = self.config.receiver
         producer = AckedProducer(self.config.kafka, delivery_timeout_ms=STORE_SECONDS * 1000)
         receiver = Receiver(doors(self.config), producer, self.config, SystemClock(), context.metrics)
-        app = web.Application(client_max_size=settings.max_body_bytes)
-        app.router.add_post("/hooks/{connection}", receiver.accept)
-        runner = web.AppRunner(app, access_log=None, auto_decompress=False, lingering_time=0)
+        runner = runner_of(receiver)
         await runner.setup()
         try:
             await _listen(runner, settings.host, settings.port)
@@ -141,6 +154,13 @@ class ReceiverRole:
         finally:
             await runner.cleanup()
             await producer.close(2)
+
+
+def runner_of(receiver: Receiver) -> web.AppRunner:
+    """Return the receiver as a server that is not yet listening."""
+    app = web.Application()
+    app.router.add_post("/hooks/{connection}", receiver.accept)
+    return web.AppRunner(app, access_log=None, auto_decompress=False, lingering_time=LINGER_SECONDS)
 
 
 async def _listen(runner: web.AppRunner, host: str, port: int) -> None:

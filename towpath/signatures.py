@@ -25,7 +25,8 @@ class Verifier:
     """Verifies the webhooks of one secret; raises ValueError for what is no Standard Webhooks secret."""
 
     def __init__(self, secret: str, tolerance_seconds: float = 300) -> None:
-        self._key = base64.b64decode(secret.removeprefix(PREFIX) + "==", validate=False)
+        encoded = secret.removeprefix(PREFIX).rstrip("=")
+        self._key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
         if not self._key:
             message = "the secret is empty"
             raise ValueError(message)

@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from towpath.blanking import blank
@@ -64,12 +64,14 @@ def emptied(value: Any) -> Any:  # noqa: ANN401 - JSON
     return [emptied(part) for part in value] if isinstance(value, list) else value
 
 
+@settings(deadline=None)
 @given(plain, st.booleans(), st.sampled_from([None, 1]))
 def test_of_any_json_exactly_the_declared_fields_are_emptied(value: Any, escaped: bool, indent: int | None) -> None:  # noqa: ANN401, FBT001
     body = json.dumps(value, ensure_ascii=escaped, indent=indent).encode("utf-8", "replace")
     assert emptied(json.loads(body)) == json.loads(blank(body, FIELDS))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_no_bytes_are_too_broken(body: bytes) -> None:
     assert blank(blank(body, FIELDS), FIELDS) == blank(body, FIELDS)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from towpath.delivery.offsets import OffsetTracker
@@ -25,6 +25,7 @@ def histories(draw: st.DrawFn) -> list[tuple[str, int]]:
     return steps
 
 
+@settings(deadline=None)
 @given(histories())
 def test_what_is_committed_never_passes_an_unfinished_record_and_misses_no_finished_one(history: list[tuple[str, int]]) -> None:
     tracker = OffsetTracker()
