@@ -19,7 +19,7 @@ from towpath.errors import DataError, OutcomeUnknownError, RetryableError
 from towpath.failpoints import Failpoints
 
 LARGEST_ANSWER = 16 * 1024 * 1024
-HTTP_OK, HTTP_REDIRECT, HTTP_SERVER_ERROR = 200, 300, 500
+HTTP_REDIRECT, HTTP_SERVER_ERROR = 300, 500
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 Fence = Callable[[], Awaitable[None]]
 
@@ -33,6 +33,21 @@ class Outcome:
     SYSTEM = "system"
     UNKNOWN = "unknown"
     MISSING = "missing"
+
+
+USUAL = (
+    (range(401, 402), Outcome.SYSTEM),
+    (range(403, 404), Outcome.SYSTEM),
+    (range(404, 405), Outcome.MISSING),
+    (range(408, 409), Outcome.RETRY),
+    (range(423, 424), Outcome.RETRY),
+    (range(425, 426), Outcome.RETRY),
+    (range(429, 430), Outcome.THROTTLED),
+    (range(400, 500), Outcome.DATA),
+    (range(503, 504), Outcome.RETRY),
+    (range(500, 600), Outcome.UNKNOWN),
+)
+"""The table of a system that refuses with 503 before it does anything; after any other 5xx it may have committed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +157,7 @@ class ApiClient:
             async with session.request(method, self._base_url + path, params=params, json=body, headers=headers, allow_redirects=False) as response:
                 if write:
                     self._failpoints.hit("sink.target_committed")
-                raw = await _whole(response.content)
+                raw = await read_whole(response.content)
                 text = raw.decode("utf-8", "replace")
                 retry_after = _seconds(response.headers)
                 status = response.status
@@ -192,7 +207,7 @@ class ApiClient:
         return self._sessions[0]
 
 
-async def _whole(content: aiohttp.StreamReader) -> bytes:
+async def read_whole(content: aiohttp.StreamReader) -> bytes:
     """Return an answer's body to its end, which `read(n)` does not: it returns what has arrived."""
     body = bytearray()
     async for chunk in content.iter_any():
@@ -200,24 +215,6 @@ async def _whole(content: aiohttp.StreamReader) -> bytes:
         if len(body) > LARGEST_ANSWER:
             raise aiohttp.ClientPayloadError(f"the answer has more than {LARGEST_ANSWER} bytes")
     return bytes(body)
-
-
-async def fetch_token(session: aiohttp.ClientSession, what: str, url: str, field: str, **body: Mapping[str, str]) -> str:
-    """Return the token that `url` answers a POST of `data` or `json` with; raises RetryableError, of the whole system, for anything else.
-
-    No redirect is followed, for the body holds the credentials.
-    """
-    async with session.post(url, allow_redirects=False, **body) as response:  # type: ignore[arg-type]  # aiohttp types each option apart
-        status, raw = response.status, await _whole(response.content)
-    if status != HTTP_OK:
-        raise RetryableError(f"{what}: {status}: the credentials were refused", system_wide=True)
-    try:
-        token = json.loads(raw)[field]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        token = None
-    if not isinstance(token, str) or not token.isascii() or not token.isprintable():
-        raise RetryableError(f"{what}: the answer holds no {field}", system_wide=True)
-    return token
 
 
 def _seconds(headers: Mapping[str, str]) -> float | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -10,26 +9,15 @@ from typing import Any
 import aiohttp
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from towpath.authorisers import BearerToken, HeaderKey, fetch_token
 from towpath.config import Connection
 from towpath.config.secret import Credential
 from towpath.errors import RetryableError
-from towpath.http import Answer, ApiClient, Dialect, Outcome, Refusal, fetch_token, refusal_of
+from towpath.http import USUAL, Answer, ApiClient, Authoriser, Dialect, Refusal, refusal_of
 
 BASE = "/api/v1"
 
-ERRORS = (
-    (range(401, 402), Outcome.SYSTEM),
-    (range(403, 404), Outcome.SYSTEM),
-    (range(404, 405), Outcome.MISSING),
-    (range(408, 409), Outcome.RETRY),
-    (range(423, 424), Outcome.RETRY),
-    (range(425, 426), Outcome.RETRY),
-    (range(429, 430), Outcome.THROTTLED),
-    (range(400, 500), Outcome.DATA),
-    (range(503, 504), Outcome.RETRY),
-    (range(500, 600), Outcome.UNKNOWN),
-)
-"""BNG refuses with 503 before it does anything; after any other 5xx it may have committed."""
+ERRORS = USUAL
 
 
 class Credentials(BaseModel):
@@ -54,37 +42,6 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class BngAuthoriser:
-    """Adds `X-API-Key`, or a bearer token fetched once and again when it was refused."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._token: str | None = None
-        self._fetching = asyncio.Lock()
-
-    async def headers(self, session: aiohttp.ClientSession) -> Mapping[str, str]:
-        """Return the header of the configured credentials."""
-        if "api_key" in self._connection.credentials:
-            return {"X-API-Key": self._connection.credential("api_key").get_secret_value()}
-        async with self._fetching:  # many calls wait for one token
-            if self._token is None:
-                self._token = await self._fetch(session)
-        return {"Authorization": f"Bearer {self._token}"}
-
-    def forget(self, refused: Mapping[str, str]) -> None:
-        """Drop the token that was refused."""
-        if refused.get("Authorization") == f"Bearer {self._token}":
-            self._token = None
-
-    async def _fetch(self, session: aiohttp.ClientSession) -> str:
-        form = {
-            "grant_type": "client_credentials",
-            "client_id": self._connection.credential("client_id").get_secret_value(),
-            "client_secret": self._connection.credential("client_secret").get_secret_value(),
-        }
-        return await fetch_token(session, "bng: POST /oauth/token", f"{self._connection.url}/oauth/token", "access_token", data=form)
-
-
 def refusal(status: int, text: str) -> Refusal:
     """Return what BNG's error body says: its code and message, and the field at fault."""
     try:
@@ -97,9 +54,20 @@ def refusal(status: int, text: str) -> Refusal:
 DIALECT = Dialect(ERRORS, refusal)
 
 
-def authoriser(connection: Connection) -> BngAuthoriser:
-    """Return what adds this connection's credentials to a call."""
-    return BngAuthoriser(connection)
+def authoriser(connection: Connection) -> Authoriser:
+    """Return what adds this connection's credentials to a call: `X-API-Key`, or a bearer token by OAuth 2.0."""
+    if "api_key" in connection.credentials:
+        return HeaderKey("X-API-Key", lambda: connection.credential("api_key"))
+
+    async def fetch(session: aiohttp.ClientSession) -> str:
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": connection.credential("client_id").get_secret_value(),
+            "client_secret": connection.credential("client_secret").get_secret_value(),
+        }
+        return await fetch_token(session, "bng: POST /oauth/token", f"{connection.url}/oauth/token", "access_token", data=form)
+
+    return BearerToken(fetch)
 
 
 class Bng:

@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import aiohttp
 from pydantic import BaseModel, ConfigDict
 
+from towpath.authorisers import BearerToken, fetch_token
 from towpath.config import Connection
 from towpath.config.secret import Credential
 from towpath.errors import DataError
-from towpath.http import ApiClient, Dialect, Outcome, fetch_token, refusal_of
+from towpath.http import USUAL, ApiClient, Authoriser, Dialect, refusal_of
 
 BASE = "/api-backend"
 
-ERRORS = (
-    (range(401, 402), Outcome.SYSTEM),
-    (range(403, 404), Outcome.SYSTEM),
-    (range(404, 405), Outcome.MISSING),
-    (range(408, 409), Outcome.RETRY),
-    (range(423, 424), Outcome.RETRY),
-    (range(425, 426), Outcome.RETRY),
-    (range(429, 430), Outcome.THROTTLED),
-    (range(400, 500), Outcome.DATA),
-    (range(503, 504), Outcome.RETRY),
-    (range(500, 600), Outcome.UNKNOWN),
-)
-
+ERRORS = USUAL
 DIALECT = Dialect(ERRORS, refusal_of)
 
 BLANKED = (
@@ -95,34 +82,14 @@ def key_of(body: bytes) -> str | None:
     return f"{named.entity}/{named.id}"
 
 
-class NopAuthoriser:
-    """Adds the JWT, fetched once and again when it was refused."""
+def authoriser(connection: Connection) -> Authoriser:
+    """Return what adds this connection's credentials to a call: a JWT."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._token: str | None = None
-        self._fetching = asyncio.Lock()
+    async def fetch(session: aiohttp.ClientSession) -> str:
+        credentials = {name: connection.credential(name).get_secret_value() for name in ("username", "password")}
+        return await fetch_token(session, "nopcommerce: GetToken", f"{connection.url}{BASE}/Authenticate/GetToken", "token", json=credentials)
 
-    async def headers(self, session: aiohttp.ClientSession) -> Mapping[str, str]:
-        """Return the Authorization header."""
-        async with self._fetching:  # many calls wait for one token
-            if self._token is None:
-                self._token = await self._fetch(session)
-        return {"Authorization": f"Bearer {self._token}"}
-
-    def forget(self, refused: Mapping[str, str]) -> None:
-        """Drop the token that was refused."""
-        if refused.get("Authorization") == f"Bearer {self._token}":
-            self._token = None
-
-    async def _fetch(self, session: aiohttp.ClientSession) -> str:
-        credentials = {name: self._connection.credential(name).get_secret_value() for name in ("username", "password")}
-        return await fetch_token(session, "nopcommerce: GetToken", f"{self._connection.url}{BASE}/Authenticate/GetToken", "token", json=credentials)
-
-
-def authoriser(connection: Connection) -> NopAuthoriser:
-    """Return what adds this connection's credentials to a call."""
-    return NopAuthoriser(connection)
+    return BearerToken(fetch)
 
 
 async def read(api: ApiClient, path: str, what: str) -> str:
