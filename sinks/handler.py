@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC
 from typing import Any
 
 from sinks.base import Effector, parse_document
@@ -40,7 +39,7 @@ class DeliveryHandler:
             receipt = self._registrar.receipt(
                 effected.outcome,
                 _subject(self._connection, delivery),
-                self._clock.now().astimezone(UTC),
+                self._clock.now(),
                 external_id=effected.external_id,
                 reason=effected.reason,
                 dead_letter_id=dead_letter_id,

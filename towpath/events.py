@@ -14,7 +14,6 @@ NAMESPACE: Final = uuid.UUID("6f1d2a0e-6c5b-5a52-9b53-0a6a3c0f7b11")
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 AGGREGATES: Final[Mapping[str, str]] = {"OrderPlaced": "orders", "CustomerChanged": "customers"}
-ONE_SHOT: Final = frozenset({"OrderPlaced"})
 
 
 class Version(TypedDict):

@@ -20,9 +20,13 @@ Letter = Mapping[str, Any]
 
 def letters(config: Config, codec: Codec | None = None) -> list[Letter]:
     """Return every dead letter and parked record, its newest failure, with `open` False where a receipt closes it."""
-    names = [*config.connections, "unknown"]
-    topics = [*(f"dlq.{name}" for name in names), *(f"parked.{name}" for name in config.connections), RECEIPTS]
-    return folded(read_all(config.kafka, topics), codec or default_codec())
+    return folded(read_all(config.kafka, _outcome_topics(config)), codec or default_codec())
+
+
+def _outcome_topics(config: Config) -> list[str]:
+    """Return the topics of what failed and of what closed it."""
+    names = list(config.connections)
+    return [*(f"dlq.{name}" for name in [*names, "unknown"]), *(f"parked.{name}" for name in names), RECEIPTS]
 
 
 def folded(records: Iterable[Record], codec: Codec) -> list[Letter]:
@@ -72,9 +76,7 @@ def trace(config: Config, text: str, codec: Codec | None = None) -> list[Step]:
         *(f"inbox.{name}" for name in names),
         *(f"received.{aggregate}" for aggregate in sorted(set(AGGREGATES.values()))),
         *(f"deliver.{name}" for name in names),
-        *(f"dlq.{name}" for name in [*names, "unknown"]),
-        *(f"parked.{name}" for name in names),
-        RECEIPTS,
+        *_outcome_topics(config),
     ]
     return sorted(_steps(read_all(config.kafka, topics), search, codec))
 

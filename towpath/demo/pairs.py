@@ -27,6 +27,11 @@ class Pair:
     secrets: Mapping[str, str]
     flows: Mapping[str, Mapping[str, Any]]
 
+    @property
+    def reference_prefix(self) -> str:
+        """What the ERP's reference of a shop order begins with."""
+        return str(next(iter(self.flows.values()))["reference_prefix"])
+
 
 PAIRS: Mapping[str, Pair] = {
     "bng-nopcommerce": Pair(

@@ -81,8 +81,7 @@ def _behind(stack: Stack) -> int:
 
 async def figures(stack: Stack) -> Proof:
     """Return the figures as the systems' stores give them now."""
-    prefix = next(iter(stack.pair.flows.values()))["reference_prefix"]
-    return prove(await read_stores(stack.url(SHOP), stack.url(ERP)), prefix)
+    return prove(await read_stores(stack.url(SHOP), stack.url(ERP)), stack.pair.reference_prefix)
 
 
 async def report(stack: Stack, plan: Plan) -> dict[str, Any]:
@@ -90,13 +89,14 @@ async def report(stack: Stack, plan: Plan) -> dict[str, Any]:
     proof = await figures(stack)
     open_letters = [letter for letter in await asyncio.to_thread(letters, stack.config()) if letter["open"]]
     dead = {letter["business_key"] for letter in open_letters}
+    keys = [f"{SHOP}/order/{reference.removeprefix(stack.pair.reference_prefix)}" for reference in proof.missing]
     return {
         "pair": plan.pair,
         "seed": plan.seed,
         "orders_placed": proof.orders_placed,
         "orders_in_target": proof.orders_in_target,
         "duplicates": proof.duplicates,
-        "lost": len([ref for ref in proof.missing if not _is_dead(ref, dead, stack)]),
+        "lost": sum(key not in dead for key in keys),
         "dead_letters": sum(letter["state"] == "dead" for letter in open_letters),
         "parked": sum(letter["state"] == "parked" for letter in open_letters),
         "oversold": None,
@@ -107,11 +107,6 @@ async def report(stack: Stack, plan: Plan) -> dict[str, Any]:
         "latency_ms": dict(proof.latency_ms),
         "events_per_s": proof.events_per_s,
     }
-
-
-def _is_dead(reference: str, dead: set[str], stack: Stack) -> bool:
-    prefix = next(iter(stack.pair.flows.values()))["reference_prefix"]
-    return f"{SHOP}/order/{reference.removeprefix(prefix)}" in dead
 
 
 def verdict(result: Mapping[str, Any], faults: str) -> list[str]:
