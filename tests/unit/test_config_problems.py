@@ -36,6 +36,12 @@ LITERAL = "a secret may not stand in the file itself; put it elsewhere and write
     ("given", "problem"),
     [
         (document(enginee="faust"), 'enginee: unknown key; did you mean "engine"?'),
+        (document(engine="native"), "engine: should be 'faust', not 'native'"),
+        (document(defaults={"lease_seconds": 15}), 'defaults.lease_seconds: unknown key; did you mean "lane_retry_seconds"?'),
+        (
+            document(flows={"a": {**FLOW, "rules": {}}}),
+            "flows.a.rules: unknown key; known: source, target, event, mapping, reference_prefix, options",
+        ),
         (document(receiver={"prt": 1}), 'receiver.prt: unknown key; did you mean "port"?'),
         (document(health={"sink": 99999}), "health.sink: should be less than or equal to 65535, not 99999"),
         (document(database={"url": "mysql://db"}), "database.url: must start with sqlite:/// or postgresql://"),
@@ -95,7 +101,7 @@ def test_all_problems_are_listed_at_once() -> None:
 
 def test_a_key_written_twice_is_refused_with_both_lines(tmp_path: Path) -> None:
     file = tmp_path / "towpath.yaml"
-    file.write_text(f"engine: faust\n{yaml.safe_dump(document())}engine: native\n", encoding="utf-8")
+    file.write_text(f"engine: faust\n{yaml.safe_dump(document())}engine: faust\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r'the key "engine" stands there twice \(first in line 1\); remove one'):
         load_config(file)
 

@@ -87,12 +87,11 @@ Name = Annotated[str, Field(pattern=NAME, max_length=40)]
 
 
 class Flow(Settings):
-    """What moves: an event of the source connection becomes a document of the target connection, by a mapping and rules."""
+    """What moves: an event of the source connection becomes a document of the target connection, by a mapping."""
 
     source: str
     target: str
     event: str
     mapping: str = Field(pattern=r"^[a-z0-9_-]+(/[a-z0-9_-]+)+$", description="a path under processors/mappings, without its ending")
     reference_prefix: str = Field(default="", max_length=20, description="written before the source's own number, so that two shops do not collide")
-    rules: Mapping[str, Any] = Field(default_factory=dict)
     options: Mapping[str, Any] = Field(default_factory=dict)

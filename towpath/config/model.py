@@ -63,9 +63,6 @@ class Defaults(Settings):
     """What holds for every connection (seconds)."""
 
     lane_retry_seconds: float = Field(default=60, ge=0, description="how long a passing failure is retried in its lane before it parks")
-    park_retry_seconds: float = Field(default=60, gt=0, description="how often what parked is tried again")
-    dependency_wait_seconds: float = Field(default=10, ge=0, description="how long a delivery waits in its lane for what it depends on")
-    lease_seconds: float = Field(default=15, ge=1, description="how long a partition's lease holds without being renewed")
 
 
 class Config(Settings):
@@ -74,7 +71,7 @@ class Config(Settings):
     kafka: KafkaSettings = Field(default_factory=lambda: KafkaSettings(bootstrap_servers="127.0.0.1:9092"))
     database: Database = Field(default_factory=Database)
     data_dir: Path = Path("data")
-    engine: Literal["faust", "native"] = "faust"
+    engine: Literal["faust"] = "faust"
     mappings_dir: Path | None = Field(default=None, description="a folder of mappings of your own; null: those that ship")
     health: Health = Field(default_factory=Health)
     receiver: Receiver = Field(default_factory=Receiver)

@@ -37,7 +37,7 @@ def parse_references(document: Mapping[str, Any], base: Path, *, resolve: bool) 
 
 
 def _is_secret(path: tuple[str, ...], value: str) -> bool:
-    return "rules" not in path and (is_secret_name(path[-1]) or ("credentials" in path and is_reference(value)))
+    return is_secret_name(path[-1]) or ("credentials" in path and is_reference(value))
 
 
 def _secret(value: str, base: Path, *, resolve: bool, now: bool) -> SecretRef | SecretStr:
