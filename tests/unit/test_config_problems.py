@@ -93,6 +93,17 @@ def test_a_problem_names_its_field_and_the_remedy(given: dict[str, Any], problem
     assert "hunter2" not in "\n".join(found)
 
 
+@pytest.mark.parametrize(
+    ("settle", "retry", "told"), [(60, None, True), (59, None, False), (5, 5, True), (None, 3, True), ("90", 90.0, True), (-1, -2, False)]
+)
+def test_the_settle_time_must_be_below_the_retry_time(settle: object, retry: object, told: bool) -> None:  # noqa: FBT001 - a case's expectation
+    given = shop(limits={} if settle is None else {"settle_seconds": settle}) | {"defaults": {} if retry is None else {"lane_retry_seconds": retry}}
+    given["enginee"] = 1  # or there may be no problem to list
+    found = [problem for problem in problems(given) if "would park" in problem]
+    assert told == any(problem.startswith("connections.shop.limits.settle_seconds: ") for problem in found)
+    assert all("lower it, or raise defaults.lane_retry_seconds" in problem for problem in found)
+
+
 def test_all_problems_are_listed_at_once() -> None:
     given = shop(url="ftp://shop", credentials={"api_key": "hunter2"}) | {"enginee": 1, "flows": {"a": {**FLOW, "target": "epr"}}}
     fields = [line.partition(":")[0] for line in problems(given)]

@@ -9,9 +9,10 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from towpath.config.connections import near, system_names
+from towpath.config.connections import Limits, near, system_names
 from towpath.config.document import Problem
 from towpath.config.explain import problems_of
+from towpath.config.model import Defaults
 from towpath.topics import load_topics
 
 
@@ -20,6 +21,7 @@ def problems_across(document: Mapping[str, Any]) -> Iterator[Problem]:
     connections, flows = _section(document, "connections"), _section(document, "flows")
     for name, connection in connections.items():
         yield from _system_problems(name, connection)
+        yield from _settle_problems(name, connection.get("limits", {}), document.get("defaults", {}))
     for name, flow in flows.items():
         yield from _flow_problems(name, flow, [str(known) for known in connections])
     for (first, one), (second, other) in combinations(flows.items(), 2):
@@ -45,6 +47,20 @@ def _system_problems(name: str, connection: Mapping[str, Any]) -> Iterator[Probl
             model.model_validate(values)
         except ValidationError as error:
             yield from problems_of(error, model, ("connections", name, part))
+
+
+def _settle_problems(name: str, limits: object, defaults: object) -> Iterator[Problem]:
+    """A call whose outcome is unknown is looked up once it has settled; the delivery must not have parked by then."""
+    try:
+        settle, retry = Limits.model_validate(limits).settle_seconds, Defaults.model_validate(defaults).lane_retry_seconds
+    except ValidationError:
+        return  # told of with the field that is wrong
+    if settle >= retry:
+        yield Problem(
+            f"connections.{name}.limits.settle_seconds",
+            f"{settle:g} is not below defaults.lane_retry_seconds, {retry:g}: whatever has an unknown outcome would park before it can be looked up; "
+            "lower it, or raise defaults.lane_retry_seconds above it",
+        )
 
 
 def _flow_problems(name: str, flow: Mapping[str, Any], known: list[str]) -> Iterator[Problem]:
