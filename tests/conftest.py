@@ -8,19 +8,21 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from towpath.broker import Broker
 from towpath.kafka import KafkaSettings
+from towpath.testing.kafka import DOCKER, VARIABLE, kafka_for_tests, why_no_docker
 
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Give the address of a real Kafka for the whole run: the one named by TOWPATH_TEST_KAFKA, else an embedded broker of its own."""
-    if given := os.environ.get("TOWPATH_TEST_KAFKA"):
-        yield given
-        return
-    broker = Broker.start(tmp_path_factory.mktemp("kafka"), die_with_parent=True)
-    yield broker.bootstrap_servers
-    broker.stop()
+    """Give the address of a real Kafka for the whole run, come by as TOWPATH_TEST_KAFKA says."""
+    with kafka_for_tests(os.environ.get(VARIABLE, ""), tmp_path_factory.mktemp("kafka")) as address:
+        yield address
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say at the end that Docker was asked for and not there."""
+    if os.environ.get(VARIABLE) == DOCKER and (reason := why_no_docker()):
+        terminalreporter.write_line(f"{VARIABLE}={DOCKER}, but the tests ran against the embedded Kafka: {reason}", yellow=True)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from towpath.broker.ports import HOST
@@ -13,9 +13,9 @@ HEAP = ("-Xms128m", "-Xmx512m")
 LOGGING = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true")
 
 
-def properties(directory: Path, state: BrokerState) -> str:
-    """Return the content of server.properties for one broker that is its own controller."""
-    lines = {
+def properties(state: BrokerState, data: str) -> dict[str, str]:
+    """Return the properties of one broker that is its own controller and keeps its data in the folder `data`."""
+    return {
         "process.roles": "broker,controller",
         "node.id": "1",
         "controller.quorum.voters": f"1@{HOST}:{state.controller_port}",
@@ -24,7 +24,7 @@ def properties(directory: Path, state: BrokerState) -> str:
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": "PLAINTEXT",
-        "log.dirs": str(directory / "data"),
+        "log.dirs": data,
         "auto.create.topics.enable": "false",
         "offsets.topic.replication.factor": "1",
         "offsets.topic.num.partitions": "4",  # fewer logs to open: starts sooner
@@ -37,7 +37,11 @@ def properties(directory: Path, state: BrokerState) -> str:
         "broker.heartbeat.interval.ms": "500",
         "broker.session.timeout.ms": "3000",  # a broker killed with -9 is let in again only after this
     }
-    return "".join(f"{name}={_escaped(value)}\n" for name, value in lines.items())
+
+
+def server_properties(properties: Mapping[str, str]) -> str:
+    """Return them as the content of server.properties."""
+    return "".join(f"{name}={_escaped(value)}\n" for name, value in properties.items())
 
 
 def _escaped(value: str) -> str:

@@ -119,7 +119,8 @@ def _prepare(directory: Path, port: int, controller_port: int) -> BrokerState:
         controller = controller_port or (old.controller_port if old and old.controller_port != port else ports.free_port(unlike=port))
         ports.require_free(controller, "--controller-port")
         state = BrokerState(cluster_id=old.cluster_id if old else _new_cluster_id(), port=port, controller_port=controller)
-        (directory / "server.properties").write_text(layout.properties(directory, state), encoding="ascii")
+        content = layout.server_properties(layout.properties(state, str(directory / "data")))
+        (directory / "server.properties").write_text(content, encoding="ascii")
         write_state(directory, state)
     except OSError as error:
         message = f"writing the broker's folder {directory}: {error.strerror}; correct it, or choose another with --dir"
