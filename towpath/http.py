@@ -6,7 +6,7 @@ import asyncio
 import copy
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import aiohttp
 
 from towpath.delivery.gate import Gate
+from towpath.dialect import Dialect, Outcome
 from towpath.errors import DataError, OutcomeUnknownError, RetryableError
 from towpath.failpoints import Failpoints
 
@@ -22,32 +23,6 @@ LARGEST_ANSWER = 16 * 1024 * 1024
 HTTP_REDIRECT, HTTP_SERVER_ERROR = 300, 500
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 Fence = Callable[[], Awaitable[None]]
-
-
-class Outcome:
-    """What an answer means for the record: names for the right column of a system's table."""
-
-    DATA = "data"
-    RETRY = "retry"
-    THROTTLED = "throttled"
-    SYSTEM = "system"
-    UNKNOWN = "unknown"
-    MISSING = "missing"
-
-
-USUAL = (
-    (range(401, 402), Outcome.SYSTEM),
-    (range(403, 404), Outcome.SYSTEM),
-    (range(404, 405), Outcome.MISSING),
-    (range(408, 409), Outcome.RETRY),
-    (range(423, 424), Outcome.RETRY),
-    (range(425, 426), Outcome.RETRY),
-    (range(429, 430), Outcome.THROTTLED),
-    (range(400, 500), Outcome.DATA),
-    (range(503, 504), Outcome.RETRY),
-    (range(500, 600), Outcome.UNKNOWN),
-)
-"""The table of a system that refuses with 503 before it does anything; after any other 5xx it may have committed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +46,6 @@ class Answer:
         return OutcomeUnknownError(message) if self.write else RetryableError(message)
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """How a system words a refusal: (message, field), either empty where it does not say."""
-
-    message: str = ""
-    field: str = ""
-
-
 class Authoriser(Protocol):
     """Adds a system's credentials to a call."""
 
@@ -89,21 +56,6 @@ class Authoriser(Protocol):
     def forget(self, refused: Mapping[str, str]) -> None:
         """Drop a cached token where it is the one of these headers, which were refused; another call may have a new one by now."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """How a system answers: its table from status to outcome (first match wins, ranges allowed), and how to read its refusals."""
-
-    table: Sequence[tuple[range, str]]
-    refusal: Callable[[int, str], Refusal]
-
-    def outcome(self, status: int, *, write: bool) -> str:
-        """Return what a status outside 2xx means; one that the table does not name is unknown for a write and retried for a read."""
-        for statuses, outcome in self.table:
-            if status in statuses:
-                return Outcome.RETRY if outcome == Outcome.UNKNOWN and not write else outcome
-        return Outcome.UNKNOWN if write else Outcome.RETRY
 
 
 class ApiClient:
@@ -231,11 +183,6 @@ def _seconds(headers: Mapping[str, str]) -> float | None:
 
 def _one_line(text: str) -> str:
     return " ".join("".join(character if character.isprintable() else " " for character in text[:600]).split())[:300]
-
-
-def refusal_of(_status: int, text: str) -> Refusal:
-    """Return a plain-text refusal as its own message."""
-    return Refusal(text[:600])
 
 
 async def gather_all(*calls: Any) -> list[Any]:  # noqa: ANN401 - coroutines of many types

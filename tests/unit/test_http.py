@@ -13,8 +13,9 @@ from aiohttp.test_utils import TestServer
 
 from towpath.config.connections import Connection, system_names
 from towpath.delivery.gate import OPENS_AFTER, Gate
+from towpath.dialect import Outcome
 from towpath.errors import DataError, FencedError, OutcomeUnknownError, RetryableError, TowpathError
-from towpath.http import LARGEST_ANSWER, ApiClient, Outcome
+from towpath.http import LARGEST_ANSWER, ApiClient
 from towpath.systems.base import system_module
 from towpath.systems.bng import Bng
 from towpath.testing.clock import VirtualClock

@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from towpath.authorisers import BearerToken, HeaderKey, fetch_token
 from towpath.config import Connection
 from towpath.config.secret import Credential
+from towpath.dialect import USUAL, Dialect, Refusal, refusal_of
 from towpath.errors import RetryableError
-from towpath.http import USUAL, Answer, ApiClient, Authoriser, Dialect, Refusal, refusal_of
+from towpath.http import Answer, ApiClient, Authoriser
 
 BASE = "/api/v1"
 

@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict
 from towpath.authorisers import BearerToken, fetch_token
 from towpath.config import Connection
 from towpath.config.secret import Credential
+from towpath.dialect import USUAL, Dialect, refusal_of
 from towpath.errors import DataError
-from towpath.http import USUAL, ApiClient, Authoriser, Dialect, refusal_of
+from towpath.http import ApiClient, Authoriser
 
 BASE = "/api-backend"
 
