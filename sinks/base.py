@@ -75,7 +75,12 @@ class Effector:
 
     async def apply(self, operation: str, key: str, document: Document, related: Mapping[str, str]) -> Effected:
         """Return what became of the effect; raises DataError, RetryableError, OutcomeUnknownError or FencedError."""
-        effect = Effect(self._connection, operation, key)
+        effected = await self._once(Effect(self._connection, operation, key), document, related)
+        if effected.reason:
+            log.warning("same effect asked for again with other content", operation=operation, effect_key=key)
+        return effected
+
+    async def _once(self, effect: Effect, document: Document, related: Mapping[str, str]) -> Effected:
         async with self._alone(effect):
             return await self._apply(effect, document, related)
 
@@ -85,12 +90,12 @@ class Effector:
         digest = hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()
         done = await self._ledger.peek(effect)
         if done is not None and done.state == State.DONE:
-            return _unchanged(effect, done, digest)
+            return _unchanged(done, digest)
         resolved = await self._resolve(document, related)
         begun = self._clock.monotonic()
         claim = await self._ledger.begin(effect, digest=digest, lease=self._patience.lease, settle=self._settle)
         if claim.state == State.DONE:
-            return _unchanged(effect, claim, digest)
+            return _unchanged(claim, digest)
         if not claim.mine:
             raise RetryableError(f"{effect.operation} {effect.key}: an earlier call may still commit", retry_after=claim.wait)
         outcome, external_id = await self._find_or_write(effect, resolved, self._fence(effect, begun))
@@ -135,7 +140,7 @@ class Effector:
         if operation is None or name not in related:
             raise DataError(f"the mapping refers to {name}, and says neither what it is nor how to create it", field=f"$ref {entity}")
         others = {other: document for other, document in related.items() if other != name}  # none may refer back: it would wait for itself
-        return (await self.apply(operation, key, parse_document(related[name], name), others)).external_id
+        return (await self._once(Effect(self._connection, operation, key), parse_document(related[name], name), others)).external_id
 
     @contextlib.asynccontextmanager
     async def _alone(self, effect: Effect) -> AsyncIterator[None]:
@@ -166,9 +171,6 @@ def _storable(effect: Effect, external_id: str) -> str:
     return external_id
 
 
-def _unchanged(effect: Effect, claim: Claim, digest: str) -> Effected:
-    reason = ""
-    if claim.digest != digest:
-        reason = "the content changed after it was written; the change was not applied"
-        log.warning("same effect asked for again with other content", operation=effect.operation, effect_key=effect.key)
+def _unchanged(claim: Claim, digest: str) -> Effected:
+    reason = "" if claim.digest == digest else "the content changed after it was written; the change was not applied"
     return Effected("unchanged", claim.external_id, claim.dead_letters, reason)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from sqlalchemy.engine import URL
+from structlog.testing import capture_logs
 
 from sinks.base import Effected, Effector, Patience
 from sinks.bng import TARGET
@@ -365,6 +366,17 @@ async def test_other_content_for_what_is_written_changes_nothing_and_says_so(pro
     assert "was not applied" in again.reason
     assert "A-7" == target.rows["sales-orders"][0]["Lines"][0]["SKU"]
     assert "" == (await process.apply()).reason
+
+
+async def test_only_the_deliverys_own_content_is_compared_not_that_of_what_it_refers_to(process: Process) -> None:
+    warning = "same effect asked for again with other content"
+    with capture_logs() as told:
+        await process.deliver(a_delivery(1), a_delivery(2, offset=1, email="moved@shop.example"))
+    assert [] == [entry for entry in told if entry["event"] == warning]
+    assert ["", ""] == [receipt["reason"] for receipt in process.producer.decoded("receipts")]
+    with capture_logs() as told:
+        await process.deliver(a_delivery(1, offset=2, sku="A-8"))
+    assert [("create_order", "shop/order/1")] == [(entry["operation"], entry["effect_key"]) for entry in told if entry["event"] == warning]
 
 
 async def test_after_a_lost_answer_the_content_that_was_written_in_the_end_counts(process: Process, target: FakeBng, clock: VirtualClock) -> None:
