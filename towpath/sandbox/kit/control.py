@@ -50,11 +50,11 @@ class Controls:
         return Answer(body={"status": "ok", "system": self._name})
 
     async def stats(self, _call: Call) -> Answer:
-        """Count the calls by path, the statuses (`none`: nothing was answered), and the webhooks that wait."""
+        """Count the calls by path, the statuses (`none`: nothing was answered), and the webhooks that wait; the system adds its own."""
         store = self._world.store
         statuses = store.counters("status/")
         body = {"calls": store.counters("call/"), "statuses": statuses, "throttled": statuses.get("429", 0)}
-        return Answer(body={**body, "webhooks_pending": self._world.outbox.pending()})
+        return Answer(body={**body, "webhooks_pending": self._world.outbox.pending(), **self._site.stats()})
 
     async def journal(self, call: Call) -> Answer:
         """Return requests after a number; `last` is where to go on."""

@@ -30,7 +30,7 @@ class Store:
         self.db.executescript(SCHEMA)
         for kind, names in indexes.items():
             for name in names:
-                self.db.execute(f"CREATE INDEX IF NOT EXISTS entity_{kind}_{name} ON entity (json_extract(doc, '$.{name}')) WHERE kind = '{kind}'")
+                self.db.execute(f"CREATE INDEX IF NOT EXISTS entity_{kind}_{name} ON entity ({_field(name)}) WHERE kind = '{kind}'")
         self._depth = 0
 
     def close(self) -> None:
@@ -69,11 +69,13 @@ class Store:
         """Remove all of a kind and return how many there were."""
         return self.db.execute("DELETE FROM entity WHERE kind = ?", (kind,)).rowcount
 
-    def find(self, kind: str, where: Sequence[Condition] = (), *, limit: int = -1, offset: int = 0, newest_first: bool = False) -> list[Doc]:
-        """Return the matching documents, oldest first unless said otherwise."""
+    def find(
+        self, kind: str, where: Sequence[Condition] = (), *, limit: int = -1, offset: int = 0, newest_first: bool = False, by: str | None = None
+    ) -> list[Doc]:
+        """Return the matching documents, oldest first unless said otherwise; `by` orders them by that field instead, equal ones oldest first."""
         clause, values = _clause(kind, where)
-        order = "DESC" if newest_first else "ASC"
-        rows = self.db.execute(f"SELECT doc FROM entity {clause} ORDER BY row {order} LIMIT ? OFFSET ?", (*values, limit, offset))  # noqa: S608 - names are ours
+        order = f"{_field(by)}, row" if by is not None else "row DESC" if newest_first else "row"
+        rows = self.db.execute(f"SELECT doc FROM entity {clause} ORDER BY {order} LIMIT ? OFFSET ?", (*values, limit, offset))  # noqa: S608 - names are ours
         return [json.loads(row[0]) for row in rows]
 
     def count(self, kind: str, where: Sequence[Condition] = ()) -> int:
@@ -97,6 +99,10 @@ def _clause(kind: str, where: Sequence[Condition]) -> tuple[str, list[Any]]:
     for name, operator, value in where:
         many = list(value) if operator == "in" else [value]
         marks = f"({', '.join('?' * len(many))})" if operator == "in" else "?"
-        parts.append(f"json_extract(doc, '$.{name}') {operator} {marks}")
+        parts.append(f"{_field(name)} {operator} {marks}")
         values.extend(many)
     return f"WHERE {' AND '.join(parts)}", values
+
+
+def _field(name: str) -> str:
+    return f"json_extract(doc, '$.{name}')"

@@ -31,13 +31,17 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """An opened system: its paths, who may call them, and how it words a refusal. `dumps` names what `/_sandbox/store` shows."""
+    """An opened system: its paths, who may call them, and how it words a refusal.
+
+    `dumps` names what `/_sandbox/store` shows; what `stats` returns is part of `/_sandbox/stats`.
+    """
 
     endpoints: Sequence[Endpoint]
     authenticate: Callable[[Call], str]
     refuse: Callable[[Refusal], Answer]
     dumps: Mapping[str, str]
     controls: Sequence[Control] = ()
+    stats: Callable[[], Mapping[str, Any]] = dict
 
 
 class Open(Protocol):
