@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from towpath.sandbox.kit.clock import Clock, stamp
@@ -12,13 +12,14 @@ from towpath.sandbox.kit.messages import Answer, Call, Refusal
 from towpath.sandbox.kit.store import Condition, Doc, Store
 
 LARGEST_PAGE: Final = 1000
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of record: the name of its id, how ids start, and which query parameter searches which field.
 
-    `folded` ones compare a lower-case copy that the record keeps under `_` + field.
+    `folded` ones compare a lower-case copy that the record keeps under `_` + field. `inner` ones only the server itself searches by.
     """
 
     name: str
@@ -26,11 +27,12 @@ class Kind:
     prefix: str = ""
     search: Mapping[str, str] = field(default_factory=dict)
     folded: Sequence[str] = ()
+    inner: Sequence[str] = ()
 
     @property
     def indexes(self) -> tuple[str, ...]:
         """Return the fields that the store indexes."""
-        return (*self.search.values(), "UpdatedAt")
+        return (*self.search.values(), *self.inner, "UpdatedAt")
 
 
 class Records:
@@ -44,9 +46,10 @@ class Records:
         return self.write(f"{self.kind.prefix}{self._store.add(f'id/{self.kind.name}') + 1000}", doc)
 
     def write(self, key: str, doc: Doc) -> Doc:
-        """Write a record under this id, with the next Sequence, and return it."""
+        """Write a record under this id, with the next Sequence and UpdatedAt, and return it; `_CreatedAt` keeps the first UpdatedAt."""
+        known, moment = self._store.get(self.kind.name, key), self._moment()
         sequence = self._store.add(f"sequence/{self.kind.name}")
-        doc = {self.kind.id: key, **doc, "Sequence": sequence, "UpdatedAt": stamp(self._clock.now())}
+        doc = {self.kind.id: key, **doc, "Sequence": sequence, "UpdatedAt": moment, "_CreatedAt": (known or {}).get("_CreatedAt", moment)}
         for name in self.kind.folded:
             doc[f"_{name}"] = str(doc.get(name) or "").lower()
         self._store.put(self.kind.name, key, doc)
@@ -74,7 +77,7 @@ class Records:
         return [shown(doc) for doc in self._store.find(self.kind.name, conditions)]
 
     def page(self, call: Call) -> Answer:
-        """Answer a list: `page`, `pageSize`, `updatedSince` and the kind's own searches."""
+        """Answer a list: `page`, `pageSize`, `updatedSince` (which orders it by UpdatedAt) and the kind's own searches."""
         page, size = _number(call, "page", 1, None), _number(call, "pageSize", 100, LARGEST_PAGE)
         where: list[Condition] = []
         for parameter, value in call.query.items():
@@ -85,13 +88,20 @@ class Records:
                 where.append((name, "=", value.lower() if name.startswith("_") else value))
             elif parameter not in {"page", "pageSize"}:
                 raise Refusal(400, "invalid_query", f"{parameter}: unknown parameter", field=parameter)
-        items = self._store.find(self.kind.name, where, limit=size, offset=(page - 1) * size)
+        by = "UpdatedAt" if "updatedSince" in call.query else None
+        items = self._store.find(self.kind.name, where, limit=size, offset=(page - 1) * size, by=by)
         total = self._store.count(self.kind.name, where)
         return Answer(body={"items": [shown(doc) for doc in items], "page": page, "pageSize": size, "total": total})
 
     def one(self, call: Call) -> Answer:
         """Answer `GET …/{id}`."""
         return Answer(body=self.need(call.params[self.kind.id]))
+
+    def _moment(self) -> str:
+        """Return now, or just after the last change of this kind where the clock was set back, so that who reads by `updatedSince` misses none."""
+        name = f"updated/{self.kind.name}"
+        now, last = (self._clock.now() - EPOCH) // timedelta(microseconds=1), self._store.add(name, 0)
+        return stamp(EPOCH + timedelta(microseconds=self._store.add(name, max(now - last, 1))))
 
 
 def shown(doc: Doc) -> Doc:
