@@ -58,8 +58,9 @@ async def test_reading_on_from_the_last_update_loses_nothing_while_records_chang
     for step in range(200):
         items = (await get(client, f"/customers?updatedSince={since}&pageSize=4"))["items"]
         seen |= {item["CustomerID"]: item["FirstName"] for item in items}
-        if step < 40:  # both sides of where the reader stands
-            await rename(client, f"C{1001 + step * 7 % 30}", f"name {step}")
+        if step < 20:  # records on both sides of where the reader stands
+            for turn in (0, 10, 20):
+                await rename(client, f"C{1001 + (step * 7 + turn) % 30}", f"name {step}")
         elif since == items[-1]["UpdatedAt"]:
             break
         since = items[-1]["UpdatedAt"]
