@@ -124,3 +124,13 @@ async def test_external_ids_are_not_unique(serve: Serve) -> None:
         await ask(client, "POST", "/sales-orders", order())
     _, found = await ask(client, "GET", "/sales-orders?externalOrderId=shop:1001")
     assert [item["SalesOrderID"] for item in found["items"]] == ["SO1001", "SO1002"]
+
+
+async def test_an_order_of_a_customer_who_was_deleted_is_refused(serve: Serve) -> None:
+    client = await serve("bng")
+    for name in ("ann", "bob"):
+        await ask(client, "POST", "/customers", {"Email": f"{name}@example.com"})
+    assert (await client.delete("/_sandbox/customers/C1001")).status == 200
+    assert (await client.delete("/_sandbox/customers/C1001")).status == 404
+    statuses = [(await ask(client, "POST", "/sales-orders", order(customer=customer)))[0] for customer in ("C1001", "C1002")]
+    assert statuses == [422, 201]

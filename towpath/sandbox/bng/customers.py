@@ -27,7 +27,7 @@ class Customers:
     """The customers of one BNG server."""
 
     def __init__(self, world: World, contract: Contract) -> None:
-        self._outbox, self._contract = world.outbox, contract
+        self._store, self._outbox, self._contract = world.store, world.outbox, contract
         self.records = Records(world.store, world.clock, CUSTOMERS)
 
     def create(self, call: Call) -> Answer:
@@ -42,3 +42,9 @@ class Customers:
         after = self.records.write(before["CustomerID"], {**before, **self._contract.check("CustomerChange", call.json())})
         self._outbox.emit("customer_updated", after)
         return Answer(body=after)
+
+    async def delete_control(self, call: Call) -> Answer:
+        """Answer `DELETE /_sandbox/customers/{id}`: somebody at BNG deletes a customer, or merges it into another; no webhook tells of it."""
+        customer = self.records.need(call.params["CustomerID"])
+        self._store.delete(CUSTOMERS.name, customer["CustomerID"])
+        return Answer(body=customer)

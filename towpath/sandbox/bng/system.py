@@ -42,7 +42,10 @@ def open_site(world: World, settings: BngSettings) -> Site:
         Endpoint("GET", f"{BASE}/inventory/{{SKU}}", stock.one),
         *_books(world, Finance(world, contract)),
     ]
-    controls = [Control("PUT", "/_sandbox/products/{sku}", stock.put_control)]
+    controls = [
+        Control("PUT", "/_sandbox/products/{sku}", stock.put_control),
+        Control("DELETE", "/_sandbox/customers/{CustomerID}", customers.delete_control),
+    ]
     return Site(endpoints, auth.authenticate, refuse, DUMPS, controls)
 
 

@@ -65,9 +65,9 @@ class Store:
         sql = "INSERT INTO entity (kind, key, doc) VALUES (?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET doc = excluded.doc"
         self.db.execute(sql, (kind, str(key), json.dumps(doc, ensure_ascii=False)))
 
-    def delete(self, kind: str) -> int:
-        """Remove all of a kind and return how many there were."""
-        return self.db.execute("DELETE FROM entity WHERE kind = ?", (kind,)).rowcount
+    def delete(self, kind: str, key: str | int | None = None) -> int:
+        """Remove one document, or all of a kind, and return how many there were."""
+        return self.db.execute("DELETE FROM entity WHERE kind = ? AND key = coalesce(?, key)", (kind, None if key is None else str(key))).rowcount
 
     def find(
         self, kind: str, where: Sequence[Condition] = (), *, limit: int = -1, offset: int = 0, newest_first: bool = False, by: str | None = None
