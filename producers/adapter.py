@@ -8,7 +8,7 @@ import importlib.util
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from producers.base import ENTITY, FETCHED, KIND, RECEIVED_AT, TRACEPARENT, WEBHOOK_ID, Provenance, Source
+from producers.base import ENTITY, FETCHED, KIND, RECEIVED_AT, TRACEPARENT, WEBHOOK_ID, NoReferences, Provenance, Source
 from towpath.acked import AckedProducer
 from towpath.blanking import blank
 from towpath.clock import Clock, SystemClock
@@ -54,7 +54,9 @@ class InboxHandler:
         wanted = self._source.wanted(record.value or b"")
         if wanted is None:
             return
-        text = await self._source.fetch(self._api, wanted)
+        text = await self._source.fetch(self._api, wanted, NoReferences())
+        if text is None:
+            return
         kept = [(name, value) for name, value in record.headers if name in {RECEIVED_AT, TRACEPARENT, WEBHOOK_ID}]
         headers = [*kept, (KIND, FETCHED.encode()), (ENTITY, wanted.entity.encode())]
         key = f"{wanted.entity}/{wanted.id}".encode()
@@ -67,7 +69,7 @@ class InboxHandler:
             value = self._registrar.codec.encode(event.type, event.value)
             traceparent = [pair for pair in record.headers if pair[0] == TRACEPARENT][-1:] if provenance.trace_id else []
             headers = [("ce_source", self._connection.encode()), ("ce_id", event.meta["event_id"].encode()), *traceparent]
-            await self._producer.send(f"received.{AGGREGATES[event.type]}", event.meta["key"].encode(), value, headers)
+            await self._producer.send(f"received.{AGGREGATES[event.type]}", event.record_key, value, headers)
             self._metrics.add(DECODED, connection=self._connection, event=event.type)
 
     def _subject(self, record: Record) -> Subject:

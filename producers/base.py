@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple, Protocol
 
-from towpath.events import Event, Meta, Version, business_key, digest, stable_id
+from towpath.events import Event, Meta, Version, business_key
 from towpath.http import ApiClient
 
 KIND: Final = "towpath-kind"
 WEBHOOK: Final = "webhook"
+POLLED: Final = "polled"
 FETCHED: Final = "fetched"
 ENTITY: Final = "towpath-entity"
 RECEIVED_AT: Final = "towpath-received-at"
@@ -20,10 +21,39 @@ WEBHOOK_ID: Final = "webhook-id"
 
 
 class Fetch(NamedTuple):
-    """An entity to fetch: its name and its id at the source."""
+    """An entity to complete: its name, its id at the source, and what the sender gave of it already (JSON text, or empty)."""
 
     entity: str
-    id: int
+    id: int | str
+    payload: str = ""
+
+
+class Item(NamedTuple):
+    """One entity of a list: its id at the source, its JSON text as listed, and when it last changed, by the source's clock."""
+
+    id: int | str
+    text: str
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """A list that the poller reads: `items` yields all that changed since then, to the end or it raises; None means from the beginning.
+
+    Where a list tells of creations only, `unfinished` yields every entity that may still change.
+    """
+
+    entity: str
+    items: Callable[[ApiClient, datetime | None], AsyncIterator[Item]]
+    unfinished: Callable[[ApiClient], AsyncIterator[Item]] | None = None
+
+
+class References(Protocol):
+    """What Towpath knows of a system's own ids."""
+
+    async def key_of(self, entity: str, external_id: str) -> str | None:
+        """Return the business key of what Towpath wrote to this connection under that id, None where it wrote none."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +79,27 @@ class Provenance:
         }
 
 
-def seal(event: Event) -> Event:
-    """Return the event with its digest and id; of a source without sequence or change time, the id rests on the digest."""
-    meta = event.meta
-    meta["digest"] = digest(event.value)
-    meta["event_id"] = stable_id(meta["key"], event.type, meta["digest"])
-    return event
+class NoReferences:
+    """Knows nothing: for a system that nothing was written to."""
+
+    async def key_of(self, entity: str, external_id: str) -> str | None:
+        """Return None."""
+        del entity, external_id
+        return None
 
 
 class Source(Protocol):
     """One system as a source."""
 
     blanked: Sequence[str]
+    polls: Sequence[Poll]
 
     def wanted(self, body: bytes) -> Fetch | None:
-        """Return what a webhook asks to fetch, None for one that no flow can use; raises DataError naming the field."""
+        """Return what a webhook is about, None for one that no flow can use; raises DataError naming the field."""
         ...
 
-    async def fetch(self, api: ApiClient, wanted: Fetch) -> str:
-        """Return the entity with all that decoding it needs, as JSON text with the vendor's own bodies inside."""
+    async def fetch(self, api: ApiClient, wanted: Fetch, references: References) -> str | None:
+        """Return the entity with all that decoding it needs, as JSON text with the vendor's own bodies inside; None where it concerns no flow."""
         ...
 
     def decode(self, entity: str, payload: bytes, provenance: Provenance) -> list[Event]:

@@ -13,7 +13,22 @@ from typing import Any, Final, NamedTuple, TypedDict
 NAMESPACE: Final = uuid.UUID("6f1d2a0e-6c5b-5a52-9b53-0a6a3c0f7b11")
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
-AGGREGATES: Final[Mapping[str, str]] = {"OrderPlaced": "orders", "CustomerChanged": "customers"}
+AGGREGATES: Final[Mapping[str, str]] = {
+    "OrderPlaced": "orders",
+    "OrderChanged": "orders",
+    "OrderStatusChanged": "orders",
+    "OrderCancelled": "orders",
+    "ShipmentConfirmed": "orders",
+    "PaymentReceived": "orders",
+    "StockChanged": "stock",
+    "CustomerChanged": "customers",
+}
+PARTS: Final[Mapping[str, str]] = {"ShipmentConfirmed": "shipment_id", "PaymentReceived": "payment_id", "StockChanged": "location"}
+"""The field that tells several facts of one type about one key apart."""
+STATE_LIKE: Final = frozenset({"OrderChanged", "OrderStatusChanged", "StockChanged", "CustomerChanged"})
+"""Events of which only the newest counts; of all others the first that was routed does."""
+MOVING: Final = frozenset({"status", "payment_status"})
+"""Fields of an order that say how far it has come: events of their own tell that, so a change of nothing else is no OrderChanged."""
 
 
 class Version(TypedDict):
@@ -92,6 +107,89 @@ class OrderPlaced(TypedDict):
     custom_fields: dict[str, str]
 
 
+class OrderChanged(OrderPlaced):
+    """An order that was placed before stands at the shop with this other content."""
+
+
+class OrderStatusChanged(TypedDict):
+    """An order stands at the source with this status, in the source's own word."""
+
+    meta: Meta
+    order_id: str
+    status: str
+    custom_fields: dict[str, str]
+
+
+class OrderCancelled(TypedDict):
+    """An order was cancelled at the source."""
+
+    meta: Meta
+    order_id: str
+    order_number: str
+    reason: str
+    custom_fields: dict[str, str]
+
+
+class ShipmentLine(TypedDict):
+    """How many of one order line are in a shipment."""
+
+    line_no: int
+    sku: str
+    quantity: Decimal
+
+
+class ShipmentConfirmed(TypedDict):
+    """Goods of an order have left the warehouse."""
+
+    meta: Meta
+    shipment_id: str
+    order_id: str
+    carrier: str
+    tracking_number: str
+    shipped_at: datetime
+    lines: list[ShipmentLine]
+    custom_fields: dict[str, str]
+
+
+class PaymentReceived(TypedDict):
+    """An order was paid at the source."""
+
+    meta: Meta
+    payment_id: str
+    order_id: str
+    order_number: str
+    amount: Decimal
+    currency: str
+    method: str
+    transaction_id: str
+    paid_at: datetime
+    custom_fields: dict[str, str]
+
+
+class StockChanged(TypedDict):
+    """The stock of a product at one location of the source is this."""
+
+    meta: Meta
+    sku: str
+    location: str
+    on_hand: Decimal
+    allocated: Decimal
+    available: Decimal
+    custom_fields: dict[str, str]
+
+
+class StockHold(TypedDict):
+    """How many of a product one order of a shop holds that its target does not know of yet (no event: it stays among the processors)."""
+
+    connection: str
+    sku: str
+    order_key: str
+    quantity: Decimal
+    state: str
+    standing_at: datetime | None
+    at: datetime
+
+
 class CustomerChanged(TypedDict):
     """A customer stands at the source with this content."""
 
@@ -119,6 +217,17 @@ class Event(NamedTuple):
         meta: Meta = self.value["meta"]
         return meta
 
+    @property
+    def identity(self) -> str:
+        """Return what tells this fact from every other of its type: its key, and the part of it that the fact is about."""
+        part = PARTS.get(self.type)
+        return self.meta["key"] if part is None else f"{self.meta['key']}|{self.value[part]}"
+
+    @property
+    def record_key(self) -> bytes:
+        """Return the key of its record: stock of one SKU meets in one partition, whichever connection tells of it."""
+        return str(self.value["sku"] if AGGREGATES[self.type] == "stock" else self.meta["key"]).encode()
+
 
 def stable_id(*parts: object) -> str:
     """Return the UUIDv5 of the parts: equal parts give the same id in every process and at every time."""
@@ -130,10 +239,18 @@ def business_key(connection: str, entity: str, natural_id: object) -> str:
     return f"{connection}/{entity}/{natural_id}"
 
 
-def digest(content: Mapping[str, Any]) -> str:
-    """Return the SHA-256, in hex, of the content without its `meta`; the order of keys and trailing zeros do not matter."""
-    plain = {name: value for name, value in content.items() if name != "meta"}
+def digest(content: Mapping[str, Any], moving: frozenset[str] = frozenset()) -> str:
+    """Return the SHA-256, in hex, of the content without its `meta` and its `moving` fields; the order of keys and trailing zeros do not matter."""
+    plain = {name: value for name, value in content.items() if name != "meta" and name not in moving}
     return hashlib.sha256(json.dumps(plain, sort_keys=True, default=_plain).encode()).hexdigest()
+
+
+def seal(event: Event) -> Event:
+    """Return the event with its digest and id; of a source without sequence or change time, the id rests on the digest."""
+    meta = event.meta
+    meta["digest"] = digest(event.value)
+    meta["event_id"] = stable_id(meta["key"], event.type, meta["digest"])
+    return event
 
 
 def micros(moment: datetime) -> int:

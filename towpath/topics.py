@@ -15,6 +15,8 @@ from towpath.errors import ConfigError
 
 CONNECTION = "<connection>"
 AGGREGATE = "<aggregate>"
+MEETING = frozenset({"holds", "receipts"})
+"""Topics that one worker reads together with `received.*`: equal keys must be in equal partitions."""
 MILLISECONDS = {"h": 3_600_000, "d": 86_400_000}
 
 
@@ -84,7 +86,7 @@ def load_topics(text: str | None = None) -> Topics:
         message = f"schemas/topics.yaml: {error}"
         raise ConfigError(message) from error
     declared = [spec for name, entry in file.topics.items() for spec in _per_aggregate(name, entry, file)]
-    _require_equal_partitions([spec for spec in declared if spec.name.startswith("received.")])
+    _require_equal_partitions([spec for spec in declared if spec.name.startswith("received.") or spec.name in MEETING])
     return Topics(declared, file.aggregates)
 
 
@@ -115,8 +117,8 @@ def _per_connection(spec: TopicSpec, connections: Iterable[str]) -> list[TopicSp
     return [replace(spec, name=spec.name.replace(CONNECTION, connection)) for connection in connections]
 
 
-def _require_equal_partitions(received: Sequence[TopicSpec]) -> None:
-    if len({spec.partitions for spec in received}) > 1:
-        counts = ", ".join(f"{spec.name} {spec.partitions}" for spec in received)
-        message = f"schemas/topics.yaml: all received.* topics need the same number of partitions, not {counts}"
+def _require_equal_partitions(meeting: Sequence[TopicSpec]) -> None:
+    if len({spec.partitions for spec in meeting}) > 1:
+        counts = ", ".join(f"{spec.name} {spec.partitions}" for spec in meeting)
+        message = f"schemas/topics.yaml: all received.* topics, {' and '.join(sorted(MEETING))} need the same number of partitions, not {counts}"
         raise ConfigError(message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from producers.base import Fetch, Provenance
+from producers.base import Fetch, Poll, Provenance, References
 from producers.nopcommerce.decode import decode_customer, decode_order, parse
 from producers.nopcommerce.fetch import Fetcher
 from towpath.errors import DataError
@@ -17,6 +17,7 @@ class NopCommerceSource:
     """The official Web API Backend and the plugin's webhooks."""
 
     blanked: Sequence[str] = BLANKED
+    polls: Sequence[Poll] = ()
 
     def __init__(self) -> None:
         self._fetcher = Fetcher()
@@ -26,11 +27,11 @@ class NopCommerceSource:
         named = entity_of(body)
         return Fetch(named.entity, named.id) if named.entity in ENTITIES else None
 
-    async def fetch(self, api: ApiClient, wanted: Fetch) -> str:
+    async def fetch(self, api: ApiClient, wanted: Fetch, _references: References) -> str | None:
         """Return the entity with its items, addresses, products, countries and states."""
         if wanted.entity == "order":
-            return await self._fetcher.order(api, wanted.id)
-        return await self._fetcher.customer(api, wanted.id)
+            return await self._fetcher.order(api, int(wanted.id))
+        return await self._fetcher.customer(api, int(wanted.id))
 
     def decode(self, entity: str, payload: bytes, provenance: Provenance) -> list[Event]:
         """Return OrderPlaced or CustomerChanged."""

@@ -12,9 +12,9 @@ from xml.etree.ElementTree import ParseError
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from producers.base import Provenance, seal
+from producers.base import Provenance
 from towpath.errors import DataError
-from towpath.events import Address, CustomerChanged, Event, OrderLine, OrderPlaced, business_key, decimal_text, micros
+from towpath.events import Address, CustomerChanged, Event, OrderLine, OrderPlaced, business_key, decimal_text, micros, seal
 
 Json = Mapping[str, Any]
 SIX_PLACES = Decimal("0.000001")

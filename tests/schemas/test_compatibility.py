@@ -13,9 +13,18 @@ import fastavro.schema
 import pytest
 
 from towpath.codec import HEADER, SCHEMAS, Codec
-from towpath.testing.events import a_customer, an_order
+from towpath.testing.events import a_cancellation, a_change, a_customer, a_payment, a_shipment, a_status, a_stock, an_order
 
-VALUES = {"OrderPlaced": an_order(), "CustomerChanged": a_customer()}
+VALUES: dict[str, Any] = {
+    "OrderPlaced": an_order(),
+    "OrderChanged": a_change(),
+    "OrderStatusChanged": a_status(),
+    "OrderCancelled": a_cancellation(),
+    "ShipmentConfirmed": a_shipment(),
+    "PaymentReceived": a_payment(),
+    "StockChanged": a_stock(),
+    "CustomerChanged": a_customer(),
+}
 NOTE = {"name": "note", "type": ["null", "string"], "default": None, "doc": "Added later."}
 
 

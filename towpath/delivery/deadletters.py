@@ -94,8 +94,21 @@ class Registrar:
         topic = f"{prefix}.{subject.connection if subject.connection in self.connections else 'unknown'}"
         return dead_letter_id, Output(topic, record.key, self.codec.encode("DeadLetter", value))
 
-    def receipt(self, outcome: str, subject: Subject, now: datetime, *, external_id: str = "", reason: str = "", dead_letter_id: str = "") -> Output:
-        """Return the record that tells what became of the subject; with a `dead_letter_id` it closes that dead letter."""
+    def receipt(
+        self,
+        outcome: str,
+        subject: Subject,
+        now: datetime,
+        *,
+        external_id: str = "",
+        external_at: datetime | None = None,
+        reason: str = "",
+        dead_letter_id: str = "",
+    ) -> Output:
+        """Return the record that tells what became of the subject; with a `dead_letter_id` it closes that dead letter.
+
+        `external_at` is when the effect stood at the target, by the target's clock.
+        """
         value = {
             "receipt_id": stable_id(self.hop, subject.connection, subject.flow, subject.event_id, subject.effect_key, outcome, dead_letter_id),
             "hop": self.hop,
@@ -112,6 +125,7 @@ class Registrar:
             "dead_letter_id": dead_letter_id,
             "mapping_version": subject.mapping_version,
             "at": now,
+            "external_at": external_at,
         }
         return Output(RECEIPTS, subject.key.encode() or None, self.codec.encode("Receipt", value))
 

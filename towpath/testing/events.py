@@ -7,7 +7,21 @@ from decimal import Decimal
 from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
 
 from towpath import events
-from towpath.events import Address, CustomerChanged, Event, OrderPlaced, business_key, digest, stable_id
+from towpath.events import (
+    Address,
+    CustomerChanged,
+    Event,
+    Meta,
+    OrderCancelled,
+    OrderChanged,
+    OrderPlaced,
+    OrderStatusChanged,
+    PaymentReceived,
+    ShipmentConfirmed,
+    StockChanged,
+    business_key,
+    seal,
+)
 
 PLACED_AT = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 
@@ -33,16 +47,7 @@ def an_address(**changes: Any) -> Address:  # noqa: ANN401 - any field of the sc
 def an_order(number: int = 1001, *, connection: str = "shop", offset: int = 0, customer: int = 7, **changes: Any) -> OrderPlaced:  # noqa: ANN401
     """Return a valid order of two lines whose total adds up: 19.98 + 5.00 + shipping 4.90 + tax 5.68 - discount 1.00 = 34.56 EUR."""
     order: OrderPlaced = {
-        "meta": {
-            "event_id": "",
-            "connection": connection,
-            "key": business_key(connection, "order", number),
-            "version": {"major": 1_763_631_000_000_000, "minor": offset},
-            "digest": "",
-            "occurred_at": PLACED_AT,
-            "received_at": PLACED_AT,
-            "trace_id": f"{number:032x}",
-        },
+        "meta": a_meta(business_key(connection, "order", number), minor=offset, trace=number),
         "order_number": str(number),
         "order_id": str(number),
         "status": "20",
@@ -76,24 +81,14 @@ def an_order(number: int = 1001, *, connection: str = "shop", offset: int = 0, c
         "custom_fields": {"Order Source": "web"},
     }  # fmt: skip
     order.update(changes)  # type: ignore[typeddict-item]
-    order["meta"]["digest"] = digest(order)
-    order["meta"]["event_id"] = stable_id(connection, "order", number, "OrderPlaced", order["meta"]["digest"])
+    seal(Event("OrderPlaced", order))
     return order
 
 
 def a_customer(number: int = 7, *, connection: str = "shop", **changes: Any) -> CustomerChanged:  # noqa: ANN401 - any field of the schema
     """Return a valid customer."""
     customer: CustomerChanged = {
-        "meta": {
-            "event_id": "",
-            "connection": connection,
-            "key": business_key(connection, "customer", number),
-            "version": {"major": 1_763_631_000_000_000, "minor": 0},
-            "digest": "",
-            "occurred_at": PLACED_AT,
-            "received_at": PLACED_AT,
-            "trace_id": f"{number:032x}",
-        },
+        "meta": a_meta(business_key(connection, "customer", number), trace=number),
         "customer_id": str(number),
         "email": "zoe@shop.example",
         "first_name": "Zoë",
@@ -105,9 +100,95 @@ def a_customer(number: int = 7, *, connection: str = "shop", **changes: Any) -> 
         "custom_fields": {},
     }
     customer.update(changes)  # type: ignore[typeddict-item]
-    customer["meta"]["digest"] = digest(customer)
-    customer["meta"]["event_id"] = stable_id(connection, "customer", number, "CustomerChanged", customer["meta"]["digest"])
+    seal(Event("CustomerChanged", customer))
     return customer
+
+
+def a_change(number: int = 1001, **changes: Any) -> OrderChanged:  # noqa: ANN401 - any field of the schema
+    """Return an order as it stands after a change."""
+    return seal(Event("OrderChanged", an_order(number, **changes))).value  # type: ignore[return-value]
+
+
+def a_status(number: int = 1001, status: str = "20", *, sequence: int = 2, order_id: str = "SO-1001") -> OrderStatusChanged:
+    """Return what an ERP says of the status of shop order `number`, which it knows as `order_id`."""
+    meta = a_meta(business_key("shop", "order", number), connection="erp", major=sequence, trace=number)
+    status_changed: OrderStatusChanged = {"meta": meta, "order_id": order_id, "status": status, "custom_fields": {}}
+    seal(Event("OrderStatusChanged", status_changed))
+    return status_changed
+
+
+def a_cancellation(number: int = 1001, *, offset: int = 9) -> OrderCancelled:
+    """Return a cancellation of an order by its shop."""
+    meta = a_meta(business_key("shop", "order", number), minor=offset, trace=number)
+    cancelled: OrderCancelled = {"meta": meta, "order_id": str(number), "order_number": str(number), "reason": "", "custom_fields": {}}
+    seal(Event("OrderCancelled", cancelled))
+    return cancelled
+
+
+def a_shipment(number: int = 1001, shipment: str = "SH-1", **changes: Any) -> ShipmentConfirmed:  # noqa: ANN401 - any field of the schema
+    """Return a shipment of the first line of `an_order`, whole."""
+    shipped: ShipmentConfirmed = {
+        "meta": a_meta(business_key("shop", "order", number), connection="erp", major=1, trace=number),
+        "shipment_id": shipment,
+        "order_id": "SO-1001",
+        "carrier": "DHL",
+        "tracking_number": "JD014600003",
+        "shipped_at": PLACED_AT,
+        "lines": [{"line_no": 1, "sku": "TP-0001", "quantity": Decimal(2)}],
+        "custom_fields": {},
+    }
+    shipped.update(changes)  # type: ignore[typeddict-item]
+    seal(Event("ShipmentConfirmed", shipped))
+    return shipped
+
+
+def a_payment(number: int = 1001, **changes: Any) -> PaymentReceived:  # noqa: ANN401 - any field of the schema
+    """Return the payment of `an_order`."""
+    paid: PaymentReceived = {
+        "meta": a_meta(business_key("shop", "order", number), trace=number),
+        "payment_id": "ch_1",
+        "order_id": str(number),
+        "order_number": str(number),
+        "amount": Decimal("34.56"),
+        "currency": "EUR",
+        "method": "Payments.Manual",
+        "transaction_id": "ch_1",
+        "paid_at": PLACED_AT,
+        "custom_fields": {},
+    }
+    paid.update(changes)  # type: ignore[typeddict-item]
+    seal(Event("PaymentReceived", paid))
+    return paid
+
+
+def a_stock(sku: str = "TP-0001", available: int = 10, *, location: str = "MAIN", sequence: int = 1, **changes: Any) -> StockChanged:  # noqa: ANN401
+    """Return the stock of a product at one warehouse of the ERP."""
+    stock: StockChanged = {
+        "meta": a_meta(business_key("erp", "stock", sku), connection="erp", major=sequence),
+        "sku": sku,
+        "location": location,
+        "on_hand": Decimal(available),
+        "allocated": Decimal(0),
+        "available": Decimal(available),
+        "custom_fields": {},
+    }
+    stock.update(changes)  # type: ignore[typeddict-item]
+    seal(Event("StockChanged", stock))
+    return stock
+
+
+def a_meta(key: str, *, connection: str = "", major: int = 1_763_631_000_000_000, minor: int = 0, trace: int = 1) -> Meta:
+    """Return the meta of an event that is not sealed yet; its connection is the key's own where none is given."""
+    return {
+        "event_id": "",
+        "connection": connection or key.partition("/")[0],
+        "key": key,
+        "version": {"major": major, "minor": minor},
+        "digest": "",
+        "occurred_at": PLACED_AT,
+        "received_at": PLACED_AT,
+        "trace_id": f"{trace:032x}",
+    }
 
 
 def event_of_json(kind: str, plain: Any) -> Event:  # noqa: ANN401 - parsed JSON

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.rules import check
-from producers.base import Provenance
+from producers.base import Fetch, Provenance
 from producers.nopcommerce import SOURCE
 from towpath.codec import default_codec
 from towpath.errors import DataError
@@ -356,8 +356,8 @@ def test_an_entity_that_nothing_is_known_of_is_refused_by_name() -> None:
 # --- webhooks
 
 
-@pytest.mark.parametrize(("entity", "expected"), [("order", ("order", 1001)), ("customer", ("customer", 1001)), ("return_request", None)])
-def test_a_webhook_names_what_to_fetch(entity: str, expected: tuple[str, int] | None) -> None:
+@pytest.mark.parametrize(("entity", "expected"), [("order", Fetch("order", 1001)), ("customer", Fetch("customer", 1001)), ("return_request", None)])
+def test_a_webhook_names_what_to_fetch(entity: str, expected: Fetch | None) -> None:
     body = json.dumps({"type": "order.placed", "id": "1", "data": {"entity": entity, "entityId": 1001}}).encode()
     assert expected == SOURCE.wanted(body)
 

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from producers.base import Fetch, Provenance
+from producers.base import Fetch, NoReferences, Provenance
 from producers.nopcommerce import NopCommerceSource
 from producers.nopcommerce.fetch import rows
 from towpath.clock import SystemClock
@@ -115,8 +115,14 @@ def source() -> NopCommerceSource:
 ORDER_1001 = Fetch("order", 1001)
 
 
+async def fetched(source: NopCommerceSource, api: ApiClient, wanted: Fetch) -> str:
+    text = await source.fetch(api, wanted, NoReferences())
+    assert text is not None
+    return text
+
+
 async def test_an_order_is_fetched_with_all_that_decoding_needs_each_part_once(api: ApiClient, shop: Shop, source: NopCommerceSource) -> None:
-    text = await source.fetch(api, ORDER_1001)
+    text = await fetched(source, api, ORDER_1001)
     assert Counter(dict.fromkeys(shop.bodies, 1)) == shop.calls
     (event,) = source.decode("order", text.encode(), Provenance("shop", datetime(2026, 11, 20, tzinfo=UTC), 0, ""))
     assert ["TP-0001", "TP-0001"] == [line["sku"] for line in event.value["lines"]]
@@ -128,7 +134,7 @@ async def test_an_order_is_fetched_with_all_that_decoding_needs_each_part_once(a
 
 
 async def test_a_customer_is_fetched_with_its_addresses(api: ApiClient, shop: Shop, source: NopCommerceSource) -> None:
-    text = await source.fetch(api, Fetch("customer", 7))
+    text = await fetched(source, api, Fetch("customer", 7))
     expected = ["Address/GetById/11", "Country/GetById/81", "Customer/GetById/7", "StateProvince/GetById/60"]
     assert expected == sorted(shop.calls.elements())
     assert ["customer"] == [
@@ -138,36 +144,36 @@ async def test_a_customer_is_fetched_with_its_addresses(api: ApiClient, shop: Sh
 
 async def test_countries_and_states_are_read_once_and_all_else_anew(api: ApiClient, shop: Shop, source: NopCommerceSource) -> None:
     for _ in range(3):
-        await source.fetch(api, ORDER_1001)
+        await fetched(source, api, ORDER_1001)
     assert (1, 1, 3, 3) == tuple(
         shop.calls[path] for path in ("Country/GetById/81", "StateProvince/GetById/60", "Order/GetById/1001", "Product/GetById/31")
     )
 
 
 async def test_two_shops_do_not_share_countries(api: ApiClient, shop: Shop, source: NopCommerceSource) -> None:
-    await source.fetch(api, ORDER_1001)
+    await fetched(source, api, ORDER_1001)
     api.name = "shop-2"
-    await source.fetch(api, ORDER_1001)
+    await fetched(source, api, ORDER_1001)
     assert 2 == shop.calls["Country/GetById/81"]
 
 
 async def test_an_amount_keeps_the_digits_that_the_shop_sent(api: ApiClient, shop: Shop, source: NopCommerceSource) -> None:
     shop.bodies["Order/GetById/1001"] = json.dumps(ORDER).replace("30,", "30.1000000000000000055,")
-    text = await source.fetch(api, ORDER_1001)
+    text = await fetched(source, api, ORDER_1001)
     assert Decimal("30.1000000000000000055") == json.loads(text, parse_float=Decimal)["order"]["order_total"]
 
 
 async def test_items_are_taken_as_a_page_too(api: ApiClient, shop: Shop, source: NopCommerceSource) -> None:
-    array = await source.fetch(api, ORDER_1001)
+    array = await fetched(source, api, ORDER_1001)
     shop.bodies["OrderItem/GetOrderItems/1001"] = {"total_count": 2, "page_index": 0, "items": ITEMS}
-    page = await source.fetch(api, ORDER_1001)
+    page = await fetched(source, api, ORDER_1001)
     assert json.loads(array)["products"] == json.loads(page)["products"]
 
 
 async def test_a_large_order_arrives_whole(api: ApiClient, shop: Shop, source: NopCommerceSource) -> None:
     many = [{**ITEMS[0], "id": number, "attribute_description": "x" * 500} for number in range(2_000)]
     shop.bodies["OrderItem/GetOrderItems/1001"] = many
-    assert many == json.loads(await source.fetch(api, ORDER_1001))["items"]
+    assert many == json.loads(await fetched(source, api, ORDER_1001))["items"]
 
 
 @pytest.mark.parametrize(
@@ -185,7 +191,7 @@ async def test_what_the_shop_does_not_have_is_a_data_error_that_names_it(
 ) -> None:
     del shop.bodies[path]
     with pytest.raises(DataError, match=r"does not exist at shop") as caught:
-        await source.fetch(api, ORDER_1001)
+        await fetched(source, api, ORDER_1001)
     assert (field, path.rpartition("/")[2]) == (caught.value.field, caught.value.value)
 
 
@@ -199,7 +205,7 @@ async def test_an_answer_that_is_no_object_is_refused_before_it_stands_in_the_in
 ) -> None:
     shop.bodies[path] = body
     with pytest.raises(DataError) as caught:
-        await source.fetch(api, ORDER_1001)
+        await fetched(source, api, ORDER_1001)
     assert field == caught.value.field
 
 
@@ -220,12 +226,12 @@ async def test_an_id_that_is_no_number_never_becomes_part_of_a_path(
 ) -> None:
     shop.bodies["Order/GetById/1001"] = {**ORDER, field: hostile}
     with pytest.raises(DataError):
-        await source.fetch(api, ORDER_1001)
+        await fetched(source, api, ORDER_1001)
     assert set() == set(shop.calls) - set(Shop().bodies)
 
 
 async def test_an_order_without_a_customer_is_refused_by_name(api: ApiClient, shop: Shop, source: NopCommerceSource) -> None:
     shop.bodies["Order/GetById/1001"] = {**ORDER, "customer_id": None}
     with pytest.raises(DataError) as caught:
-        await source.fetch(api, ORDER_1001)
+        await fetched(source, api, ORDER_1001)
     assert "customer_id" == caught.value.field
