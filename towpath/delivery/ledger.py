@@ -128,6 +128,12 @@ class Ledger:
         """Note that the target refused the effect for good: the outcome is known, nothing was written."""
         await self._set(effect, mine=True, state=State.FAILED)
 
+    async def gone(self, effect: Effect, external_id: str) -> None:
+        """Note that the target knows this id no more, so that the effect is done again; nothing changes where another id stands by now."""
+        current = (*_is(effect), effects.c.state == State.DONE, effects.c.external_id == external_id)
+        statement = sa.update(effects).where(*current).values(state=State.FAILED, updated_at=self._now())
+        await self._database.run(lambda connection: connection.execute(statement).rowcount)
+
     async def blame(self, effect: Effect, dead_letter_id: str) -> None:
         """Note a dead letter that a later success of this effect closes, also where the effect was never begun (what it refers to failed)."""
         if not dead_letter_id.isascii() or not dead_letter_id.isprintable() or " " in dead_letter_id:

@@ -65,6 +65,22 @@ async def test_another_owner_takes_over_only_after_the_lease_and_the_settle_time
     assert not (await begin(one)).mine, "it is the other's now"
 
 
+async def test_what_is_gone_at_the_target_is_done_again_unless_another_id_stands_by_now(ledger_of: Open) -> None:
+    one, other = ledger_of("one"), ledger_of("other")
+    await begin(one)
+    await one.gone(ORDER, "")
+    assert not (await begin(other)).mine, "it is under way, not gone"
+    await one.complete(ORDER, "SO-1")
+    await other.gone(ORDER, "SO-0")
+    assert State.DONE == (await begin(other)).state
+    await other.gone(ORDER, "SO-1")
+    claim = await begin(other, digest="d2")
+    assert (claim.mine, claim.external_id) == (True, "SO-1")
+    await other.complete(ORDER, "SO-2", digest="d2")
+    await one.gone(ORDER, "SO-1")
+    assert (State.DONE, "SO-2") == ((await begin(one)).state, (await begin(one)).external_id)
+
+
 async def test_a_restarted_process_is_another_owner_and_the_same_process_waits_as_well(ledger_of: Open, clock: VirtualClock) -> None:
     one = ledger_of("one")
     await begin(one)
