@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, NamedTuple, Protocol
 
@@ -27,10 +27,28 @@ LONGEST_ID = 200
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One thing a target can do: `find` looks the effect up by its natural key, `write` does it; both give the target's id."""
+    """One thing a target can do: `find` looks the effect up by its natural key, `write` does it; both give the target's id.
+
+    `find_again` looks for what stood there once and is gone; it may look further than `find`. `stale` says what a refused write means: from
+    the field it blames to the entity whose reference the target knows no more.
+    """
 
     find: Callable[[ApiClient, Document], Awaitable[str | None]]
     write: Callable[[ApiClient, Document], Awaitable[str]]
+    find_again: Callable[[ApiClient, Document], Awaitable[str | None]] | None = None
+    stale: Mapping[str, str] = field(default_factory=dict)
+
+
+class Reference(NamedTuple):
+    """What {"$ref": entity, "key": key} in a document stands for: the target's id of something else."""
+
+    entity: str
+    key: str
+
+    @classmethod
+    def of(cls, part: Document) -> Reference:
+        """Return what this part of a document refers to."""
+        return cls(str(part["$ref"]), str(part.get("key")))
 
 
 class Target(Protocol):
@@ -91,22 +109,31 @@ class Effector:
         done = await self._ledger.peek(effect)
         if done is not None and done.state == State.DONE:
             return _unchanged(done, digest)
-        resolved = await self._resolve(document, related)
+        ids = await self._resolve(document, related)
+        try:
+            return await self._claim_and_write(effect, digest, _filled(document, ids))
+        except DataError as refusal:
+            if not await self._reopen(self._target.operations[effect.operation].stale.get(refusal.field), ids):
+                raise
+        return await self._claim_and_write(effect, digest, _filled(document, await self._resolve(document, related)))
+
+    async def _claim_and_write(self, effect: Effect, digest: str, document: Document) -> Effected:
         begun = self._clock.monotonic()
         claim = await self._ledger.begin(effect, digest=digest, lease=self._patience.lease, settle=self._settle)
         if claim.state == State.DONE:
             return _unchanged(claim, digest)
         if not claim.mine:
             raise RetryableError(f"{effect.operation} {effect.key}: an earlier call may still commit", retry_after=claim.wait)
-        outcome, external_id = await self._find_or_write(effect, resolved, self._fence(effect, begun))
+        outcome, external_id = await self._find_or_write(effect, document, self._fence(effect, begun), again=bool(claim.external_id))
         self._failpoints.hit("sink.after_response")
         await self._ledger.complete(effect, external_id, digest=digest if outcome == "applied" else None)
         return Effected(outcome, external_id, claim.dead_letters)
 
-    async def _find_or_write(self, effect: Effect, document: Document, fence: Callable[[], Awaitable[None]]) -> tuple[str, str]:
+    async def _find_or_write(self, effect: Effect, document: Document, fence: Callable[[], Awaitable[None]], *, again: bool) -> tuple[str, str]:
         operation = self._target.operations[effect.operation]
+        find = operation.find_again if again and operation.find_again is not None else operation.find
         try:
-            found = await operation.find(self._api, document)
+            found = await find(self._api, document)
             if found is not None:
                 return "found", _storable(effect, found)
             return "applied", _storable(effect, await operation.write(self._api.fenced(fence), document))
@@ -127,20 +154,25 @@ class Effector:
 
         return fence
 
-    async def _resolve(self, value: Any, related: Mapping[str, str]) -> Any:  # noqa: ANN401 - any part of a document
-        """Return the document with the target's id in the place of each {"$ref": entity, "key": key}."""
-        if isinstance(value, Mapping):
-            if "$ref" in value:
-                return await self._reference(str(value["$ref"]), str(value.get("key")), related)
-            return {name: await self._resolve(part, related) for name, part in value.items()}
-        return [await self._resolve(part, related) for part in value] if isinstance(value, list) else value
+    async def _resolve(self, document: Document, related: Mapping[str, str]) -> dict[Reference, str]:
+        """Return the target's id of each thing that the document refers to, made now where it is missing."""
+        return {reference: await self._ensure(reference, related) for reference in dict.fromkeys(_references(document))}
 
-    async def _reference(self, entity: str, key: str, related: Mapping[str, str]) -> str:
-        name, operation = f"{entity} {key}", self._target.creates.get(entity)
+    async def _ensure(self, reference: Reference, related: Mapping[str, str]) -> str:
+        name, operation = " ".join(reference), self._target.creates.get(reference.entity)
         if operation is None or name not in related:
-            raise DataError(f"the mapping refers to {name}, and says neither what it is nor how to create it", field=f"$ref {entity}")
+            raise DataError(f"the mapping refers to {name}, and says neither what it is nor how to create it", field=f"$ref {reference.entity}")
         others = {other: document for other, document in related.items() if other != name}  # none may refer back: it would wait for itself
-        return (await self._once(Effect(self._connection, operation, key), parse_document(related[name], name), others)).external_id
+        effect = Effect(self._connection, operation, reference.key)
+        return (await self._once(effect, parse_document(related[name], name), others)).external_id
+
+    async def _reopen(self, entity: str | None, ids: Mapping[Reference, str]) -> bool:
+        """Have what is referred to of this entity done again, because the target knows those ids no more; False where there is none."""
+        stale = {reference: external_id for reference, external_id in ids.items() if reference.entity == entity}
+        for reference, external_id in stale.items():
+            log.warning("the target knows it no more: found or created again", reference=" ".join(reference), external_id=external_id)
+            await self._ledger.gone(Effect(self._connection, self._target.creates[reference.entity], reference.key), external_id)
+        return bool(stale)
 
     @contextlib.asynccontextmanager
     async def _alone(self, effect: Effect) -> AsyncIterator[None]:
@@ -163,6 +195,25 @@ def parse_document(text: str, name: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise DataError(f"{name} is no JSON object", field=name)
     return document
+
+
+def _references(value: Any) -> Iterator[Reference]:  # noqa: ANN401 - any part of a document
+    if isinstance(value, Mapping):
+        if "$ref" in value:
+            yield Reference.of(value)
+            return
+        value = list(value.values())
+    for part in value if isinstance(value, list) else ():
+        yield from _references(part)
+
+
+def _filled(value: Any, ids: Mapping[Reference, str]) -> Any:  # noqa: ANN401 - any part of a document
+    """Return the document with the target's id in the place of each reference."""
+    if isinstance(value, Mapping):
+        if "$ref" in value:
+            return ids[Reference.of(value)]
+        return {name: _filled(part, ids) for name, part in value.items()}
+    return [_filled(part, ids) for part in value] if isinstance(value, list) else value
 
 
 def _storable(effect: Effect, external_id: str) -> str:

@@ -22,6 +22,11 @@ async def _find_customer(api: ApiClient, document: Document) -> str | None:
     return await Bng(api).find_customer(_reference(document, "ExternalID"))
 
 
+async def _find_customer_again(api: ApiClient, document: Document) -> str | None:
+    """One that was deleted or merged may live on under another id, and then under an ExternalID that is not ours."""
+    return await _find_customer(api, document) or await Bng(api).find_customer_by_email(_reference(document, "Email"))
+
+
 async def _create_customer(api: ApiClient, document: Document) -> str:
     return await Bng(api).create_customer(document)
 
@@ -38,8 +43,8 @@ class BngTarget:
     """What BNG can be asked to do."""
 
     operations: Mapping[str, Operation] = {
-        "create_customer": Operation(_find_customer, _create_customer),
-        "create_order": Operation(_find_order, _create_order),
+        "create_customer": Operation(_find_customer, _create_customer, find_again=_find_customer_again),
+        "create_order": Operation(_find_order, _create_order, stale={"CustomerID": "customer"}),
     }
     creates: Mapping[str, str] = {"customer": "create_customer"}
 

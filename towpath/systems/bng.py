@@ -81,6 +81,10 @@ class Bng:
         """Return the CustomerID of the oldest customer with this ExternalID, None where there is none."""
         return await self._find("/customers", {"externalId": external_id}, "ExternalID", "CustomerID")
 
+    async def find_customer_by_email(self, email: str) -> str | None:
+        """Return the CustomerID of the oldest customer with this e-mail address, compared without regard to case, None where there is none."""
+        return await self._find("/customers", {"email": email}, "Email", "CustomerID")
+
     async def create_customer(self, document: Mapping[str, Any]) -> str:
         """Create a customer and return its CustomerID."""
         return _id(await self.api.write("POST", f"{BASE}/customers", document), "CustomerID")

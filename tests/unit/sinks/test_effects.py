@@ -388,6 +388,48 @@ async def test_after_a_lost_answer_the_content_that_was_written_in_the_end_count
     assert "" == (await process.apply(sku="A-8")).reason
 
 
+def refuses_customers(known: Callable[[str], bool]) -> Callable[..., Any]:
+    """Give the fault that refuses every order of a customer BNG does not know."""
+
+    async def refuse(request: web.Request, _commit: Commit) -> web.StreamResponse | None:
+        customer = (await request.json()).get("CustomerID")
+        if customer is None or known(customer):
+            return None
+        return web.json_response({"error": {"code": "unknown_customer", "message": f"no customer {customer}", "field": "CustomerID"}}, status=422)
+
+    return refuse
+
+
+async def test_an_order_whose_customer_is_refused_is_sent_once_more_and_then_a_dead_letter(process: Process, target: FakeBng) -> None:
+    target.fault = refuses_customers(lambda _customer: False)
+    await process.deliver(a_delivery())
+    assert (3, ["SHOP-7"]) == (target.posts, target.references("customers"))
+    [letter] = process.producer.decoded("dlq.erp")
+    assert ("data", "CustomerID") == (letter["error_class"], letter["field"])
+    target.fault = None
+    await process.deliver(a_delivery(offset=1))
+    assert [("applied", letter["dead_letter_id"])] == process.receipts
+
+
+async def test_a_lost_answer_about_a_customer_made_again_makes_no_further_one(process: Process, target: FakeBng) -> None:
+    await process.deliver(a_delivery(1))
+    customers = target.rows["customers"]
+    customers[:] = [{"ExternalID": "CRM-55", "CustomerID": "C-55"}]
+    refuse, lose = (
+        refuses_customers(lambda customer: any(row["CustomerID"] == customer for row in customers)),
+        once(lost_after_commit, "/api/v1/customers"),
+    )
+
+    async def both(request: web.Request, commit: Commit) -> web.StreamResponse | None:
+        answer: web.StreamResponse | None = await refuse(request, commit) or await lose(request, commit)
+        return answer
+
+    target.fault = both
+    await process.deliver(a_delivery(2, offset=1))
+    assert ["CRM-55", "SHOP-7"] == target.references("customers")
+    assert ["C-1", "C-2"] == [order["CustomerID"] for order in target.rows["sales-orders"]]
+
+
 REF = {"$ref": "customer", "key": "shop/customer/7"}
 WRONG: dict[str, tuple[str, dict[str, Any]]] = {
     "no JSON": ("document", {"document": "{"}),
