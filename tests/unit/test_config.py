@@ -48,6 +48,7 @@ def config(folder: Path) -> Config:
 def test_paths_are_taken_from_the_files_own_folder(config: Config, folder: Path) -> None:
     assert config.data_dir == folder / "data"
     assert str(config.database_url()) == f"sqlite:///{folder}/data/towpath.db"
+    assert str(config.index_url()) == f"sqlite:///{folder}/data/index.db"
     assert config.run_dir == folder / "data" / "run"
 
 

@@ -47,7 +47,7 @@ LITERAL = "a secret may not stand in the file itself; put it elsewhere and write
         (document(database={"url": "mysql://db"}), "database.url: must start with sqlite:/// or postgresql://"),
         (
             document(database={"url": "postgresql://u:hunter2@db/t"}),
-            "database.url: must not hold the password; put it into database.password as env:NAME or file:PATH",
+            "database.url: must not hold the password; put it into `password` beside it as env:NAME or file:PATH",
         ),
         (shop(limits={"in_flite": 1}), 'connections.shop.limits.in_flite: unknown key; did you mean "in_flight"?'),
         (shop(system="bngg"), 'connections.shop.system: no system is called "bngg"; did you mean "bng"?'),

@@ -16,7 +16,7 @@ from towpath.kafka import KafkaSettings
 
 
 class Database(Settings):
-    """Where the ledger and the indexes live: SQLite in the data folder, or PostgreSQL beyond one machine."""
+    """Where the ledger lives: SQLite in the data folder, or PostgreSQL beyond one machine."""
 
     url: str = "sqlite:///towpath.db"
     password: Secret | None = None
@@ -31,8 +31,14 @@ class Database(Settings):
         if parsed.get_backend_name() not in ("sqlite", "postgresql"):
             raise refuse("must start with sqlite:/// or postgresql://")
         if parsed.password is not None:
-            raise refuse("must not hold the password; put it into database.password as env:NAME or file:PATH")
+            raise refuse("must not hold the password; put it into `password` beside it as env:NAME or file:PATH")
         return url
+
+
+class Index(Database):
+    """Where the indexer keeps what it reads from the topics; deleted at any time, it is built anew."""
+
+    url: str = "sqlite:///index.db"
 
 
 class Health(Settings):
@@ -43,6 +49,7 @@ class Health(Settings):
     adapter: int = Field(default=8101, ge=0, le=65535)
     processor: int = Field(default=8102, ge=0, le=65535)
     sink: int = Field(default=8103, ge=0, le=65535)
+    indexer: int = Field(default=8105, ge=0, le=65535)
 
     def port(self, role: str) -> int:
         """Return the port of `role`, 0 (any free one) for a role that has no setting."""
@@ -70,6 +77,7 @@ class Config(Settings):
 
     kafka: KafkaSettings = Field(default_factory=lambda: KafkaSettings(bootstrap_servers="127.0.0.1:9092"))
     database: Database = Field(default_factory=Database)
+    index: Index = Field(default_factory=Index)
     data_dir: Path = Path("data")
     engine: Literal["faust"] = "faust"
     mappings_dir: Path | None = Field(default=None, description="a folder of mappings of your own; null: those that ship")
@@ -85,13 +93,20 @@ class Config(Settings):
         return self.data_dir / "run"
 
     def database_url(self) -> URL:
-        """Return where the database is, SQLite's path taken from `data_dir`; the password is read now, and hidden in its str and repr."""
-        url = make_url(self.database.url)
+        """Return where the ledger is, SQLite's path taken from `data_dir`; the password is read now, and hidden in its str and repr."""
+        return self._url(self.database)
+
+    def index_url(self) -> URL:
+        """Return where the index is, as `database_url` does."""
+        return self._url(self.index)
+
+    def _url(self, database: Database) -> URL:
+        url = make_url(database.url)
         if url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:"):
             return url.set(database=str(self.data_dir / str(url.database)))
         if url.drivername == "postgresql":
             url = url.set(drivername="postgresql+psycopg")
-        return url if self.database.password is None else url.set(password=self.database.password.resolve().get_secret_value())
+        return url if database.password is None else url.set(password=database.password.resolve().get_secret_value())
 
     def flows_from(self, connection: str) -> Mapping[str, Flow]:
         """Return the flows whose source is `connection`, by name."""
