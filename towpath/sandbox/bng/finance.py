@@ -1,4 +1,4 @@
-"""Payments, general ledger entries and credit memos."""
+"""Invoices, payments, general ledger entries and credit memos."""
 
 from __future__ import annotations
 
@@ -18,6 +18,14 @@ class Finance:
 
     def __init__(self, world: World, contract: Contract) -> None:
         self._world, self._contract = world, contract
+
+    def invoice(self, order: Doc) -> None:
+        """Write the invoice of an order that has none yet, and tell about it."""
+        invoices = self._records(kinds.INVOICES)
+        if invoices.first("SalesOrderID", order["SalesOrderID"]) is None:
+            status = "Paid" if order["PaymentStatus"] == "Paid" else "Open"
+            body = {"SalesOrderID": order["SalesOrderID"], "Total": order["Total"], "Currency": order["Currency"], "Status": status}
+            self._world.outbox.emit("invoice_created", invoices.create(body))
 
     def pay(self, call: Call) -> Answer:
         """Answer `POST /payments`; an unknown invoice is 422."""

@@ -6,7 +6,7 @@ from typing import Final
 
 from towpath.sandbox.bng.records import Kind
 
-SALES_ORDERS: Final = Kind("sales_order", "SalesOrderID", "SO", {"externalOrderId": "ExternalOrderID"})
+SALES_ORDERS: Final = Kind("sales_order", "SalesOrderID", "SO", {"externalOrderId": "ExternalOrderID"}, inner=("OrderStatus",))
 CUSTOMERS: Final = Kind("customer", "CustomerID", "C", {"externalId": "ExternalID", "email": "_Email"}, folded=("Email",))
 PRODUCTS: Final = Kind("product", "ProductID", "P", {"sku": "SKU"})
 INVENTORY: Final = Kind("inventory", "_key", "", {"sku": "SKU", "warehouse": "Warehouse"})

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pydantic import Field
 
+from towpath.sandbox.kit.catalogue import STOCK
 from towpath.sandbox.kit.settings import Settings
+
+MAIN: Final = "MAIN"
 
 
 class BngSettings(Settings):
@@ -14,3 +19,4 @@ class BngSettings(Settings):
     client_id: str = "towpath"
     client_secret: str = "towpath-sandbox-secret"  # noqa: S105 - made up
     api_key: str = "towpath-sandbox-key"
+    stock: dict[str, int] = Field(default={MAIN: STOCK}, min_length=1, description="OnHand of each product when the server is new, by warehouse")

@@ -1,106 +1,89 @@
-"""Products and their stock; orders hold and take it."""
+"""What lies in the warehouses, and how much of it each order line holds or took."""
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import Any
+from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from towpath.sandbox.bng.kinds import INVENTORY, PRODUCTS
+from towpath.sandbox.bng.kinds import INVENTORY
 from towpath.sandbox.bng.records import Records
-from towpath.sandbox.kit.catalogue import STOCK, catalogue
-from towpath.sandbox.kit.control import checked
+from towpath.sandbox.bng.settings import MAIN
 from towpath.sandbox.kit.messages import Answer, Call, Refusal
 from towpath.sandbox.kit.store import Doc
 from towpath.sandbox.kit.system import World
 
-WAREHOUSE = "MAIN"
-SHIPPED = (30, 40)
-CANCELLED = 90
-
-
-class NewProduct(BaseModel):
-    """What `PUT /_sandbox/products/{sku}` takes; all of it has defaults."""
-
-    model_config = ConfigDict(extra="forbid")
-    name: str = "Added product"
-    kind: str = "Home"
-    price: str = Field(default="10.00", pattern=r"^\d+(\.\d{1,4})?$")
-    on_hand: int = STOCK
+SHIPPED: Final = (30, 40)
+CANCELLED: Final = 90
+ALLOCATION: Final = "allocation"
 
 
 class Stock:
-    """The products and inventory of one BNG server."""
+    """The inventory of one BNG server: a row for each SKU and warehouse.
+
+    An order line has an allocation in one warehouse: Allocated is what it holds, Shipped what left in shipments, and Taken what the order
+    took off OnHand, which is more than Shipped where somebody set the order to shipped without a shipment.
+    """
 
     def __init__(self, world: World) -> None:
-        self._world = world
-        self.products = Records(world.store, world.clock, PRODUCTS)
-        self.inventory = Records(world.store, world.clock, INVENTORY)
-
-    def fill(self) -> None:
-        """Put the catalogue in, once."""
-        if world_is_empty(self._world):
-            for item in catalogue():
-                attributes = {"Colour": item.colour}
-                self._add(item.sku, item.name, item.kind, str(item.price), attributes, STOCK)
-
-    def put(self, sku: str, given: NewProduct) -> Doc:
-        """Add a product with stock, or change the one of that SKU, and tell about it."""
-        known = self.products.first("SKU", sku)
-        if known is None:
-            product = self._add(sku, given.name, given.kind, given.price, {}, given.on_hand)
-        else:
-            changes = {"Name": given.name, "ProductType": given.kind, "Price": given.price}
-            product = self.products.write(known["ProductID"], {**known, **changes})
-        self._world.outbox.emit("product_updated", product)
-        return product
-
-    async def put_control(self, call: Call) -> Answer:
-        """Answer `PUT /_sandbox/products/{sku}`."""
-        given = checked(NewProduct, call.json() if call.body else {})
-        with self._world.store.transaction():
-            return Answer(body=self.put(call.params["sku"], given))
+        self._store, self._outbox = world.store, world.outbox
+        self.rows = Records(world.store, world.clock, INVENTORY)
 
     def one(self, call: Call) -> Answer:
         """Answer `GET /inventory/{SKU}`, of one warehouse."""
-        sku, warehouse = call.params["SKU"], call.query.get("warehouse", WAREHOUSE)
-        found = self.inventory.get(f"{sku}@{warehouse}")
+        sku, warehouse = call.params["SKU"], call.query.get("warehouse", MAIN)
+        found = self.rows.get(f"{sku}@{warehouse}")
         if found is None:
             raise Refusal(404, "not_found", f"no stock record of {sku} in {warehouse}", field="SKU")
         return Answer(body=found)
 
-    def move(self, before: Doc | None, after: Doc) -> None:
-        """Hold, free or take out what the change of an order means, raise each Sequence, and tell about it."""
-        held, taken = Counter(_quantities(after, "held")), Counter(_quantities(after, "taken"))
-        held.subtract(_quantities(before, "held"))
-        taken.subtract(_quantities(before, "taken"))
-        for sku in sorted(set(held) | set(taken)):
-            if held[sku] or taken[sku]:
-                self._change(sku, held[sku], taken[sku])
+    def add(self, sku: str, warehouse: str, on_hand: int = 0, allocated: int = 0) -> Doc:
+        """Add to what a row says, which begins with nothing, raise its Sequence, and return it."""
+        key = f"{sku}@{warehouse}"
+        row = self.rows.get(key) or {"SKU": sku, "Warehouse": warehouse, "OnHand": 0, "Allocated": 0}
+        on_hand, allocated = row["OnHand"] + on_hand, row["Allocated"] + allocated
+        return self.rows.write(key, {**row, "OnHand": on_hand, "Allocated": allocated, "Available": on_hand - allocated})
 
-    def _change(self, sku: str, held: int, taken: int) -> None:
-        key = f"{sku}@{WAREHOUSE}"
-        row = self.inventory.need(key)
-        on_hand, allocated = row["OnHand"] - taken, row["Allocated"] + held
-        row = self.inventory.write(key, {**row, "OnHand": on_hand, "Allocated": allocated, "Available": on_hand - allocated})
-        self._world.outbox.emit("inventory_updated", row)
+    def change(self, sku: str, warehouse: str, on_hand: int = 0, allocated: int = 0) -> Doc:
+        """Do as `add`, and tell about it."""
+        row = self.add(sku, warehouse, on_hand, allocated)
+        self._outbox.emit("inventory_updated", row)
+        return row
 
-    def _add(self, sku: str, name: str, kind: str, price: str, attributes: dict[str, Any], on_hand: int) -> Doc:
-        row = {"SKU": sku, "Warehouse": WAREHOUSE, "OnHand": on_hand, "Allocated": 0, "Available": on_hand}
-        self.inventory.write(f"{sku}@{WAREHOUSE}", row)
-        product = {"SKU": sku, "Name": name, "ProductType": kind, "Attributes": attributes, "Price": price, "Currency": "USD"}
-        return self.products.create(product)
+    def lines(self, order: str) -> list[Doc]:
+        """Return the allocations of an order."""
+        return self._store.find(ALLOCATION, [("SalesOrderID", "=", order)])
+
+    def settle(self, order: Doc) -> None:
+        """Let each line of an order hold and take what it now means; raises Refusal(409) where more has left than it asks for."""
+        rows = {(row["LineNo"], row["SKU"]): row for row in self.lines(order["SalesOrderID"])}
+        wanted = {(line["LineNo"], line["SKU"]): line["Quantity"] for line in order["Lines"]}
+        for (line_no, sku), quantity in {**dict.fromkeys(rows, 0), **wanted}.items():
+            row = rows.get((line_no, sku)) or self._allocation(order["SalesOrderID"], line_no, sku, quantity)
+            if quantity < row["Shipped"]:
+                raise Refusal(409, "already_shipped", f"{row['Shipped']} of line {line_no} have left", field="Lines")
+            self._write(row, *_meaning(order["OrderStatus"], quantity, row["Shipped"]))
+
+    def ship(self, row: Doc, quantity: int) -> None:
+        """Let goods of an allocation leave; raises Refusal(409) where it holds less, or less is on hand."""
+        on_hand = self.rows.need(f"{row['SKU']}@{row['Warehouse']}")["OnHand"]
+        for most, what in ((row["Allocated"], "allocated"), (on_hand, "on hand")):
+            if quantity > most:
+                raise Refusal(409, "not_enough", f"line {row['LineNo']}: {quantity} are to leave, {most} are {what}", field="lines")
+        self._write({**row, "Shipped": row["Shipped"] + quantity}, row["Allocated"] - quantity, row["Taken"] + quantity)
+
+    def _allocation(self, order: str, line_no: int, sku: str, quantity: int) -> Doc:
+        warehouses = self.rows.all([("SKU", "=", sku)])
+        chosen = next((row for row in warehouses if row["Available"] >= quantity), warehouses[0])["Warehouse"]
+        return {"SalesOrderID": order, "LineNo": line_no, "SKU": sku, "Warehouse": chosen, "Allocated": 0, "Taken": 0, "Shipped": 0}
+
+    def _write(self, row: Doc, allocated: int, taken: int) -> None:
+        held, gone = allocated - row["Allocated"], taken - row["Taken"]
+        self._store.put(ALLOCATION, f"{row['SalesOrderID']}/{row['LineNo']}/{row['SKU']}", {**row, "Allocated": allocated, "Taken": taken})
+        if held or gone:
+            self.change(row["SKU"], row["Warehouse"], on_hand=-gone, allocated=held)
 
 
-def world_is_empty(world: World) -> bool:
-    """Return whether nothing was filled in yet."""
-    return world.store.count(PRODUCTS.name) == 0
-
-
-def _quantities(order: Doc | None, state: str) -> Counter[str]:
-    counts: Counter[str] = Counter()
-    if order is not None and order["OrderStatus"] != CANCELLED and ("taken" if order["OrderStatus"] in SHIPPED else "held") == state:
-        for line in order["Lines"]:
-            counts[line["SKU"]] += line["Quantity"]
-    return counts
+def _meaning(status: int, quantity: int, shipped: int) -> tuple[int, int]:
+    """Return how much a line of an order in this status holds, and how much it took."""
+    if status == CANCELLED:
+        return 0, shipped
+    return (0, quantity) if status in SHIPPED else (quantity - shipped, shipped)

@@ -9,9 +9,10 @@ from towpath.sandbox.bng.auth import Auth
 from towpath.sandbox.bng.customers import Customers
 from towpath.sandbox.bng.finance import Finance
 from towpath.sandbox.bng.orders import Orders
+from towpath.sandbox.bng.products import Products
 from towpath.sandbox.bng.records import Kind, Records
 from towpath.sandbox.bng.settings import BngSettings
-from towpath.sandbox.bng.stock import Stock
+from towpath.sandbox.bng.stock import ALLOCATION, Stock
 from towpath.sandbox.kit.contract import Contract
 from towpath.sandbox.kit.messages import Answer, Control, Endpoint, Handler, Refusal
 from towpath.sandbox.kit.system import Site, System, World
@@ -22,6 +23,9 @@ DUMPS: Final = {
     "sales_orders": "sales_order",
     "products": "product",
     "inventory": "inventory",
+    "allocations": ALLOCATION,
+    "shipments": "shipment",
+    "invoices": "invoice",
     "payments": "payment",
     "gl_entries": "gl_entry",
     "credit_memos": "credit_memo",
@@ -31,19 +35,20 @@ DUMPS: Final = {
 def open_site(world: World, settings: BngSettings) -> Site:
     """Return BNG over this store, with the catalogue in it."""
     contract, auth, stock = Contract("bng"), Auth(settings, world.tokens), Stock(world)
-    stock.fill()
-    orders, customers = Orders(world, contract, stock), Customers(world, contract)
+    products, customers, finance = Products(world, stock), Customers(world, contract), Finance(world, contract)
+    products.fill(settings)
+    orders = Orders(world, contract, stock, finance)
     endpoints = [
         Endpoint("POST", "/oauth/token", auth.token, public=True),
         *_paths("sales-orders", orders.records, orders.create, orders.change),
         *_paths("customers", customers.records, customers.create, customers.change),
-        *_paths("products", stock.products),
-        Endpoint("GET", f"{BASE}/inventory", stock.inventory.page),
+        *_paths("products", products.records),
+        Endpoint("GET", f"{BASE}/inventory", stock.rows.page),
         Endpoint("GET", f"{BASE}/inventory/{{SKU}}", stock.one),
-        *_books(world, Finance(world, contract)),
+        *_books(world, finance),
     ]
     controls = [
-        Control("PUT", "/_sandbox/products/{sku}", stock.put_control),
+        Control("PUT", "/_sandbox/products/{sku}", products.put_control),
         Control("DELETE", "/_sandbox/customers/{CustomerID}", customers.delete_control),
     ]
     return Site(endpoints, auth.authenticate, refuse, DUMPS, controls)
@@ -87,4 +92,4 @@ def _open(world: World, settings: Any) -> Site:  # noqa: ANN401 - the toolkit ha
     return open_site(world, BngSettings.model_validate(settings))
 
 
-SYSTEM: Final = System("bng", BngSettings, _open, {kind.name: kind.indexes for kind in kinds.ALL})
+SYSTEM: Final = System("bng", BngSettings, _open, {ALLOCATION: ("SalesOrderID",), **{kind.name: kind.indexes for kind in kinds.ALL}})
