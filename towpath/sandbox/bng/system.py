@@ -7,14 +7,17 @@ from typing import Any, Final
 from towpath.sandbox.bng import kinds
 from towpath.sandbox.bng.auth import Auth
 from towpath.sandbox.bng.customers import Customers
+from towpath.sandbox.bng.desk import Desk
 from towpath.sandbox.bng.finance import Finance
 from towpath.sandbox.bng.orders import Orders
 from towpath.sandbox.bng.products import Products
 from towpath.sandbox.bng.records import Kind, Records
 from towpath.sandbox.bng.settings import BngSettings
+from towpath.sandbox.bng.shipping import Shipping
 from towpath.sandbox.bng.stock import ALLOCATION, Stock
+from towpath.sandbox.bng.warehouse import Warehouse
 from towpath.sandbox.kit.contract import Contract
-from towpath.sandbox.kit.messages import Answer, Control, Endpoint, Handler, Refusal
+from towpath.sandbox.kit.messages import Answer, Endpoint, Handler, Refusal
 from towpath.sandbox.kit.system import Site, System, World
 
 BASE: Final = "/api/v1"
@@ -38,6 +41,7 @@ def open_site(world: World, settings: BngSettings) -> Site:
     products, customers, finance = Products(world, stock), Customers(world, contract), Finance(world, contract)
     products.fill(settings)
     orders = Orders(world, contract, stock, finance)
+    shipping = Shipping(world, orders, stock)
     endpoints = [
         Endpoint("POST", "/oauth/token", auth.token, public=True),
         *_paths("sales-orders", orders.records, orders.create, orders.change),
@@ -45,12 +49,10 @@ def open_site(world: World, settings: BngSettings) -> Site:
         *_paths("products", products.records),
         Endpoint("GET", f"{BASE}/inventory", stock.rows.page),
         Endpoint("GET", f"{BASE}/inventory/{{SKU}}", stock.one),
+        *_paths("shipments", shipping.shipments),
         *_books(world, finance),
     ]
-    controls = [
-        Control("PUT", "/_sandbox/products/{sku}", products.put_control),
-        Control("DELETE", "/_sandbox/customers/{CustomerID}", customers.delete_control),
-    ]
+    controls = [*Warehouse(world, products, stock, shipping).paths(), *Desk(world, orders, customers).paths()]
     return Site(endpoints, auth.authenticate, refuse, DUMPS, controls)
 
 
@@ -65,7 +67,6 @@ def _books(world: World, finance: Finance) -> list[Endpoint]:
         return Records(world.store, world.clock, kind)
 
     return [
-        *_paths("shipments", records(kinds.SHIPMENTS)),
         *_paths("invoices", records(kinds.INVOICES)),
         Endpoint("POST", f"{BASE}/payments", finance.pay, write=True),
         Endpoint("GET", f"{BASE}/gl-entries", records(kinds.GL_ENTRIES).page),
