@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from towpath.sandbox.bng import kinds
 from towpath.sandbox.bng.auth import Auth
+from towpath.sandbox.bng.crew import Crew
 from towpath.sandbox.bng.customers import Customers
 from towpath.sandbox.bng.desk import Desk
 from towpath.sandbox.bng.finance import Finance
@@ -42,6 +43,7 @@ def open_site(world: World, settings: BngSettings) -> Site:
     products.fill(settings)
     orders = Orders(world, contract, stock, finance)
     shipping = Shipping(world, orders, stock)
+    crew = Crew(world, orders, shipping, stock)
     endpoints = [
         Endpoint("POST", "/oauth/token", auth.token, public=True),
         *_paths("sales-orders", orders.records, orders.create, orders.change),
@@ -52,8 +54,8 @@ def open_site(world: World, settings: BngSettings) -> Site:
         *_paths("shipments", shipping.shipments),
         *_books(world, finance),
     ]
-    controls = [*Warehouse(world, products, stock, shipping).paths(), *Desk(world, orders, customers).paths()]
-    return Site(endpoints, auth.authenticate, refuse, DUMPS, controls)
+    controls = [*crew.paths(), *Warehouse(world, products, stock, shipping).paths(), *Desk(world, orders, customers).paths()]
+    return Site(endpoints, auth.authenticate, refuse, DUMPS, controls, crew.stats)
 
 
 def refuse(refusal: Refusal) -> Answer:
