@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,10 @@ def conforms(component: str, body: Json) -> None:
 
 @pytest.fixture
 async def bng(tmp_path: Path) -> AsyncIterator[Client]:
+    """A BNG whose webhooks nobody takes, so that all of them stay to be looked at."""
     system = load("bng")
-    async with TestClient(TestServer(build(system, tmp_path, system.settings()))) as client:
+    settings = system.settings(webhook_url="http://127.0.0.1:9/nobody")
+    async with TestClient(TestServer(build(system, tmp_path, settings))) as client:
         yield client
 
 
@@ -92,9 +95,48 @@ async def test_the_books_conform(bng: Client) -> None:
     assert error["error"]["field"] == "Lines"
 
 
-@pytest.mark.parametrize(("path", "component"), [("/products", "ProductPage"), ("/inventory", "InventoryPage"), ("/shipments", "ShipmentPage")])
+async def shipped(bng: Client) -> None:
+    """Ship an order in two parts, and change what else is told about by webhooks."""
+    await ask(bng, "POST", "/customers", 201, CUSTOMER)
+    await ask(bng, "POST", "/sales-orders", 201, ORDER)
+    for lines in ({"1": 1}, None):
+        assert (await bng.post("/_sandbox/warehouse/ship", json={"order": "SO1001", "lines": lines})).status == 201
+    assert (await bng.put("/_sandbox/products/NEW-1", json={"price": "5.00"})).status == 200
+
+
+LISTS = {"products": "Product", "inventory": "Inventory", "shipments": "Shipment", "invoices": "Invoice", "sales-orders": "SalesOrder"}
+
+
+@pytest.mark.parametrize(("path", "component"), LISTS.items())
 async def test_lists_conform(bng: Client, path: str, component: str) -> None:
-    conforms(component, await ask(bng, "GET", path, 200))
+    await shipped(bng)
+    for query in ("", "?updatedSince=2026-01-01T00:00:00Z"):
+        page = await ask(bng, "GET", f"/{path}{query}", 200)
+        assert page["items"]
+        conforms(f"{component}Page", page)
+
+
+async def test_shipments_and_invoices_conform(bng: Client) -> None:
+    await shipped(bng)
+    conforms("Shipment", await ask(bng, "GET", "/shipments/SH1001", 200))
+    conforms("Invoice", await ask(bng, "GET", "/invoices/INV1001", 200))
+
+
+async def test_every_webhook_of_the_contract_is_sent_and_conforms(bng: Client) -> None:
+    await shipped(bng)
+    hooks = [json.loads(row["body"]) for row in (await (await bng.get("/_sandbox/store/webhooks")).json())["items"]]
+    for hook in hooks:
+        conforms("Webhook", hook)
+    assert {hook["type"] for hook in hooks} == set(BNG["components"]["schemas"]["Webhook"]["properties"]["type"]["enum"])
+
+
+def test_a_webhook_with_the_entity_of_another_type_does_not_conform() -> None:
+    row = {"SKU": "A", "Warehouse": "MAIN", "OnHand": 1, "Allocated": 0, "Available": 1, "Sequence": 7, "UpdatedAt": "2026-03-01T12:00:00Z"}
+    hook = {"type": "inventory_updated", "id": "evt_1", "occurredAt": "2026-03-01T12:00:00Z", "data": row}
+    conforms("Webhook", hook)
+    for change in ({"type": "shipment_created"}, {"data": {"Sequence": 7}}):
+        with pytest.raises(jsonschema.ValidationError):
+            conforms("Webhook", {**hook, **change})
 
 
 @pytest.mark.parametrize(
