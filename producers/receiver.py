@@ -146,11 +146,7 @@ class ReceiverRole:
         try:
             await _listen(runner, settings.host, settings.port)
             context.health.set_ready("listening", ok=True, detail=f"{settings.host}:{settings.port}")
-            while not context.stop.is_set() and producer.fatal is None:
-                try:
-                    await asyncio.wait_for(context.stop.wait(), 1)
-                except TimeoutError:
-                    continue
+            await producer.serve_until(context.stop)
         finally:
             await runner.cleanup()
             await producer.close(2)

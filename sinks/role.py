@@ -49,7 +49,7 @@ class SinkRole:
             limits = LaneLimits(connection.limits.in_flight, config.defaults.lane_retry_seconds)
             runners.append(LaneRunner(config.kafka, group=f"sink.{name}", topic=f"deliver.{name}", handler=handler, clock=clock, limits=limits))
         try:
-            await run_all(runners, context.stop, context.health)
+            await run_all(runners, producer, context.stop, context.health)
         finally:
             await asyncio.gather(*(client.close() for client in clients), producer.close(2), ledger.close(), return_exceptions=True)
 

@@ -13,7 +13,7 @@ from towpath.errors import DataError, RetryableError
 from towpath.kafka import KafkaSettings, make_producer
 
 POLL_SECONDS = 0.1
-FULL_SECONDS = 0.01  # how long to give way while librdkafka's buffer is full
+PAUSE_SECONDS = 0.01  # how long to give way to librdkafka
 TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE}
 
 Headers = Sequence[tuple[str, bytes]]
@@ -32,11 +32,21 @@ class AckedProducer:
     def __init__(self, settings: KafkaSettings, **overrides: str | float | bool) -> None:
         self._producer = make_producer(settings, **overrides)
         self._loop = asyncio.get_running_loop()
-        self._reports: deque[Report] = deque()  # filled by whichever thread polls or flushes
-        self.fatal: str | None = None  # why no further record can be sent, until the role restarts
+        self._reports: deque[Report] = deque()
+        self._fatal: asyncio.Future[str] = self._loop.create_future()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._poll, name="kafka-reports", daemon=True)
         self._thread.start()
+
+    async def serve_until(self, stop: asyncio.Event) -> None:
+        """Return once `stop` is set; raises RetryableError when librdkafka can send nothing more, which only a new process mends."""
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({stopping, self._fatal}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+        if self._fatal.done():
+            raise RetryableError(f"sending to Kafka: {self._fatal.result()}", system_wide=True)
 
     async def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> Placed:
         """Return (partition, offset) once every in-sync replica has the record.
@@ -51,7 +61,7 @@ class AckedProducer:
 
     async def flush(self, seconds: float = 30) -> None:
         """Return when everything sent so far is acknowledged or refused; raise RetryableError where `seconds` are not enough."""
-        if left := await asyncio.to_thread(self._producer.flush, seconds):
+        if left := await self._drained(seconds):
             message = f"sending to Kafka: {left} records are not acknowledged after {seconds:g} s"
             raise RetryableError(message, system_wide=True)
 
@@ -61,9 +71,20 @@ class AckedProducer:
             await self.flush(seconds)
         finally:
             self._producer.purge()
-            await asyncio.to_thread(self._producer.flush, 1)
+            await self._drained(1)
             self._closing.set()
             await asyncio.to_thread(self._thread.join)
+
+    async def _drained(self, seconds: float) -> int:
+        """Return how many records have no report yet when none is left, or after `seconds`.
+
+        librdkafka's own `flush` would poll in a second thread, and confluent-kafka 2.16 raises a fatal error there as something that is no
+        exception, which nothing catches.
+        """
+        deadline = self._loop.time() + seconds
+        while (left := len(self._producer)) and self._loop.time() < deadline:  # noqa: ASYNC110 - librdkafka tells of no event
+            await asyncio.sleep(PAUSE_SECONDS)
+        return left
 
     async def _produce(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers, acked: asyncio.Future[Placed]) -> None:
         def report(error: KafkaError | None, message: Message) -> None:
@@ -73,7 +94,7 @@ class AckedProducer:
             try:
                 return self._producer.produce(topic, value, key, headers=list(headers), on_delivery=report)
             except BufferError:
-                await asyncio.sleep(FULL_SECONDS)
+                await asyncio.sleep(PAUSE_SECONDS)
             except KafkaException as error:
                 raise self._as_error(topic, error.args[0]) from error
 
@@ -86,15 +107,20 @@ class AckedProducer:
     def _as_error(self, topic: str, error: KafkaError) -> Exception:
         if error.code() in TOO_LARGE:
             return DataError(f"sending to {topic}: {error.str()}; raise max.message.bytes of the topic, or shrink the record", field="value")
-        if error.fatal():
-            self.fatal = error.str()
         return RetryableError(f"sending to {topic}: {error.str()}", system_wide=True)
 
     def _poll(self) -> None:
         while not self._closing.is_set():
-            self._producer.poll(POLL_SECONDS)
+            try:
+                self._producer.poll(POLL_SECONDS)
+            except Exception as error:  # noqa: BLE001 - a fatal error of librdkafka, told once; this thread has to go on for the reports
+                self._loop.call_soon_threadsafe(self._end, str(error))
             self._hand_over()
         self._hand_over()
+
+    def _end(self, reason: str) -> None:
+        if not self._fatal.done():
+            self._fatal.set_result(reason)
 
     def _hand_over(self) -> None:
         batch = [self._reports.popleft() for _ in range(len(self._reports))]

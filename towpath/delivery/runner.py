@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from towpath.acked import AckedProducer
 from towpath.clock import Clock
 from towpath.delivery.lanes import Handler, LaneLimits, Lanes
 from towpath.delivery.offsets import OffsetTracker
@@ -67,7 +68,8 @@ class LaneRunner:
             await self._lanes.drain(DRAIN_SECONDS)
             await self._commit()
         finally:
-            await self._call(consumer.close)
+            if self._consumer is not None:
+                await self._call(self._consumer.close)
             self._thread.shutdown(wait=False)
 
     async def _call(self, work: Callable[[], list[Message] | None]) -> list[Message]:
@@ -90,7 +92,8 @@ class LaneRunner:
     def _take(self, message: Message) -> None:
         error = message.error()
         if error is not None:
-            if error.fatal():
+            if error.code() == KafkaError._FATAL:  # noqa: SLF001 - librdkafka names its own errors so
+                self._consumer = None  # its `close` would never return
                 raise RetryableError(f"reading {self.topic}: {error.str()}", system_wide=True)
             log.warning("reading", topic=self.topic, reason=error.str())
             return
@@ -164,8 +167,8 @@ class LaneRunner:
         asyncio.run_coroutine_threadsafe(call(), self._loop).result(5)
 
 
-async def run_all(runners: Sequence[LaneRunner], stop: asyncio.Event, health: Health) -> None:
-    """Run every runner until `stop` is set; the role is ready once each has partitions, and the first that fails ends it."""
+async def run_all(runners: Sequence[LaneRunner], producer: AckedProducer, stop: asyncio.Event, health: Health) -> None:
+    """Run every runner until `stop` is set; the role is ready once each has partitions; the first that fails ends it, and so does the producer."""
     health.set_ready("partitions", ok=False, detail="waiting for partitions")
 
     async def tell() -> None:
@@ -177,6 +180,6 @@ async def run_all(runners: Sequence[LaneRunner], stop: asyncio.Event, health: He
         async with asyncio.TaskGroup() as group:
             for runner in runners:
                 group.create_task(runner.run(stop))
-            group.create_task(stop.wait())
+            group.create_task(producer.serve_until(stop))
     finally:
         telling.cancel()

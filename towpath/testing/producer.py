@@ -17,7 +17,6 @@ class FakeProducer(AckedProducer):
     def __init__(self) -> None:
         self.sent: list[Output] = []
         self.before: Callable[[str], Awaitable[None]] | None = None
-        self.fatal = None
 
     async def send(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> Placed:
         """Return (0, offset) once the record is kept."""
