@@ -34,6 +34,7 @@ effects = sa.Table(
     sa.Column("leased_until", sa.Float, nullable=False),
     sa.Column("settled_at", sa.Float, nullable=False),
     sa.Column("updated_at", sa.Float, nullable=False),
+    sa.Index("effects_by_external_id", "connection", "operation", "external_id"),
 )
 
 
@@ -165,6 +166,16 @@ class Ledger:
 
         return await self._database.run(work)
 
+    async def key_of(self, connection: str, operation: str, external_id: str) -> str | None:
+        """Return the key of the effect that stands at the target under this id, None where none of ours does.
+
+        Two keys may share an id (one customer found for both): the first of them in the alphabet is returned, whenever it is asked.
+        """
+        there = (effects.c.connection == connection, effects.c.operation == operation, effects.c.external_id == external_id)
+        statement = sa.select(effects.c.effect_key).where(*there, effects.c.state == State.DONE).order_by(effects.c.effect_key).limit(1)
+        key: str | None = await self._database.run(lambda database: database.execute(statement).scalar())
+        return key
+
     async def close(self) -> None:
         """Commit what waits and leave the database."""
         await self._database.close()
@@ -179,23 +190,32 @@ class Ledger:
         return self._clock.now().timestamp()
 
 
-def open_engine(url: URL) -> Engine:
-    """Return a SQLAlchemy engine; SQLite in WAL mode with full durability, its folder made where it is missing."""
+def open_engine(url: URL, *, reading: bool = False) -> Engine:
+    """Return a SQLAlchemy engine; SQLite in WAL mode with full durability, its folder made where it is missing.
+
+    One that is for `reading` takes no write lock of SQLite's, so that nobody who writes waits for it.
+    """
     if url.get_backend_name() != "sqlite":
         return sa.create_engine(url, pool_pre_ping=True)
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(url)
     event.listen(engine, "connect", _set_pragmas)
-    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    if not reading:
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     return engine
 
 
 def _create_tables(engine: Engine) -> None:
-    try:
-        metadata.create_all(engine)
-    except SQLAlchemyError:  # another process made them at the same moment
-        metadata.create_all(engine)
+    for tries_left in (2, 1, 0):
+        try:
+            metadata.create_all(engine)
+            for index in effects.indexes:  # a table from before may lack one
+                index.create(engine, checkfirst=True)
+            return
+        except SQLAlchemyError:  # another process made them at the same moment
+            if not tries_left:
+                raise
 
 
 def _set_pragmas(connection: sa.engine.interfaces.DBAPIConnection, _record: object) -> None:

@@ -193,6 +193,51 @@ async def test_the_tables_are_made_once_by_whoever_comes_first(database: URL, cl
         await ledger.close()
 
 
+async def test_a_ledger_from_before_an_index_was_added_gets_it(database: URL, clock: VirtualClock) -> None:
+    await Ledger(open_engine(database), clock, "one").close()
+    engine = open_engine(database)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP INDEX effects_by_external_id")
+    await Ledger(open_engine(database), clock, "other").close()
+    assert ["effects_by_external_id"] == [index["name"] for index in sa.inspect(engine).get_indexes("effects")]
+    engine.dispose()
+
+
+async def test_what_stands_at_the_target_is_found_by_its_id_there(ledger_of: Open) -> None:
+    ledger = ledger_of("one")
+    customer = Effect("erp", "create_customer", "shop/customer/7")
+    for effect, external_id in ((ORDER, "SO-1"), (customer, "C-1"), (Effect("erp", "create_customer", "shop/customer/6"), "C-1")):
+        await begin(ledger, effect)
+        await ledger.complete(effect, external_id)
+    assert "shop/order/1001" == await ledger.key_of("erp", "create_order", "SO-1")
+    assert "shop/customer/6" == await ledger.key_of("erp", "create_customer", "C-1"), "the same of two at every time"
+    others = [("erp", "create_order", "SO-2"), ("erp", "create_order", ""), ("erp", "create_customer", "SO-1"), ("other", "create_order", "SO-1")]
+    assert [None] * 4 == [await ledger.key_of(*other) for other in others]
+
+
+async def test_what_is_under_way_or_gone_is_not_found_by_its_id(ledger_of: Open) -> None:
+    ledger = ledger_of("one")
+    await begin(ledger)
+    assert None is await ledger.key_of("erp", "create_order", "")
+    await ledger.complete(ORDER, "SO-1")
+    await ledger.gone(ORDER, "SO-1")
+    assert None is await ledger.key_of("erp", "create_order", "SO-1")
+
+
+async def test_who_only_reads_waits_for_no_writer_and_holds_none_up(database: URL, clock: VirtualClock, ledger_of: Open) -> None:
+    writer = ledger_of("one")
+    await begin(writer)
+    await writer.complete(ORDER, "SO-1")
+    reader = Ledger(open_engine(database, reading=True), clock, "reader")
+    writing = open_engine(database)
+    with writing.begin() as connection:
+        connection.exec_driver_sql("UPDATE effects SET external_id = 'SO-2'")
+        assert "shop/order/1001" == await asyncio.wait_for(reader.key_of("erp", "create_order", "SO-1"), 5)
+    assert None is await reader.key_of("erp", "create_order", "SO-1")
+    await reader.close()
+    writing.dispose()
+
+
 WORKER = """
 import asyncio, json, sys
 from datetime import timedelta
