@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from processors.mapping import Mapped, Model
+from processors.mapping import Mapped, Model, Skipped
 from processors.port import ReadState, Step
 from processors.rules import check
 from towpath.clock import Clock
@@ -134,8 +134,9 @@ class FlowProcessor:
         for route in wanted:
             try:
                 check(event)
-                outputs.append(self._delivery(record, event, route))
-                self._count("routed")
+                delivery = self._delivery(record, event, route)
+                self._count("routed" if delivery is not None else "filtered")
+                outputs += [delivery] if delivery is not None else []
             except DataError as error:
                 self._count("dead")
                 subject = replace(_subject(event), flow=route.name, mapping_version=route.model.version)
@@ -144,9 +145,12 @@ class FlowProcessor:
                 outputs.append(letter)
         return outputs, failed
 
-    def _delivery(self, record: Record, event: Event, route: Route) -> Output:
+    def _delivery(self, record: Record, event: Event, route: Route) -> Output | None:
+        """Return the delivery of one flow, None where its mapping says that the event asks nothing of the target."""
         flow = {"name": route.name, "reference_prefix": route.reference_prefix, "options": dict(route.options)}
         mapped = route.model.apply(event, flow)
+        if isinstance(mapped, Skipped):
+            return None
         meta = event.meta
         value = {
             "delivery_id": stable_id(meta["event_id"], route.name, mapped.operation),

@@ -1,7 +1,8 @@
 """Mappings: GoRules JSON Decision Models that turn a canonical event into a target's document.
 
-A model gets the event (amounts as decimal strings in the currency's places, times as ISO 8601 UTC) and `flow` (`reference_prefix`, `options`).
-It answers with `document`, `operation`, and where it needs them: `effect_key` and `write_unit` (default: the event's business key),
+A model gets the event (amounts as decimal strings in the currency's places, times as ISO 8601 UTC), `flow` (`reference_prefix`, `options`) and
+what the processor knows besides: `placed` (status and payment_status that an order was routed with) and `stock` (see processors/stock.py).
+It answers with `skip` (why this event asks nothing of the target), or with `document`, `operation`, and where it needs them: `effect_key` and `write_unit` (default: the event's business key),
 `related` ("entity key" to a document to create first) and `errors` (a list of {field, value, message}: each is a data error).
 A null in a document means that the field is not sent.
 """
@@ -43,6 +44,13 @@ class Mapped:
     related: dict[str, dict[str, Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """The event asks nothing of the target, and why."""
+
+    reason: str
+
+
 class _Problem(BaseModel):
     field: str
     message: str
@@ -53,6 +61,7 @@ class _Answer(BaseModel):
     """What a model may answer; anything else is the model's fault and becomes a data error, so that it can be mended and replayed."""
 
     errors: list[_Problem] = []
+    skip: str | None = None
     operation: str | None = None
     effect_key: str | None = None
     write_unit: str | None = None
@@ -83,9 +92,12 @@ class Model:
             raise ConfigError(f"mapping {name}: {path.name} is not a decision model that can run: {_first_line(error)}") from error
         self.version = hashlib.sha256(text.encode()).hexdigest()[:12]
 
-    def apply(self, event: Event, flow: Mapping[str, Any]) -> Mapped:
-        """Return the mapped document; raises DataError naming the field where the model reports one or cannot be evaluated."""
-        context = {**plain(event.value, event.value.get("currency")), "flow": flow}
+    def apply(self, event: Event, flow: Mapping[str, Any], known: Mapping[str, Any] | None = None) -> Mapped | Skipped:
+        """Return the mapped document; raises DataError naming the field where the model reports one or cannot be evaluated.
+
+        `known` is what the processor knows besides the event.
+        """
+        context = {**plain(event.value, event.value.get("currency")), **(known or {}), "flow": flow}
         try:
             result = self._decision.evaluate(context)["result"]
         except RuntimeError as error:
@@ -98,6 +110,8 @@ class Model:
             raise DataError(f"mapping {self.name}: {where}: {wrong['msg']}", field="mapping", value=where) from error
         for problem in answer.errors:
             raise DataError(f"mapping {self.name}: {problem.message}", field=problem.field, value=str(problem.value))
+        if answer.skip:
+            return Skipped(answer.skip)
         if answer.document is None or answer.operation is None:
             raise DataError(f"mapping {self.name} gave no `document` or no `operation`", field="mapping")
         effect_key = answer.effect_key or event.meta["key"]

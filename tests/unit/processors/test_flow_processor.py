@@ -198,7 +198,7 @@ def test_orders_and_customers_of_one_id_do_not_shade_each_other(place: Place) ->
     assert ["customers"] == topics(place.event(customer, "CustomerChanged"))
 
 
-@given(st.lists(st.tuples(st.integers(0, 4), st.sampled_from(["10", "20", "30", "40"])), max_size=12))
+@given(st.lists(st.tuples(st.integers(0, 4), st.sampled_from(["10", "20"])), max_size=12))
 def test_routed_versions_strictly_rise_and_no_two_neighbours_are_equal(facts: list[tuple[int, str]]) -> None:
     place = Place([a_route()])
     routed = [

@@ -55,7 +55,9 @@ def setting(key: str, expression: str) -> Edit:
 
 
 def applied(model: Model, **changes: Any) -> Mapped:  # noqa: ANN401 - any field of an order
-    return model.apply(Event("OrderPlaced", an_order(**changes)), FLOW)
+    mapped = model.apply(Event("OrderPlaced", an_order(**changes)), FLOW)
+    assert isinstance(mapped, Mapped)
+    return mapped
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - any part of a document
@@ -73,9 +75,9 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:  # noqa: AN
 
 
 def test_a_change_of_the_file_alone_brings_a_custom_field_into_the_document(edited: Load) -> None:
-    model = edited(setting("document.CustomFields", "{['Order Source']: custom_fields['Order Source']}"))
-    assert {"Discount": "1.00"} == applied(load_model(NAME)).document["CustomFields"]
-    assert {"Order Source": "web"} == applied(model).document["CustomFields"]
+    model = edited(setting("document.CustomFields", "{Channel: custom_fields['Order Source']}"))
+    assert {"Discount": "1.00", "Order Source": "web"} == applied(load_model(NAME)).document["CustomFields"]
+    assert {"Channel": "web"} == applied(model).document["CustomFields"]
     assert load_model(NAME).version != model.version
 
 

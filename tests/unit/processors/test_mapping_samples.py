@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 import yaml
 
-from processors.mapping import MAPPINGS, load_model
+from processors.mapping import MAPPINGS, Mapped, Skipped, load_model
 from towpath.codec import SCHEMAS, default_codec
 from towpath.errors import DataError
 from towpath.events import AGGREGATES, Event
@@ -19,7 +19,7 @@ from towpath.testing.events import event_of_json
 SAMPLES = ".samples.json"
 MODELS = sorted(str(path.relative_to(MAPPINGS).with_suffix("")) for path in MAPPINGS.rglob("*.json") if not path.name.endswith(SAMPLES))
 EVENTS = {"".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_"): name for name in AGGREGATES}
-BNG = {"create_order": "SalesOrderCreate", "customer": "CustomerCreate"}
+BNG = {"create_order": "SalesOrderCreate", "change_order": "SalesOrderChange", "customer": "CustomerCreate"}
 
 
 def samples_of(model: str) -> list[dict[str, Any]]:
@@ -38,10 +38,11 @@ def event_of(model: str, sample: dict[str, Any]) -> Event:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_mapping_has_samples_with_names_of_their_own_for_what_it_maps_and_what_it_refuses(model: str) -> None:
-    samples = samples_of(model)
+def test_a_mapping_has_samples_with_names_of_their_own_for_what_it_maps_refuses_and_skips(model: str) -> None:
+    samples, text = samples_of(model), (MAPPINGS / f"{model}.json").read_text(encoding="utf-8")
+    wanted = {"expected", *(name for key, name in (("errors", "expected_error"), ("skip", "expected_skip")) if f'"key": "{key}"' in text)}
     assert len(samples) == len({sample["name"] for sample in samples})
-    assert {"expected", "expected_error"} == {name for sample in samples for name in sample if name.startswith("expected")}
+    assert wanted == {name for sample in samples for name in sample if name.startswith("expected")}
 
 
 def test_no_samples_lie_about_without_their_mapping() -> None:
@@ -53,10 +54,14 @@ def test_a_sample_maps_to_what_it_says(model: str, sample: dict[str, Any]) -> No
     event = event_of(model, sample)
     if "expected_error" in sample:
         with pytest.raises(DataError) as caught:
-            load_model(model).apply(event, sample["flow"])
+            load_model(model).apply(event, sample["flow"], sample.get("known"))
         assert sample["expected_error"] == {"field": caught.value.field}
         return
-    mapped = asdict(load_model(model).apply(event, sample["flow"]))
+    answer = load_model(model).apply(event, sample["flow"], sample.get("known"))
+    if isinstance(answer, Skipped):
+        assert sample["expected_skip"] == answer.reason
+        return
+    mapped = asdict(answer)
     assert sample["expected"] == {name: mapped[name] for name in ("operation", "effect_key", "document", "related")}
 
 
@@ -67,8 +72,10 @@ def valid(schema: str, document: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("model", "sample"), TO_BNG.values(), ids=list(TO_BNG))
 def test_what_is_sent_to_bng_fits_its_contract_once_references_are_resolved(model: str, sample: dict[str, Any]) -> None:
-    mapped = load_model(model).apply(event_of(model, sample), sample["flow"])
+    mapped = load_model(model).apply(event_of(model, sample), sample["flow"], sample.get("known"))
+    assert isinstance(mapped, Mapped)
     resolved = {name: "C-1" if isinstance(part, dict) and "$ref" in part else part for name, part in mapped.document.items()}
-    valid(BNG[mapped.operation], resolved)
+    if mapped.operation in BNG:
+        valid(BNG[mapped.operation], resolved.get("Change", resolved))
     for key, document in mapped.related.items():
         valid(BNG[key.split(" ")[0]], document)
