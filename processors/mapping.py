@@ -2,9 +2,9 @@
 
 A model gets the event (amounts as decimal strings in the currency's places, times as ISO 8601 UTC), `flow` (`reference_prefix`, `options`) and
 what the processor knows besides: `placed` (status and payment_status that an order was routed with) and `stock` (see processors/stock.py).
-It answers with `skip` (why this event asks nothing of the target), or with `document`, `operation`, and where it needs them: `effect_key` and `write_unit` (default: the event's business key),
-`related` ("entity key" to a document to create first) and `errors` (a list of {field, value, message}: each is a data error).
-A null in a document means that the field is not sent.
+It answers with `skip` (why this event asks nothing of the target), or with `document`, `operation`, and where it needs them: `effect_key` and
+`write_unit` (default: the event's business key), `related` ("entity key" to a document to create first) and `errors` (a list of
+{field, value, message}: each is a data error). A null in a document means that the field is not sent.
 """
 
 from __future__ import annotations
