@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Literal, Self
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar
 
-from confluent_kafka import Consumer, Message, Producer
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, KafkaException, Message, Producer
+from confluent_kafka.admin import AdminClient, ClusterMetadata
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from towpath.errors import ConfigError, RetryableError
 from towpath.records import Record
+from towpath.refusal import Refusal, as_config_error
 
 QUIET_SECONDS = 60.0
 LIBRDKAFKA_WARNING = 4
+REACH_SECONDS = 15.0
 
+Client = TypeVar("Client")
 ClientConfig = dict[str, str | int | float | bool]
 
 
@@ -64,15 +70,18 @@ class KafkaSettings(BaseModel):
         quiet: ClientConfig = {"log_level": LIBRDKAFKA_WARNING, "log.connection.close": False}
         return quiet | {name: value for name, value in named.items() if value is not None}
 
-    def faust_broker(self) -> str:
-        """Return the brokers as Faust writes them; signing in is a separate setting there."""
-        return ";".join(f"kafka://{server.strip()}" for server in self.bootstrap_servers.split(","))
+    def within(self, folder: Path) -> Self:
+        """Return the same settings with the paths of certificates and keys taken from `folder` where they are relative."""
+        names = ("ssl_ca_location", "ssl_certificate_location", "ssl_key_location")
+        paths = {name: getattr(self, name) for name in names}
+        return self.model_copy(update={name: str(folder / Path(path).expanduser()) for name, path in paths.items() if path})
 
 
-def make_producer(settings: KafkaSettings, **overrides: str | float | bool) -> Producer:
+def make_producer(settings: KafkaSettings, refusal: Refusal | None = None, /, **overrides: str | float | bool) -> Producer:
     """Return the producer every role uses: acknowledged by all in-sync replicas, idempotent, and placing keys as Java and aiokafka do.
 
-    An override names its option with `_` for `.`: `linger_ms=0`.
+    An override names its option with `_` for `.`: `linger_ms=0`. `refusal` learns why the brokers refuse it, as that of every client here;
+    each raises ConfigError for a certificate or key that cannot be read.
     """
     config: ClientConfig = {
         "acks": "all",
@@ -82,7 +91,7 @@ def make_producer(settings: KafkaSettings, **overrides: str | float | bool) -> P
         "linger.ms": 5,
         "delivery.timeout.ms": 30_000,
     }
-    return Producer(settings.client_config() | config | _dotted(overrides), logger=_client_logger())
+    return _made(Producer, settings, refusal, config | _dotted(overrides))
 
 
 def make_consumer(settings: KafkaSettings, group: str, *, cooperative: bool = False, **overrides: str | float | bool) -> Consumer:
@@ -97,12 +106,44 @@ def make_consumer(settings: KafkaSettings, group: str, *, cooperative: bool = Fa
         "auto.offset.reset": "earliest",
         "partition.assignment.strategy": "cooperative-sticky" if cooperative else "range,roundrobin",
     }
-    return Consumer(settings.client_config() | config | _dotted(overrides), logger=_client_logger())
+    return _made(Consumer, settings, None, config | _dotted(overrides))
 
 
-def make_admin(settings: KafkaSettings) -> AdminClient:
+def make_admin(settings: KafkaSettings, refusal: Refusal | None = None) -> AdminClient:
     """Return a client that creates and describes topics."""
-    return AdminClient(settings.client_config(), logger=_client_logger())
+    return _made(AdminClient, settings, refusal, {})
+
+
+def reach(settings: KafkaSettings, seconds: float = REACH_SECONDS) -> ClusterMetadata:
+    """Return what the cluster says of itself: its brokers, its topics and their partitions.
+
+    Raises:
+        ConfigError: the brokers refuse us, by their certificate or ours, or the password; it names the setting, within two seconds.
+        RetryableError: none answers within `seconds`.
+    """
+    refusal = Refusal(settings.client_config())
+    admin = make_admin(settings, refusal)
+    end, patience = time.monotonic() + seconds, 1.0
+    while True:
+        try:
+            return admin.list_topics(timeout=max(0.1, min(patience, end - time.monotonic())))
+        except KafkaException as error:
+            admin.poll(0)  # hands over what went wrong meanwhile
+            if refusal.reason:
+                raise ConfigError(refusal.reason) from error
+            if time.monotonic() >= end:
+                why = refusal.last or error.args[0].str()
+                message = f"kafka.bootstrap_servers: {settings.bootstrap_servers} does not answer within {seconds:g} s: {why}; is it running?"
+                raise RetryableError(message, system_wide=True) from error
+            patience *= 2
+
+
+def _made(kind: Callable[..., Client], settings: KafkaSettings, refusal: Refusal | None, config: ClientConfig) -> Client:
+    own: dict[str, Any] = {**settings.client_config(), **config}
+    try:
+        return kind(own | {"error_cb": refusal or Refusal(own)}, logger=_client_logger())
+    except KafkaException as error:
+        raise as_config_error(error, own) from error
 
 
 def _dotted(overrides: dict[str, str | float | bool]) -> ClientConfig:

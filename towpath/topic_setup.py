@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import NewTopic
 
 from towpath.errors import ConfigError, RetryableError
-from towpath.kafka import KafkaSettings, make_admin
+from towpath.kafka import KafkaSettings, make_admin, reach
 from towpath.topics import TopicSpec
 
 SECONDS = 15.0
@@ -19,27 +19,23 @@ def ensure(settings: KafkaSettings, specs: Sequence[TopicSpec]) -> list[str]:
     """Create the topics that are missing and return their names; a second call creates nothing.
 
     Raises:
-        ConfigError: a topic has another number of partitions than declared (keys would change their partition), or Kafka refuses to create one.
+        ConfigError: a topic has another number of partitions than declared (keys would change their partition), or Kafka refuses us or a topic.
         RetryableError: Kafka does not answer.
     """
-    admin = make_admin(settings)
-    present = partition_counts(admin, settings)
+    present = partition_counts(settings)
     _require_declared(present, specs)
     missing = [spec for spec in specs if spec.name not in present]
     if missing:
+        admin = make_admin(settings)
         for name, created in admin.create_topics([_new(spec, settings) for spec in missing], operation_timeout=SECONDS).items():
             _await_creation(name, created)
-        _require_declared(partition_counts(admin, settings), missing)  # where another process was quicker
+        _require_declared(partition_counts(settings), missing)  # where another process was quicker
     return [spec.name for spec in missing]
 
 
-def partition_counts(admin: AdminClient, settings: KafkaSettings) -> dict[str, int]:
-    """Return the number of partitions of every topic there is."""
-    try:
-        return {name: len(topic.partitions) for name, topic in admin.list_topics(timeout=SECONDS).topics.items()}
-    except KafkaException as error:
-        message = f"reading the topics of {settings.bootstrap_servers}: {error.args[0].str()}; is it running, and are kafka.* settings right?"
-        raise RetryableError(message, system_wide=True) from error
+def partition_counts(settings: KafkaSettings) -> dict[str, int]:
+    """Return the number of partitions of every topic there is; raises as `reach` does."""
+    return {name: len(topic.partitions) for name, topic in reach(settings, SECONDS).topics.items()}
 
 
 def _new(spec: TopicSpec, settings: KafkaSettings) -> NewTopic:

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource
 
 from processors.engines.settings import EngineError, EngineSettings
 from towpath.errors import ConfigError
+from towpath.refusal import Refusal, as_config_error
 
 TIMEOUT = 5.0
 
 
 def check_topics(settings: EngineSettings, *, changelog_must_exist: bool) -> None:
-    """Raise ConfigError unless every input topic, and the changelog where it exists, is as `settings` say; blocks for up to 10 s."""
-    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers, **settings.security})
+    """Raise ConfigError unless the brokers let us in and every input topic, and the changelog where it exists, is as `settings` say.
+
+    Blocks for up to 10 s.
+    """
+    config: dict[str, Any] = {"bootstrap.servers": settings.bootstrap_servers, **settings.security}
+    refusal = Refusal(config)
+    try:
+        admin = AdminClient(config | {"error_cb": refusal})
+    except KafkaException as exc:
+        raise as_config_error(exc, config) from exc
     try:
         counts = {name: len(topic.partitions) for name, topic in admin.list_topics(timeout=TIMEOUT).topics.items()}
         for name in settings.topics:
@@ -22,6 +33,9 @@ def check_topics(settings: EngineSettings, *, changelog_must_exist: bool) -> Non
             _check_count(settings, settings.changelog, counts.get(settings.changelog, 0))
             _check_compacted(admin, settings.changelog)
     except KafkaException as exc:
+        admin.poll(0)  # hands over what went wrong meanwhile
+        if refusal.reason:
+            raise ConfigError(refusal.reason) from exc
         raise EngineError(f"asking {settings.bootstrap_servers} for the topics of {settings.group}: {exc.args[0].str()}") from exc
 
 

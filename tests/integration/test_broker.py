@@ -19,7 +19,7 @@ from towpath.broker import Broker
 from towpath.broker.ready import wait_for
 from towpath.broker.state import BrokerState
 from towpath.errors import ConfigError
-from towpath.kafka import KafkaSettings, make_admin, make_consumer, make_producer
+from towpath.kafka import KafkaSettings, make_consumer, make_producer
 from towpath.topic_setup import ensure, partition_counts
 from towpath.topics import TopicSpec
 
@@ -55,7 +55,7 @@ def test_killed_with_9_it_continues_with_the_same_data_at_the_same_address(folde
     broker.kill()
     again = Broker.start(folder)
     assert address == again.bootstrap_servers
-    assert partition_counts(make_admin(_settings(again)), _settings(again))["orders"] == SPEC.partitions
+    assert partition_counts(_settings(again))["orders"] == SPEC.partitions
     consumer = make_consumer(_settings(again), "readers")
     consumer.subscribe(["orders"])
     message = consumer.poll(30)

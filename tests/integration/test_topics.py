@@ -24,7 +24,7 @@ def specs(topic_name: Callable[[str], str]) -> list[TopicSpec]:
 def test_missing_topics_are_created_as_declared(kafka_settings: KafkaSettings, specs: list[TopicSpec]) -> None:
     assert [spec.name for spec in specs] == ensure(kafka_settings, specs)
     admin = make_admin(kafka_settings)
-    counts = partition_counts(admin, kafka_settings)
+    counts = partition_counts(kafka_settings)
     assert [4, 1] == [counts[spec.name] for spec in specs]
     resource = ConfigResource(ResourceType.TOPIC, specs[0].name)
     config = admin.describe_configs([resource])[resource].result(10)
@@ -40,7 +40,7 @@ def test_another_partition_count_is_refused_by_name_and_nothing_is_created(kafka
     ensure(kafka_settings, specs[:1])
     with pytest.raises(ConfigError, match=rf"{specs[0].name} has 4 partitions, 8 are declared.*migration"):
         ensure(kafka_settings, [replace(specs[0], partitions=8), specs[1]])
-    assert specs[1].name not in partition_counts(make_admin(kafka_settings), kafka_settings)
+    assert specs[1].name not in partition_counts(kafka_settings)
 
 
 def test_what_kafka_refuses_names_the_topic(kafka_settings: KafkaSettings, specs: list[TopicSpec]) -> None:

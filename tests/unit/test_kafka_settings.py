@@ -32,7 +32,3 @@ def test_sasl_settings_reach_the_client_and_the_password_is_not_shown() -> None:
 def test_what_cannot_work_is_refused_with_what_to_change(given: dict[str, object], named: str) -> None:
     with pytest.raises(ValidationError, match=named):
         KafkaSettings.model_validate({"bootstrap_servers": "a:1"} | given)
-
-
-def test_faust_gets_every_broker() -> None:
-    assert KafkaSettings(bootstrap_servers="a:1, b:2").faust_broker() == "kafka://a:1;kafka://b:2"

@@ -28,7 +28,7 @@ def config_path(given: Path | None) -> Path:
 def load_config(path: Path | str, *, resolve: bool = True) -> Config:
     """Return the configuration in the file at `path`; ConfigError lists every problem with its field and remedy.
 
-    Relative paths (data_dir, file: references) are taken from the file's own folder. With `resolve`, every secret must be there.
+    Relative paths (data_dir, certificates, file: references) are taken from the file's own folder. With `resolve`, every secret must be there.
     """
     file = Path(path)
     document, problems = read_document(file)
@@ -49,7 +49,8 @@ def parse_config(
     if problems or found:
         raise _refusal(name, [*problems, *found])
     mappings = config.mappings_dir and folder / config.mappings_dir.expanduser()
-    return config.model_copy(update={"data_dir": folder / config.data_dir.expanduser(), "mappings_dir": mappings})
+    places = {"kafka": config.kafka.within(folder), "data_dir": folder / config.data_dir.expanduser(), "mappings_dir": mappings}
+    return config.model_copy(update=places)
 
 
 def _refusal(name: str, problems: Sequence[Problem]) -> ConfigError:
