@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Final
 
+from towpath.sandbox.kit.catalogue import STOCK
 from towpath.sandbox.kit.store import Doc
 from towpath.sandbox.nopcommerce.bundle import Bundle
 
@@ -15,7 +16,9 @@ UNKNOWN_STATUS: Final = 55
 
 
 def _unknown_sku(bundle: Bundle) -> None:
-    bundle.items[-1]["product_id"] = GHOST_PRODUCTS + bundle.order["id"]
+    item, number = bundle.items[-1], GHOST_PRODUCTS + bundle.order["id"]
+    bundle.wanted[number] = bundle.wanted.pop(item["product_id"])
+    item["product_id"] = number
 
 
 def _bad_email(bundle: Bundle) -> None:
@@ -48,7 +51,8 @@ BAD: Final[dict[str, Callable[[Bundle], None]]] = {
 def ghost(order_id: int, template: Doc) -> Doc:
     """Return the product that only the shop knows, with SKU `GHOST-<order>`."""
     number = GHOST_PRODUCTS + order_id
-    return {**template, "id": number, "sku": f"GHOST-{order_id}", "name": f"Not yet at the ERP {order_id}"}
+    own = {"id": number, "sku": f"GHOST-{order_id}", "name": f"Not yet at the ERP {order_id}"}
+    return {**template, **own, "use_multiple_warehouses": False, "stock_quantity": STOCK}
 
 
 def spread(kinds: Sequence[str], orders: int) -> dict[int, str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 from xml.sax.saxutils import escape
 
 from towpath.sandbox.kit.store import Doc
-from towpath.sandbox.nopcommerce.basket import basket, items, totals
+from towpath.sandbox.nopcommerce.basket import affordable, basket, items, totals
 from towpath.sandbox.nopcommerce.dto import ADDRESS, CUSTOMER, ORDER
 from towpath.sandbox.nopcommerce.people import Person, chance, person, street
 from towpath.sandbox.nopcommerce.places import TOWNS
@@ -30,13 +31,18 @@ class Bundle:
     addresses: list[Doc]
     customer: Doc
     attributes: dict[str, str]
+    wanted: dict[int, int]
+    """How many of which product were asked for; less may be in the order."""
 
 
-def draw(seed: int, order_id: int, customers: int, moment: str, settings: NopSettings) -> Bundle:
-    """Return the order of that number: the same for the same seed, but for its time."""
+def draw(seed: int, order_id: int, customers: int, moment: str, settings: NopSettings, afford: Callable[[int, int], int] | None = None) -> Bundle:
+    """Return the order of that number: the same for the same seed, but for its time and for what `afford` says that the shop lacks."""
     dice = random.Random(f"{seed}/{order_id}")
     buyer = person(FIRST_CUSTOMER + int(customers * dice.random() ** 2))
     lines = basket(dice, buyer.country)
+    wanted = {line.product: line.quantity for line in lines}
+    if afford is not None:
+        lines = affordable(lines, buyer.country, afford)
     paid = chance(dice, 0.8)
     order = {
         **ORDER,
@@ -63,7 +69,8 @@ def draw(seed: int, order_id: int, customers: int, moment: str, settings: NopSet
         away |= {"address1": street(town, dice), "address2": "c/o Reception", "city": town.name, "zip_postal_code": town.zip}
         away["state_province_id"] = town.state
     own = address(CUSTOMER_ADDRESSES + buyer.id, buyer, moment)
-    return Bundle(order, items(order_id, lines, buyer.country), [home, away, own], customer(buyer, moment), attributes(buyer))
+    rows = items(order_id, lines, buyer.country)
+    return Bundle(order, rows, [home, away, own], customer(buyer, moment), attributes(buyer), wanted)
 
 
 def address(number: int, who: Person, moment: str) -> Doc:

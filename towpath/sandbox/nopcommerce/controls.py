@@ -72,7 +72,7 @@ class Desk:
                 kind = "customer" if part == "customer" else "address"
                 self._shop.change(kind, order[reference], getattr(given, part))
             webhook = self._shop.tell(given.event, "order", number) if given.event else None
-        return Answer(body={"order": order, "items": self._store.find("order_item", [("order_id", "=", number)]), "webhook": webhook})
+        return Answer(body={"order": order, "items": self._shop.items(number), "webhook": webhook})
 
     async def register(self, call: Call) -> Answer:
         """Register a customer and send the event."""

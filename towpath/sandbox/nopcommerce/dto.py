@@ -131,6 +131,11 @@ def product(item: Item, moment: str) -> Doc:
     }
 
 
+def warehouses() -> list[Doc]:
+    """Return the shop's warehouses, for products that use several."""
+    return [{"name": name, "admin_comment": None, "address_id": 0, "id": number} for number, name in ((1, "Main"), (2, "Second"))]
+
+
 def countries() -> list[Doc]:
     """Return the shop's countries."""
     rest = {"allows_billing": True, "allows_shipping": True, "published": True, "display_order": 1, "limited_to_stores": False}

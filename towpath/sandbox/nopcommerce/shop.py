@@ -12,6 +12,7 @@ from towpath.sandbox.kit.system import World
 from towpath.sandbox.nopcommerce import dto
 from towpath.sandbox.nopcommerce.bad import GHOST_PRODUCTS, ghost
 from towpath.sandbox.nopcommerce.bundle import Bundle
+from towpath.sandbox.nopcommerce.inventory import Inventory
 
 
 class Shop:
@@ -19,13 +20,16 @@ class Shop:
 
     def __init__(self, world: World) -> None:
         self._store, self._clock, self._outbox = world.store, world.clock, world.outbox
+        self.inventory = Inventory(world)
 
     def fill(self) -> None:
-        """Put products, countries and states in, once."""
+        """Put products, warehouses, countries and states in, once."""
         if self._store.count("product"):
             return
         for item in catalogue():
             self._store.put("product", item.number, dto.product(item, self.now()))
+        for warehouse in dto.warehouses():
+            self._store.put("warehouse", warehouse["id"], warehouse)
         for country in dto.countries():
             self._store.put("country", country["id"], country)
         for state in dto.states():
@@ -35,21 +39,33 @@ class Shop:
         """Return the time as the API writes it."""
         return stamp(self._clock.now())
 
-    def need(self, kind: str, key: int) -> Doc:
-        """Return a row; raises Refusal(404) in the words of the API."""
+    def need(self, kind: str, key: int, otherwise: str | None = None) -> Doc:
+        """Return a row; raises Refusal(404) in the words of the API, or in those given."""
         doc = self._store.get(kind, key)
         if doc is None:
-            raise Refusal(404, "not_found", f"{kind.replace('_', ' ').title().replace(' ', '')} Id={key} not found")
+            raise Refusal(404, "not_found", otherwise or f"{kind.replace('_', ' ').capitalize()} Id={key} not found")
         return doc
 
+    def items(self, order: int) -> list[Doc]:
+        """Return the items of an order."""
+        return self._store.find("order_item", [("order_id", "=", order)])
+
+    def knows(self, order: int) -> bool:
+        """Return whether an order was placed, or given up for want of stock."""
+        return self._store.get("order", order) is not None or self._store.get("given_up", order) is not None
+
     def place(self, bundle: Bundle) -> bool:
-        """Write an order and send `order.placed`; False and nothing of it where the order is there already."""
-        number = bundle.order["id"]
-        if self._store.get("order", number) is not None:
+        """Write an order, sell what is in it, and send `order.placed`; False where nothing of it could be bought: it is given up."""
+        number, bought = bundle.order["id"], {item["product_id"]: item["quantity"] for item in bundle.items}
+        for product in bought:
+            if product > GHOST_PRODUCTS:
+                self._store.put("product", product, ghost(number, self.need("product", 1)))
+        for product, wanted in bundle.wanted.items():
+            self._sell(number, product, wanted, bought.get(product, 0))
+        if not bought:
+            self._store.put("given_up", number, {"order_id": number, "at": self.now()})
             return False
         for item in bundle.items:
-            if item["product_id"] > GHOST_PRODUCTS:
-                self._store.put("product", item["product_id"], ghost(number, self.need("product", 1)))
             self._store.put("order_item", item["id"], item)
         for row in bundle.addresses:
             if self._store.get("address", row["id"]) is None:
@@ -58,6 +74,22 @@ class Shop:
         self._store.put("order", number, bundle.order)
         self.tell("order.placed", "order", number)
         return True
+
+    def affordable(self, number: int, quantity: int) -> int:
+        """Return how many of so many a shopper gets of a product: what can be sold, nothing where it is not shown."""
+        product = self.need("product", number)
+        if not product["published"] or product["deleted"]:
+            return 0
+        there = self.inventory.sellable(product)
+        return quantity if there is None else min(quantity, max(there, 0))
+
+    def _sell(self, order: int, product: int, wanted: int, quantity: int) -> None:
+        """Lower the stock and write the sale down, with what the shop believed to have before it; of nothing, where it had none."""
+        row = self.need("product", product)
+        number, stock = self._store.add("id/sale"), self.inventory.sellable(row)
+        sale = {"id": number, "sku": row["sku"], "product_id": product, "order_id": order, "wanted": wanted, "quantity": quantity}
+        self._store.put("sale", number, {**sale, "stock_before": stock, "at": self.now()})
+        self.inventory.adjust(row, -quantity, "checkout", order)
 
     def add_customer(self, customer: Doc, attributes: dict[str, str]) -> None:
         """Write a customer and its generic attributes, unless it is there."""
@@ -88,7 +120,7 @@ class Shop:
 
     def change_items(self, order: int, changes: list[Doc]) -> None:
         """Merge each change into the item with its `id`, else the one at its place; `sku` picks the product."""
-        rows = self._store.find("order_item", [("order_id", "=", order)])
+        rows = self.items(order)
         for index, given in enumerate(changes):
             row = next((r for r in rows if r["id"] == given.get("id")), rows[index] if index < len(rows) and "id" not in given else None)
             if row is None:
@@ -104,6 +136,13 @@ class Shop:
         if not found:
             raise Refusal(404, "not_found", f"no product with SKU {sku}", field="sku")
         return int(found[0]["id"])
+
+    def mail(self, template: str, order: Doc, shipment: int | None = None) -> None:
+        """Queue a mail to the customer of an order, by the name of its message template."""
+        number = self._store.add("id/mail")
+        to = self.need("address", order["billing_address_id"])["email"]
+        row = {"id": number, "template": template, "to": to, "order_id": order["id"], "shipment_id": shipment}
+        self._store.put("mail", number, {**row, "created_on_utc": self.now()})
 
     def tell(self, event: str, entity: str, number: int) -> str | None:
         """Queue the plugin's webhook and return its id."""
