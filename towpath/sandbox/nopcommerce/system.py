@@ -9,9 +9,15 @@ from towpath.sandbox.kit.system import Site, System, World
 from towpath.sandbox.nopcommerce.api import BASE, endpoints
 from towpath.sandbox.nopcommerce.auth import Auth
 from towpath.sandbox.nopcommerce.controls import Desk
+from towpath.sandbox.nopcommerce.later import Later
+from towpath.sandbox.nopcommerce.processing import Processing
 from towpath.sandbox.nopcommerce.settings import NopSettings
+from towpath.sandbox.nopcommerce.shipping import Shipping
 from towpath.sandbox.nopcommerce.shop import Shop
 from towpath.sandbox.nopcommerce.shopper import Shopper
+from towpath.sandbox.nopcommerce.staff import Staff
+from towpath.sandbox.nopcommerce.status import THROWN
+from towpath.sandbox.nopcommerce.updates import Updates
 
 BAD_REQUEST: Final = 400
 INDEXES: Final = {
@@ -20,6 +26,9 @@ INDEXES: Final = {
     "customer": ("email",),
     "product": ("sku",),
     "generic_attribute": ("entity_id",),
+    "product_warehouse": ("product_id",),
+    "shipment": ("order_id",),
+    "shipment_item": ("shipment_id",),
 }
 DUMPS: Final = {
     "orders": "order",
@@ -28,6 +37,12 @@ DUMPS: Final = {
     "addresses": "address",
     "products": "product",
     "generic_attributes": "generic_attribute",
+    "product_warehouses": "product_warehouse",
+    "shipments": "shipment",
+    "shipment_items": "shipment_item",
+    "sales": "sale",
+    "stock_changes": "stock_change",
+    "mails": "mail",
 }
 
 
@@ -35,20 +50,31 @@ def open_site(world: World, settings: NopSettings) -> Site:
     """Return the shop over this store, with its catalogue in it."""
     shop, auth = Shop(world), Auth(settings, world.tokens)
     shop.fill()
-    shopper = Shopper(world, settings, shop)
-    paths = [Endpoint("POST", f"{BASE}/Authenticate/GetToken", auth.token, public=True), *endpoints(shop, world.store)]
+    processing = Processing(world, settings, shop)
+    later = Later(world, shop, processing)
+    shopper = Shopper(world, settings, shop, later)
+    paths = [
+        Endpoint("POST", f"{BASE}/Authenticate/GetToken", auth.token, public=True),
+        *endpoints(shop, world.store),
+        *Updates(world.store, shop).endpoints(),
+        *processing.endpoints(),
+        *Shipping(world, shop, processing).endpoints(),
+    ]
     controls = [
         Control("POST", "/_sandbox/shopper", shopper.start),
         Control("GET", "/_sandbox/shopper", shopper.progress),
         *Desk(world, shop).paths(),
+        *Staff(world, shop, processing, later.edits).paths(),
     ]
     return Site(paths, auth.authenticate, refuse, DUMPS, controls)
 
 
 def refuse(refusal: Refusal) -> Answer:
-    """Return the refusal as the API words it: ProblemDetails for 400, text for everything else."""
-    if refusal.status == BAD_REQUEST:
-        body: Any = {"Type": None, "Title": "One or more validation errors occurred.", "Status": 400, "Detail": refusal.message, "Instance": None}
+    """Return the refusal as the API words it: what the shop threw as its error handler does, ProblemDetails for 400, text for everything else."""
+    if refusal.code == THROWN:
+        body: Any = {"message": refusal.message, "inner_exception_message": None, "stack_trace": ""}
+    elif refusal.status == BAD_REQUEST:
+        body = {"Type": None, "Title": "One or more validation errors occurred.", "Status": 400, "Detail": refusal.message, "Instance": None}
     else:
         body = refusal.message
     return Answer(refusal.status, body, refusal.headers)
