@@ -16,9 +16,8 @@ from processors.role import engine_settings
 from towpath.acked import AckedProducer
 from towpath.config import Config, load_config
 from towpath.errors import ConfigError
-from towpath.kafka import make_consumer, reach, record_of
+from towpath.kafka import KafkaSettings, make_consumer, reach, record_of
 from towpath.testing.secured_kafka import PASSWORDS, USER, Secured, secured_kafka
-from towpath.topic_reader import read_all
 from towpath.topic_setup import ensure
 from towpath.topics import TopicSpec
 
@@ -64,13 +63,19 @@ async def test_what_is_sent_is_read_back(configured: Configured, topic_name: Cal
     producer = AckedProducer(settings)
     await producer.send(topic, b"k", b"v")
     await producer.close()
+    assert [(b"k", b"v")] == [(record.key, record.value) for record in await asyncio.to_thread(_read, settings, topic, 1)]
+
+
+def _read(settings: KafkaSettings, topic: str, count: int) -> list[Record]:
+    """Return the first `count` records of the topic, or what there is of them within 40 s."""
     consumer = make_consumer(settings, f"{topic}.readers")
     consumer.subscribe([topic])
-    message = await asyncio.to_thread(consumer.poll, 20)
+    found: list[Record] = []
+    end = time.monotonic() + 40
+    while len(found) < count and time.monotonic() < end:
+        found += [record_of(message) for message in consumer.consume(count - len(found), 0.5)]
     consumer.close()
-    assert message is not None
-    assert (b"k", b"v") == (record_of(message).key, record_of(message).value)
-    assert [b"v"] == [record.value for record in read_all(settings, [topic])]
+    return found
 
 
 class Copy:
@@ -97,15 +102,12 @@ async def test_the_engine_reads_writes_and_keeps_state(
     await producer.close()
     engine, stop = FaustEngine(_engine(config, topic, tmp_path), Copy()), asyncio.Event()
     running = asyncio.create_task(engine.run(stop))
-    found: list[bytes | None] = []
-    end = time.monotonic() + 40
-    while len(found) < 20 and time.monotonic() < end and not running.done():
-        found = await asyncio.to_thread(lambda: [record.value for record in read_all(config.kafka, [f"{topic}-out"])])
+    sent = await asyncio.to_thread(_read, config.kafka, f"{topic}-out", 20)
+    kept = await asyncio.to_thread(_read, config.kafka, f"{topic}-state-changelog", 20)
     stop.set()
     await asyncio.wait_for(running, 15)
-    assert sorted(b"v%d" % n for n in range(20)) == sorted(value or b"" for value in found)
-    changelog = await asyncio.to_thread(lambda: list(read_all(config.kafka, [f"{topic}-state-changelog"])))
-    assert {b"%d" % n for n in range(20)} == {record.key for record in changelog}
+    assert sorted(b"v%d" % n for n in range(20)) == sorted(record.value or b"" for record in sent)
+    assert {b"%d" % n for n in range(20)} == {record.key for record in kept}
 
 
 def _refused(config: Config) -> str:
