@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Sequence
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message
 
@@ -40,9 +41,9 @@ class AckedProducer:
 
     async def serve_until(self, stop: asyncio.Event) -> None:
         """Return once `stop` is set; raises RetryableError when librdkafka can send nothing more, which only a new process mends."""
-        stopping = asyncio.create_task(stop.wait())
+        stopping: asyncio.Future[Any] = asyncio.create_task(stop.wait())
         try:
-            await asyncio.wait({stopping, self._fatal}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([stopping, self._fatal], return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopping.cancel()
         if self._fatal.done():
