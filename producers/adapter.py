@@ -48,7 +48,7 @@ class InboxHandler:
         """Store the record as a dead letter or parked."""
         _, output = self._registrar.dead_letter(record, failure, self._subject(record), self._clock.now())
         await self._producer.send(*output)
-        self._metrics.add(DEAD_LETTERS, connection=self._connection, error_class=failure.error_class)
+        self._metrics.add(DEAD_LETTERS, connection=self._connection, state=failure.state, error_class=failure.error_class)
 
     async def _fetch(self, record: Record) -> None:
         wanted = self._source.wanted(record.value or b"")

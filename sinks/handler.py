@@ -33,7 +33,6 @@ class DeliveryHandler:
             raise DataError(f"a delivery for {delivery['target']} on {record.topic}", field="target", value=delivery["target"])
         document = parse_document(delivery["document"], "document")
         effected = await self._effector.apply(delivery["operation"], delivery["effect_key"], document, delivery["related"])
-        self._metrics.add(DELIVERED, connection=self._connection, operation=delivery["operation"], outcome=effected.outcome)
         closes = effected.closes | ({record.replay.dead_letter_id} if record.replay else set())
         for dead_letter_id in sorted(closes) or [""]:
             receipt = self._registrar.receipt(
@@ -45,6 +44,7 @@ class DeliveryHandler:
                 dead_letter_id=dead_letter_id,
             )
             await self._producer.send(*receipt)
+        self._metrics.add(DELIVERED, connection=self._connection, operation=delivery["operation"], outcome=effected.outcome)
 
     async def give_up(self, record: Record, failure: Failure) -> None:
         """Store the delivery as a dead letter or parked, and note it at its effect so that a later success closes it."""
@@ -55,7 +55,7 @@ class DeliveryHandler:
         subject = _subject(self._connection, delivery) if delivery else Subject(self._connection)
         dead_letter_id, output = self._registrar.dead_letter(record, failure, subject, self._clock.now())
         await self._producer.send(*output)
-        self._metrics.add(DEAD_LETTERS, connection=self._connection, error_class=failure.error_class)
+        self._metrics.add(DEAD_LETTERS, connection=self._connection, state=failure.state, error_class=failure.error_class)
         if delivery is not None:
             await self._ledger.blame(Effect(self._connection, delivery["operation"], delivery["effect_key"]), dead_letter_id)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -45,21 +46,36 @@ class Spread(Metric):
     buckets: tuple[float, ...] = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
-RECEIVED = Count("towpath_received", "Records written to the inbox, by how they came (webhook, poll, fetch).", ("connection", "via"))
-REFUSED = Count("towpath_refused", "Requests the receiver did not accept.", ("connection", "reason"))
+RECEIVED = Count("towpath_received", "Records written to the inbox, by how they came (webhook, fetch).", ("connection", "via"))
+REFUSED = Count("towpath_refused", "Webhooks the receiver did not accept, by the status it answered.", ("connection", "reason"))
 DECODED = Count("towpath_decoded", "Canonical events decoded from the inbox.", ("connection", "event"))
 DROPPED = Count("towpath_dropped", "Events that end here on purpose: duplicate, superseded, filtered, unrouted, echo.", ("event", "reason"))
 ROUTED = Count("towpath_routed", "Deliveries made from events.", ("flow", "event"))
 DELIVERED = Count(
-    "towpath_delivered", "Deliveries finished, by outcome: applied, existing, superseded, discarded.", ("connection", "operation", "outcome")
+    "towpath_delivered",
+    "Deliveries finished, by outcome: applied (written now), found (it stood at the target), unchanged (it was done before).",
+    ("connection", "operation", "outcome"),
 )
-DEAD_LETTERS = Count("towpath_dead_letters", "Records that became dead letters, by class of error.", ("connection", "error_class"))
-PARKED = Level("towpath_parked", "Deliveries that wait in parking now.", ("connection",))
-RETRIES = Count("towpath_retries", "Tries after the first one.", ("connection", "operation"))
-LAG = Level("towpath_lag_records", "Records between the committed offset and the end of the partition.", ("topic", "partition"))
-IN_FLIGHT = Level("towpath_in_flight", "Deliveries under way now.", ("connection",))
+DEAD_LETTERS = Count(
+    "towpath_dead_letters",
+    "Records given up, by state (dead; parked: what failed may pass) and class of error (data, passing, bug).",
+    ("connection", "state", "error_class"),
+)
+RETRIES = Count("towpath_retries", "Tries of a record after its first one.", ("connection",))
+LAG = Level(
+    "towpath_lag_records",
+    "Records between the committed offset and the end of the partition as its last fetch told it, of the partitions this process reads.",
+    ("topic", "partition"),
+)
+IN_FLIGHT = Level("towpath_in_flight", "Records being worked on now: fetched or decoded by the adapter, delivered by the sink.", ("connection",))
 CALL_SECONDS = Spread(
-    "towpath_call_seconds", "Time of one call to a connection's system, by its answer: 2xx, 4xx, 5xx, none.", ("connection", "answer")
+    "towpath_call_seconds",
+    "Time of one call to a connection's system, signing in included, by its answer: 2xx, 3xx, 4xx, 5xx, none.",
+    ("connection", "answer"),
+)
+THROTTLED = Count("towpath_throttled", "Answers by which a connection's system asked us to wait.", ("connection",))
+CIRCUIT_OPEN = Level(
+    "towpath_circuit_open", "1 while the connection's system as a whole does not answer, and one probe at a time goes out.", ("connection",)
 )
 RESTARTS = Level("towpath_restarts", "How often the supervisor has restarted this role since it started.", ("role",))
 
@@ -71,13 +87,22 @@ METRICS: tuple[Metric, ...] = (
     ROUTED,
     DELIVERED,
     DEAD_LETTERS,
-    PARKED,
     RETRIES,
     LAG,
     IN_FLIGHT,
     CALL_SECONDS,
+    THROTTLED,
+    CIRCUIT_OPEN,
     RESTARTS,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Something that happened, for whoever counts it: a counter, and its labels."""
+
+    metric: Count
+    labels: Mapping[str, str]
 
 
 class Metrics:
@@ -108,6 +133,14 @@ class Metrics:
         """Set a gauge to `value`."""
         gauge = self._gauges[metric.name]
         (gauge.labels(**labels) if metric.labels else gauge).set(value)
+
+    def forget(self, metric: Level, **labels: str) -> None:
+        """Expose a gauge no more for these labels: what it spoke of is gone, or another process's."""
+        self._gauges[metric.name].remove(*(labels[name] for name in metric.labels))
+
+    def during(self, metric: Level, **labels: str) -> AbstractContextManager[None]:
+        """Return a context in which a gauge stands one higher."""
+        return self._gauges[metric.name].labels(**labels).track_inprogress()
 
     def observe(self, metric: Spread, seconds: float, **labels: str) -> None:
         """Count one value of a histogram."""

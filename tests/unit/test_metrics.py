@@ -16,9 +16,9 @@ def test_the_reference_page_is_what_the_declarations_say() -> None:
 
 def test_two_processes_figures_do_not_meet() -> None:
     one, other = Metrics(), Metrics()
-    one.add(DEAD_LETTERS, connection="erp", error_class="DataError")
-    assert 'towpath_dead_letters_total{connection="erp",error_class="DataError"} 1.0' in one.exposition().decode()
-    assert "DataError" not in other.exposition().decode()
+    one.add(DEAD_LETTERS, connection="erp", state="dead", error_class="data")
+    assert 'towpath_dead_letters_total{connection="erp",error_class="data",state="dead"} 1.0' in one.exposition().decode()
+    assert 'state="dead"' not in other.exposition().decode()
 
 
 def test_nothing_is_registered_at_import() -> None:
