@@ -13,9 +13,10 @@ from processors.port import ReadState, Step
 from processors.rules import check
 from towpath.clock import Clock
 from towpath.codec import Codec
-from towpath.delivery.deadletters import Failure, Registrar, Subject
+from towpath.delivery.deadletters import DEAD, Failure, Registrar, Subject
 from towpath.errors import DataError
 from towpath.events import AGGREGATES, Event, Version, is_newer, stable_id
+from towpath.metrics import DEAD_LETTERS, DROPPED, ROUTED, Counted
 from towpath.records import Output, Record, Replay, is_trace_id
 
 
@@ -54,14 +55,13 @@ class Seen:
 
 
 class FlowProcessor:
-    """Turns records of `received.*` into the public stream, deliveries and dead letters; `counts` tells how many of each outcome."""
+    """Turns records of `received.*` into the public stream, deliveries and dead letters."""
 
     def __init__(self, routes: Sequence[Route], registrar: Registrar, clock: Clock) -> None:
         self._routes = routes
         self._registrar = registrar
         self._codec: Codec = registrar.codec
         self._clock = clock
-        self.counts: dict[str, int] = {}
 
     def process(self, record: Record, read: ReadState) -> Step:
         """Return what one record leads to: bad data is a dead letter among the outputs, never an exception."""
@@ -71,17 +71,17 @@ class FlowProcessor:
         try:
             event = self._event(record)
         except DataError as error:
-            self._count("dead")
-            return Step([self._dead_letter(record, error, Subject(connection=_connection_of(record)))[1]])
+            _, letter = self._dead_letter(record, error, Subject(connection=_connection_of(record)))
+            return Step([letter], counts=[_dead(letter)])
         state_key = f"{event.type}|{event.meta['key']}".encode()
         seen = Seen.load(read(state_key))
         dropped = self._drop_reason(event, seen) if replay is None else self._replay_too_old(event, seen)
         if dropped is None:
             return self._routed(record, event, seen, state_key)
-        self._count(dropped)
+        counts = [_dropped(event, dropped)]
         if replay is None:
-            return Step()
-        return Step([self._registrar.receipt(dropped, _subject(event), self._clock.now(), dead_letter_id=replay.dead_letter_id)])
+            return Step(counts=counts)
+        return Step([self._registrar.receipt(dropped, _subject(event), self._clock.now(), dead_letter_id=replay.dead_letter_id)], counts=counts)
 
     def _event(self, record: Record) -> Event:
         event = Event(*self._codec.decode(record.value))
@@ -100,7 +100,7 @@ class FlowProcessor:
         return "superseded" if seen is not None and is_newer(seen.version, event.meta["version"]) else None
 
     def _routed(self, record: Record, event: Event, seen: Seen | None, state_key: bytes) -> Step:
-        outputs, failed = self._deliveries(record, event)
+        outputs, failed, counts = self._deliveries(record, event)
         before, replay = set(seen.dead_letters if seen else ()), record.replay
         if replay is None:
             outputs.append(Output(AGGREGATES[event.type], event.meta["key"].encode(), record.value, cloud_event(event)))
@@ -110,7 +110,7 @@ class FlowProcessor:
         now = self._clock.now()
         outputs += [self._registrar.receipt("resolved", _subject(event), now, dead_letter_id=letter) for letter in sorted(tried - failed)]
         left = tuple(sorted(before - tried | failed))
-        return Step(outputs, {state_key: Seen(event.meta["version"], event.meta["digest"], left).dump()})
+        return Step(outputs, {state_key: Seen(event.meta["version"], event.meta["digest"], left).dump()}, counts)
 
     def _wanted(self, event: Event, replay: Replay | None) -> list[Route]:
         """Return the flows that want the event; of a replay only the one whose dead letter is played again, where one flow failed."""
@@ -119,31 +119,31 @@ class FlowProcessor:
             return wanted
         return [route for route in wanted if route.name == replay.flow]
 
-    def _deliveries(self, record: Record, event: Event) -> tuple[list[Output], set[str]]:
-        """Return a delivery for each flow that could be mapped, a dead letter for each that could not, and the ids of the latter."""
+    def _deliveries(self, record: Record, event: Event) -> tuple[list[Output], set[str], list[Counted]]:
+        """Return a delivery for each flow that could be mapped, a dead letter for each that could not, the ids of the latter, and all counted."""
         outputs: list[Output] = []
         failed: set[str] = set()
+        counts: list[Counted] = []
         wanted, replay = self._wanted(event, record.replay), record.replay
         if not wanted and replay is not None and replay.flow:
-            self._count("dead")
             gone = DataError(f"no flow {replay.flow} takes {event.type} of {event.meta['connection']} any more", field="flow", value=replay.flow)
             letter_id, letter = self._dead_letter(record, gone, replace(_subject(event), flow=replay.flow))
-            return [letter], {letter_id}
+            return [letter], {letter_id}, [_dead(letter)]
         if not wanted:
-            self._count("unrouted")
+            counts.append(_dropped(event, "unrouted"))
         for route in wanted:
             try:
                 check(event)
                 delivery = self._delivery(record, event, route)
-                self._count("routed" if delivery is not None else "filtered")
+                counts.append(_dropped(event, "filtered") if delivery is None else Counted(ROUTED, {"flow": route.name, "event": event.type}))
                 outputs += [delivery] if delivery is not None else []
             except DataError as error:
-                self._count("dead")
                 subject = replace(_subject(event), flow=route.name, mapping_version=route.model.version)
                 letter_id, letter = self._dead_letter(record, error, subject)
                 failed.add(letter_id)
                 outputs.append(letter)
-        return outputs, failed
+                counts.append(_dead(letter))
+        return outputs, failed, counts
 
     def _delivery(self, record: Record, event: Event, route: Route) -> Output | None:
         """Return the delivery of one flow, None where its mapping says that the event asks nothing of the target."""
@@ -176,9 +176,6 @@ class FlowProcessor:
     def _dead_letter(self, record: Record, error: DataError, subject: Subject) -> tuple[str, Output]:
         return self._registrar.dead_letter(record, Failure.of(error), subject, self._clock.now())
 
-    def _count(self, outcome: str) -> None:
-        self.counts[outcome] = self.counts.get(outcome, 0) + 1
-
 
 def cloud_event(event: Event) -> list[tuple[str, bytes]]:
     """Return the CloudEvents 1.0 binary headers of an event, and its W3C traceparent."""
@@ -199,6 +196,14 @@ def cloud_event(event: Event) -> list[tuple[str, bytes]]:
 def _documents(mapped: Mapped) -> dict[str, Any]:
     related = {key: orjson.dumps(document).decode() for key, document in mapped.related.items()}
     return {"document": orjson.dumps(mapped.document).decode(), "related": related}
+
+
+def _dropped(event: Event, reason: str) -> Counted:
+    return Counted(DROPPED, {"event": event.type, "reason": reason})
+
+
+def _dead(letter: Output) -> Counted:
+    return Counted(DEAD_LETTERS, {"connection": letter.topic.partition(".")[2], "state": DEAD, "error_class": "data"})
 
 
 def _subject(event: Event) -> Subject:

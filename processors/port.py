@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from towpath.metrics import Counted
 from towpath.records import Output, Record
 
 __all__ = ["Output", "Processor", "ReadState", "Record", "Step"]
@@ -15,10 +16,11 @@ ReadState = Callable[[bytes], bytes | None]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one record leads to: outputs that must be acknowledged before `writes` (key to value) reach the state."""
+    """What one record leads to: outputs that must be acknowledged before `writes` (key to value) reach the state, and what is then counted."""
 
     outputs: Sequence[Output] = ()
     writes: Mapping[bytes, bytes] = field(default_factory=dict)
+    counts: Sequence[Counted] = ()
 
 
 class Processor(Protocol):

@@ -32,7 +32,7 @@ class ProcessorRole:
         """Process until asked to stop."""
         registrar = Registrar(default_codec(), self.name, GROUP, frozenset(self.config.connections))
         processor = FlowProcessor(routes(self.config), registrar, SystemClock())
-        engine = FaustEngine(engine_settings(self.config), processor)
+        engine = FaustEngine(engine_settings(self.config), processor, context.metrics)
 
         async def tell() -> None:
             while True:

@@ -21,6 +21,7 @@ from processors.engines.sender import Send, Sender
 from processors.engines.settings import EngineError
 from processors.port import Output, Processor, Record
 from towpath.errors import RetryableError
+from towpath.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +31,9 @@ PAUSE_EVERY = 50
 class BatchAgent:
     """Runs batches until it is told to drain or cannot go on; then `failure` holds why, and the message stays unacknowledged."""
 
-    def __init__(self, processor: Processor, table: StateTable, sender: Sender, *, limit: int) -> None:
+    def __init__(self, processor: Processor, table: StateTable, sender: Sender, metrics: Metrics, *, limit: int) -> None:
         self._processor = processor
+        self._metrics = metrics
         self._table = table
         self._sender = sender
         self._limit = limit
@@ -111,6 +113,8 @@ class BatchAgent:
                 self._table.store.write(TP(topic, partition), writes, places)
         for message in messages:
             message.ack(consumer)
+        for counted in plan.counts:
+            self._metrics.add(counted.metric, 1, **counted.labels)
 
 
 def _record(message: Message) -> Record:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, cast
 
 from processors.engines.faust_app import App, make_app, quiet_logs, source
@@ -15,6 +15,7 @@ from processors.engines.settings import EngineError, EngineSettings
 from processors.engines.topics import check_topics
 from processors.engines.watchdog import Watchdog
 from processors.port import Processor
+from towpath.metrics import LAG, Metrics
 
 log = logging.getLogger(__name__)
 
@@ -24,14 +25,18 @@ TICK = 0.5
 class FaustEngine:
     """One processor on Faust; `run` once. `ready` is set while partitions are assigned and their state is restored."""
 
-    def __init__(self, settings: EngineSettings, processor: Processor, *, on_stall: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self, settings: EngineSettings, processor: Processor, metrics: Metrics | None = None, *, on_stall: Callable[[str], None] = lambda _: None
+    ) -> None:
         self.settings = settings
         self.ready = asyncio.Event()
         self._processor = processor
+        self._metrics = metrics or Metrics()
         self._on_stall = on_stall
         self._watchdog = Watchdog(settings.stall_after)
         self._sender: Sender | None = None
         self._reason: str | None = "not started"
+        self._lagging: set[tuple[str, int]] = set()
 
     def healthy(self) -> str | None:
         """Return None while records flow, else why not; trouble with sending is a reason, but no cause to restart."""
@@ -47,7 +52,7 @@ class FaustEngine:
         await asyncio.to_thread(check_topics, self.settings, changelog_must_exist=False)
         app, table = make_app(self.settings)
         self._sender = sender = Sender(producer_config(self.settings))
-        agent = BatchAgent(self._processor, table, sender, limit=self.settings.batch)
+        agent = BatchAgent(self._processor, table, sender, self._metrics, limit=self.settings.batch)
         app.agent(source(app, self.settings), name="processor", concurrency=1)(agent)
         starting = asyncio.ensure_future(self._start(app, agent))
         stopping: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
@@ -88,10 +93,19 @@ class FaustEngine:
         self._reason = None if flowing else "waiting for partitions and their state"
         if started:
             restoring = app.rebalancing and not app.in_recovery
-            behind = {} if app.rebalancing else cast("Consumer", app.consumer).behind()
+            consumer = cast("Consumer", app.consumer)
+            self._tell_lag({} if app.rebalancing else consumer.lag())
+            behind = {} if app.rebalancing else consumer.behind()
             if stall := self._watchdog.look(behind, idle=agent.idle.is_set(), hanging=restoring):
                 self._on_stall(stall)
                 raise EngineError(stall)
+
+    def _tell_lag(self, lag: Mapping[tuple[str, int], int]) -> None:
+        for topic, partition in self._lagging - lag.keys():
+            self._metrics.forget(LAG, topic=topic, partition=str(partition))
+        for (topic, partition), records in lag.items():
+            self._metrics.set(LAG, records, topic=topic, partition=str(partition))
+        self._lagging = set(lag)
 
     async def _end(self, app: App, agent: BatchAgent, starting: asyncio.Future[None]) -> None:
         consumer, part = cast("Consumer", app.consumer), self.settings.stop_within / 3

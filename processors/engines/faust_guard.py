@@ -21,6 +21,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from aiokafka.errors import ConsumerStoppedError
@@ -246,6 +247,15 @@ class Consumer(driver.Consumer):
     def behind(self) -> dict[tuple[str, int], tuple[int, bool]]:
         """Return by partition the first delivered offset that is not committed, and whether it or a later one is acknowledged."""
         return {(tp.topic, tp.partition): (waiting[0], bool(self._acked_index[tp])) for tp, waiting in self.delivered.items() if waiting}
+
+    def lag(self) -> dict[tuple[str, int], int]:
+        """Return by input partition the records between the committed offset and the end, where a fetch has told the end."""
+        found = {}
+        for tp in self._committed_offset.keys() & self.assignment():
+            with suppress(AssertionError):  # revoked this moment, in the consumer's thread
+                if self.app.topics.acks_enabled_for(tp.topic) and (end := self.highwater(tp)) is not None:
+                    found[tp.topic, tp.partition] = end - (self._committed_offset[tp] or 0)
+        return found
 
 
 class Transport(driver.Transport):

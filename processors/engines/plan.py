@@ -1,4 +1,4 @@
-"""What a batch of records leads to, worked out before anything is sent: outputs in order, and the last write of each key."""
+"""What a batch of records leads to, worked out before anything is sent: outputs in order, the last write of each key, and what to count."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from processors.port import Output, Processor, Record
+from towpath.metrics import Counted
 
 Read = Callable[[int, bytes], bytes | None]
 
 
 class Plan:
-    """Outputs and writes (by partition) of the records added so far; later records see the writes of earlier ones."""
+    """Outputs, writes (by partition) and counts of the records added so far; later records see the writes of earlier ones."""
 
     def __init__(self, processor: Processor, read: Read) -> None:
         self._processor = processor
         self._read = read
         self.outputs: list[Output] = []
         self.writes: dict[int, dict[bytes, bytes]] = defaultdict(dict)
+        self.counts: list[Counted] = []
 
     def add(self, record: Record) -> None:
         """Take in what `record` leads to; if the processor raises, the plan is as before."""
@@ -29,3 +31,4 @@ class Plan:
         step = self._processor.process(record, read)
         self.outputs.extend(step.outputs)
         fresh.update(step.writes)
+        self.counts.extend(step.counts)

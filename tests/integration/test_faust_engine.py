@@ -17,7 +17,8 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from processors.engines.faust_engine import FaustEngine
 from processors.engines.settings import EngineError, EngineSettings
 from processors.port import Output, Processor, ReadState, Record, Step
-from towpath.errors import ConfigError
+from towpath.errors import ConfigError, RetryableError
+from towpath.metrics import LAG, Metrics
 
 PARTITIONS = 4
 WORKER = Path(__file__).with_name("faust_worker.py")
@@ -103,8 +104,8 @@ async def until(condition: Callable[[], bool], seconds: float = 30) -> None:
 
 
 @asynccontextmanager
-async def running(settings: EngineSettings, processor: Processor | None = None) -> AsyncIterator[FaustEngine]:
-    engine, stop = FaustEngine(settings, processor or Count()), asyncio.Event()
+async def running(settings: EngineSettings, processor: Processor | None = None, metrics: Metrics | None = None) -> AsyncIterator[FaustEngine]:
+    engine, stop = FaustEngine(settings, processor or Count(), metrics), asyncio.Event()
     task = asyncio.create_task(engine.run(stop))
     try:
         yield engine
@@ -157,6 +158,34 @@ async def test_ready_and_healthy_say_when_records_flow(place: Place, tmp_path: P
         await asyncio.wait_for(engine.ready.wait(), 20)
         assert engine.healthy() is None
     assert (engine.ready.is_set(), engine.healthy()) == (False, "stopped")
+
+
+class Held(Count):
+    """The same, once it is let go: until then it raises what is tried again."""
+
+    released = False
+
+    def process(self, record: Record, read: ReadState) -> Step:
+        if not self.released:
+            raise RetryableError("not yet", retry_after=0.05)
+        return super().process(record, read)
+
+
+async def test_the_lag_is_what_is_not_committed_until_the_partitions_are_another_workers(place: Place, tmp_path: Path) -> None:
+    metrics, processor = Metrics(), Held()
+
+    def lag() -> list[float | None]:
+        return [metrics.registry.get_sample_value(LAG.name, {"topic": place.name, "partition": str(p)}) for p in range(PARTITIONS)]
+
+    place.produce((b"k%d" % k, b"v") for k in range(40))
+    ends = place.offsets(place.name)
+    async with running(place.settings(tmp_path), processor, metrics):
+        await until(lambda: lag() == ends)
+        processor.released = True
+        await until(lambda: lag() == [0] * PARTITIONS)
+        async with running(place.settings(tmp_path / "other")):
+            await until(lambda: lag().count(None) == PARTITIONS // 2)
+    assert sum(ends) == 40
 
 
 class Slow(Count):

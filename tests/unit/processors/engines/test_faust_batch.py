@@ -12,6 +12,9 @@ from processors.engines.sender import Send
 from processors.engines.settings import EngineError
 from processors.port import Output, ReadState, Record, Step
 from towpath.errors import RetryableError
+from towpath.metrics import ROUTED, Counted, Metrics
+
+ROUTED_ONE = Counted(ROUTED, {"flow": "orders", "event": "OrderPlaced"})
 
 
 class World:
@@ -26,6 +29,7 @@ class World:
         self.stream = SimpleNamespace(channel=self, app=SimpleNamespace(consumer=self))
         self.store = self
         self.changelog_topic_name = "log"
+        self.metrics = Metrics()
 
     def put(self, *values: bytes) -> None:
         for offset, value in enumerate(values):
@@ -50,6 +54,9 @@ class World:
     def write(self, _: object, writes: dict[bytes, bytes], __: object) -> None:
         self.state |= writes
         self.events.append(("state", dict(writes)))
+
+    def counted(self) -> float:
+        return self.metrics.registry.get_sample_value("towpath_routed_total", dict(ROUTED_ONE.labels)) or 0
 
     def acked(self) -> list[int]:
         return [what for name, what in self.events if name == "ack"]
@@ -78,7 +85,7 @@ class Chain:
             self.refused = True
             raise RetryableError("registry away", retry_after=0.001)
         value = record.value or b""
-        return Step([Output("out", record.key, (read(b"last") or b"") + value)], {b"last": value})
+        return Step([Output("out", record.key, (read(b"last") or b"") + value)], {b"last": value}, [ROUTED_ONE])
 
 
 @pytest.fixture
@@ -88,7 +95,7 @@ def world() -> World:
 
 async def run(world: World, until: int | None = None) -> BatchAgent:
     """Run an agent until `until` events happened or it failed, then take it away as Faust does."""
-    agent = BatchAgent(Chain(), world, world, limit=100)  # type: ignore[arg-type]
+    agent = BatchAgent(Chain(), world, world, world.metrics, limit=100)  # type: ignore[arg-type]
     agent.opened.set()
     task = asyncio.create_task(agent(world.stream))
     async with asyncio.timeout(5):
@@ -117,7 +124,7 @@ async def test_refused_outputs_leave_state_and_records_as_they_were(world: World
     world.put(b"a")
     world.refuse = EngineError("too large")
     agent = await run(world)
-    assert (world.events, world.state) == ([], {})
+    assert (world.events, world.state, world.counted()) == ([], {}, 0)
     with pytest.raises(EngineError, match="too large"):
         agent.failure.result()
 
@@ -125,7 +132,7 @@ async def test_refused_outputs_leave_state_and_records_as_they_were(world: World
 async def test_an_agent_that_is_cancelled_amid_a_batch_acknowledges_nothing(world: World) -> None:
     world.held = asyncio.Event()
     world.put(b"a", b"b")
-    agent = BatchAgent(Chain(), world, world, limit=100)  # type: ignore[arg-type]
+    agent = BatchAgent(Chain(), world, world, world.metrics, limit=100)  # type: ignore[arg-type]
     agent.opened.set()
     task = asyncio.create_task(agent(world.stream))
     async with asyncio.timeout(5):
@@ -140,6 +147,7 @@ async def test_a_passing_failure_tries_the_same_record_again(world: World) -> No
     world.put(b"a", b"later", b"b")
     await run(world, until=8)
     assert [what for name, what in world.events if name == "out"] == [b"a", b"alater", b"laterb"]
+    assert world.counted() == 3
 
 
 async def test_a_record_of_before_a_rewind_is_neither_processed_nor_acknowledged(world: World) -> None:
@@ -149,7 +157,7 @@ async def test_a_record_of_before_a_rewind_is_neither_processed_nor_acknowledged
 
 
 async def test_a_drained_agent_takes_nothing_more(world: World) -> None:
-    agent = BatchAgent(Chain(), world, world, limit=100)  # type: ignore[arg-type]
+    agent = BatchAgent(Chain(), world, world, world.metrics, limit=100)  # type: ignore[arg-type]
     agent.opened.set()
     task = asyncio.create_task(agent(world.stream))
     await asyncio.sleep(0)
