@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from producers.base import Fetch, Poll, Provenance, References
-from producers.nopcommerce.decode import decode_customer, decode_order, parse
+from producers.nopcommerce.decode import decode_customer, decode_order
 from producers.nopcommerce.fetch import Fetcher
+from producers.wire import parse
 from towpath.errors import DataError
 from towpath.events import Event
 from towpath.http import ApiClient
@@ -28,16 +29,18 @@ class NopCommerceSource:
         return Fetch(named.entity, named.id) if named.entity in ENTITIES else None
 
     async def fetch(self, api: ApiClient, wanted: Fetch, _references: References) -> str | None:
-        """Return the entity with its items, addresses, products, countries and states."""
+        """Return the entity with all that stands elsewhere; raises DataError for an id that is none."""
+        if not str(wanted.id).isdecimal():  # a list may say anything; what a webhook says was checked
+            raise DataError(f"{wanted.id} is no id of {wanted.entity}", field="id", value=str(wanted.id))
         if wanted.entity == "order":
             return await self._fetcher.order(api, int(wanted.id))
         return await self._fetcher.customer(api, int(wanted.id))
 
     def decode(self, entity: str, payload: bytes, provenance: Provenance) -> list[Event]:
-        """Return OrderPlaced or CustomerChanged."""
+        """Return CustomerChanged, or what a bundle tells of an order."""
         bundle = parse(payload)
         if entity == "order":
-            return [decode_order(bundle, provenance)]
+            return decode_order(bundle, provenance)
         if entity == "customer":
             return [decode_customer(bundle, provenance)]
         raise DataError(f"nothing is known of the entity {entity!r}", field="entity", value=entity)

@@ -2,49 +2,72 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
-from typing import Any
-from xml.etree.ElementTree import ParseError
-
-from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import fromstring
+from decimal import Decimal
+from typing import Final
 
 from producers.base import Provenance
+from producers.nopcommerce import attributes
+from producers.wire import SIX_PLACES, Json, decimal_of, moment, part
 from towpath.errors import DataError
-from towpath.events import Address, CustomerChanged, Event, OrderLine, OrderPlaced, business_key, decimal_text, micros, seal
+from towpath.events import (
+    Address,
+    CustomerChanged,
+    Event,
+    Meta,
+    OrderCancelled,
+    OrderLine,
+    OrderPlaced,
+    PaymentReceived,
+    business_key,
+    decimal_text,
+    micros,
+    seal,
+)
 
-Json = Mapping[str, Any]
-SIX_PLACES = Decimal("0.000001")
-
-
-def parse(payload: bytes) -> dict[str, Any]:
-    """Return a bundle with its numbers as Decimals; raises DataError when it is no JSON object."""
-    try:
-        content = json.loads(payload, parse_float=Decimal, parse_constant=_no_number, object_pairs_hook=_once)
-    except (ValueError, RecursionError, InvalidOperation) as error:
-        raise DataError(f"the fetched record is not JSON: {type(error).__name__}: {error}", field="body") from error
-    if not isinstance(content, dict):
-        raise DataError("the fetched record is no JSON object", field="body")
-    return content
-
-
-def _no_number(constant: str) -> None:
-    raise ValueError(f"{constant} is no number")
+CANCELLED: Final = "40"
+PAID: Final = "30"
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name stands twice in one object")
-    return found
+def decode_order(bundle: Json, provenance: Provenance) -> list[Event]:
+    """Return what a bundle tells of an order: OrderPlaced, and where it is so OrderCancelled and PaymentReceived; raises DataError."""
+    placed = _placed(bundle, provenance)
+    order, events = part(bundle, "order"), [placed]
+    if placed.value["status"] == CANCELLED:
+        events.append(_cancelled(placed, provenance))
+    if placed.value["payment_status"] == PAID and order.get("paid_date_utc") is not None:
+        events.append(_payment(placed, order))
+    return events
 
 
-def decode_order(bundle: Json, provenance: Provenance) -> Event:
-    """Return OrderPlaced of a bundle; raises DataError naming the field."""
-    order, customer = _part(bundle, "order"), _part(bundle, "customer")
+def _cancelled(placed: Event, provenance: Provenance) -> Event:
+    """The shop keeps no time of a cancellation: it is when we heard of it, and the version that of the reading."""
+    order = placed.value
+    meta: Meta = {**placed.meta, "occurred_at": provenance.received_at}
+    event: OrderCancelled = {"meta": meta, "order_id": order["order_id"], "order_number": order["order_number"], "reason": "", "custom_fields": {}}
+    return seal(Event("OrderCancelled", event))
+
+
+def _payment(placed: Event, order: Json) -> Event:
+    """The shop sets the date just after the status (Nop.Services, CheckOrderStatus) and says `order.paid` then."""
+    transaction = str(order.get("capture_transaction_id") or order.get("authorization_transaction_id") or "")
+    paid_at = moment(order, "paid_date_utc")
+    event: PaymentReceived = {
+        "meta": {**placed.meta, "occurred_at": paid_at},
+        "payment_id": transaction or "paid",
+        "order_id": placed.value["order_id"],
+        "order_number": placed.value["order_number"],
+        "amount": placed.value["total"],
+        "currency": placed.value["currency"],
+        "method": placed.value["payment_method"],
+        "transaction_id": transaction,
+        "paid_at": paid_at,
+        "custom_fields": {},
+    }
+    return seal(Event("PaymentReceived", event))
+
+
+def _placed(bundle: Json, provenance: Provenance) -> Event:
+    order, customer = part(bundle, "order"), part(bundle, "customer")
     placed_at = moment(order, "created_on_utc")
     shipping_id = order.get("shipping_address_id")
     billing = _address(bundle, order.get("billing_address_id"), "billing_address_id")
@@ -54,7 +77,7 @@ def decode_order(bundle: Json, provenance: Provenance) -> Event:
         return converted(amount(order, field, missing), rate)
 
     fee = paid("payment_method_additional_fee_excl_tax", Decimal(0))
-    fields = custom_fields(order)
+    fields = attributes.of_order(bundle, order, attributes.generic(_listed(bundle, "customer_attributes"), order.get("store_id")))
     if fee:
         fields["Payment Fee"] = decimal_text(fee)
     event: OrderPlaced = {
@@ -86,55 +109,48 @@ def decode_order(bundle: Json, provenance: Provenance) -> Event:
 
 
 def decode_customer(bundle: Json, provenance: Provenance) -> Event:
-    """Return CustomerChanged of a bundle; the names stand on the addresses (API v1.06 has none on the customer)."""
-    customer = _part(bundle, "customer")
+    """Return CustomerChanged of a bundle; the names stand in generic attributes or on the addresses (API v1.06 has none on the customer)."""
+    customer = part(bundle, "customer")
     billing_id, shipping_id = customer.get("billing_address_id"), customer.get("shipping_address_id")
     billing = _address(bundle, billing_id, "billing_address_id") if billing_id else None
+    own = attributes.generic(_listed(bundle, "customer_attributes"), customer.get("registered_in_store_id"))
     created = moment(customer, "created_on_utc")
     event: CustomerChanged = {
         "meta": provenance.meta("customer", identity(customer, "id"), created, {"major": micros(created), "minor": provenance.inbox_offset}),
         "customer_id": identity(customer, "id"),
         "email": str(customer.get("email") or ""),
-        "first_name": str(customer.get("first_name") or (billing["first_name"] if billing else "")),
-        "last_name": str(customer.get("last_name") or (billing["last_name"] if billing else "")),
-        "company": str(customer.get("company") or (billing["company"] if billing else "")),
+        "first_name": str(customer.get("first_name") or own.get("FirstName") or (billing["first_name"] if billing else "")),
+        "last_name": str(customer.get("last_name") or own.get("LastName") or (billing["last_name"] if billing else "")),
+        "company": str(customer.get("company") or own.get("Company") or (billing["company"] if billing else "")),
         "active": customer.get("active") is not False and customer.get("deleted") is not True,
         "billing_address": billing,
         "shipping_address": _address(bundle, shipping_id, "shipping_address_id") if shipping_id else None,
-        "custom_fields": {},
+        "custom_fields": attributes.of_customer(bundle, own),
     }
     return seal(Event("CustomerChanged", event))
 
 
-def identity(part: Json, field: str) -> str:
+def identity(record: Json, field: str) -> str:
     """Return an id of the bundle as text; raises DataError where there is none: two records without an id are not one record."""
-    value = part.get(field)
+    value = record.get(field)
     if isinstance(value, bool) or not isinstance(value, int | str) or not str(value).strip():
         raise DataError(f"{field} is no id", field=field, value=str(value))
     return str(value)
 
 
-def amount(part: Json, field: str, missing: Decimal | None = None, where: str = "") -> Decimal:
+def amount(record: Json, field: str, missing: Decimal | None = None, where: str = "") -> Decimal:
     """Return a number of the bundle as a Decimal of at most 6 places; raises DataError for what is none, naming it after `where` it stands."""
-    value = part.get(field, missing)
-    number = _decimal(value) if isinstance(value, int | str | Decimal) and not isinstance(value, bool) else None
+    value = record.get(field, missing)
+    number = decimal_of(value)
     if number is None:
         raise DataError(f"{where}{field} is no amount", field=f"{where}{field}", value=str(value))
     return number
 
 
-def _decimal(value: int | str | Decimal, places: Decimal = SIX_PLACES) -> Decimal | None:
-    try:
-        number = Decimal(value)
-        return number.quantize(places) if number.is_finite() else None
-    except InvalidOperation:  # no number, or one beyond 22 digits
-        return None
-
-
 def rate_of(order: Json) -> Decimal:
     """Return how much of the customer's currency one unit of the shop's is, to the 8 places that the shop keeps."""
     value = order.get("currency_rate", 1)
-    rate = _decimal(value, Decimal("1e-8")) if isinstance(value, int | str | Decimal) and not isinstance(value, bool) else None
+    rate = decimal_of(value, Decimal("1e-8"))
     if rate is None or rate <= 0:
         raise DataError("currency_rate is no positive number", field="currency_rate", value=str(value))
     return rate
@@ -145,42 +161,13 @@ def converted(value: Decimal, rate: Decimal) -> Decimal:
     return value if rate == 1 else (value * rate).quantize(SIX_PLACES)
 
 
-def moment(part: Json, field: str) -> datetime:
-    """Return a `..._utc` time; raises DataError for what is none."""
-    value = part.get(field)
-    try:
-        parsed = datetime.fromisoformat(str(value))
-        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise DataError(f"{field} is no ISO 8601 time", field=field, value=str(value)) from error
-
-
-def custom_fields(order: Json) -> dict[str, str]:
-    """Return the merchant's own values of an order, from the XML of `custom_values_xml` and `checkout_attributes_xml`."""
-    found: dict[str, str] = {}
-    for field in ("custom_values_xml", "checkout_attributes_xml"):
-        text = order.get(field)
-        if not text:
-            continue
-        try:
-            root = fromstring(str(text), forbid_dtd=True)
-        except (ParseError, DefusedXmlException, ValueError) as error:
-            raise DataError(f"{field} is no XML that is safe to read: {error}", field=field, value=str(text)) from error
-        for item in root.iter("item"):
-            found[str(item.findtext("key", ""))] = str(item.findtext("value", ""))
-        for item in root.iter("CheckoutAttribute"):
-            chosen = [str(value.text or "") for value in item.iterfind("CheckoutAttributeValue/Value")]
-            found[f"checkout attribute {item.get('ID', '')}"] = ", ".join(chosen)
-    return found
-
-
 def _line(bundle: Json, item: Json, number: int, rate: Decimal) -> OrderLine:
     where = f"items[{number - 1}]"
 
     def paid(field: str) -> Decimal:
         return converted(amount(item, field, where=f"{where}."), rate)
 
-    product = _part(bundle, "products").get(str(item.get("product_id")))
+    product = part(bundle, "products").get(str(item.get("product_id")))
     if not isinstance(product, dict) or not product.get("sku"):
         raise DataError(f"{where}: product {item.get('product_id')} has no SKU", field=f"{where}.product_id", value=str(item.get("product_id")))
     net = paid("price_excl_tax")
@@ -197,7 +184,7 @@ def _line(bundle: Json, item: Json, number: int, rate: Decimal) -> OrderLine:
 
 
 def _address(bundle: Json, address_id: object, field: str) -> Address:
-    address = _part(bundle, "addresses").get(str(address_id))
+    address = part(bundle, "addresses").get(str(address_id))
     if not isinstance(address, dict):
         raise DataError(f"address {address_id} is missing", field=field, value=str(address_id))
     country = _named(bundle, "countries", address.get("country_id"))
@@ -217,20 +204,17 @@ def _address(bundle: Json, address_id: object, field: str) -> Address:
 
 
 def _named(bundle: Json, name: str, one: object) -> Json:
-    found = _part(bundle, name).get(str(one))
+    found = part(bundle, name).get(str(one))
     return found if isinstance(found, dict) else {}
 
 
 def _rows(bundle: Json) -> list[Json]:
     items = bundle.get("items")
-    found = items.get("items") if isinstance(items, dict) else items
+    return _listed({"items": items.get("items") if isinstance(items, dict) else items}, "items")
+
+
+def _listed(bundle: Json, name: str) -> list[Json]:
+    found = bundle.get(name, [])
     if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
-        raise DataError("the order's items are no list", field="items")
+        raise DataError(f"`{name}` is no list of objects", field=name)
     return found
-
-
-def _part(bundle: Json, name: str) -> dict[str, Any]:
-    part = bundle.get(name)
-    if not isinstance(part, dict):
-        raise DataError(f"the fetched record has no object `{name}`", field=name)
-    return part

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import aiohttp
@@ -93,9 +94,15 @@ def authoriser(connection: Connection) -> Authoriser:
     return BearerToken(fetch)
 
 
-async def read(api: ApiClient, path: str, what: str) -> str:
+async def read(api: ApiClient, path: str, what: str, params: Mapping[str, str] | None = None) -> str:
     """Return the JSON text of one entity; raises DataError when it does not exist."""
-    answer = await api.get(f"{BASE}/{path}")
-    if answer.status == 404:  # noqa: PLR2004 - not found
+    found = await find(api, path, params)
+    if found is None:
         raise DataError(f"{what} does not exist at {api.name}", field=what.rpartition(" ")[0] or what, value=path.rpartition("/")[2])
-    return answer.text
+    return found
+
+
+async def find(api: ApiClient, path: str, params: Mapping[str, str] | None = None) -> str | None:
+    """Return the JSON text of one entity, None when it does not exist."""
+    answer = await api.get(f"{BASE}/{path}", params)
+    return None if answer.status == 404 else answer.text  # noqa: PLR2004 - not found

@@ -68,6 +68,7 @@ class Shop:
             "Product/GetById/31": {"id": 31, "sku": "TP-0001", "name": "Mug"},
             "Country/GetById/81": {"id": 81, "two_letter_iso_code": "DE"},
             "StateProvince/GetById/60": {"id": 60, "abbreviation": "BE"},
+            "GenericAttribute/GetAttributesForEntity/7": [],
         }
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -135,8 +136,8 @@ async def test_an_order_is_fetched_with_all_that_decoding_needs_each_part_once(a
 
 async def test_a_customer_is_fetched_with_its_addresses(api: ApiClient, shop: Shop, source: NopCommerceSource) -> None:
     text = await fetched(source, api, Fetch("customer", 7))
-    expected = ["Address/GetById/11", "Country/GetById/81", "Customer/GetById/7", "StateProvince/GetById/60"]
-    assert expected == sorted(shop.calls.elements())
+    expected = ["Address/GetById/11", "Country/GetById/81", "Customer/GetById/7", "GenericAttribute/GetAttributesForEntity/7"]
+    assert [*expected, "StateProvince/GetById/60"] == sorted(shop.calls.elements())
     assert ["customer"] == [
         event.meta["key"].split("/")[1] for event in source.decode("customer", text.encode(), Provenance("shop", datetime.now(UTC), 0, ""))
     ]
@@ -148,6 +149,70 @@ async def test_countries_and_states_are_read_once_and_all_else_anew(api: ApiClie
     assert (1, 1, 3, 3) == tuple(
         shop.calls[path] for path in ("Country/GetById/81", "StateProvince/GetById/60", "Order/GetById/1001", "Product/GetById/31")
     )
+
+
+LIST, TYPED = 1, 4
+CHOSEN = "<Attributes><{0} ID='{1}'><{0}Value><Value>{2}</Value></{0}Value></{0}></Attributes>"
+
+
+def with_attributes(shop: Shop) -> None:
+    """Give order 1001 a source chosen from a list, and its customer a type that was chosen and one that the shop keeps by name."""
+    shop.bodies["Order/GetById/1001"] = {**ORDER, "store_id": 1, "checkout_attributes_xml": CHOSEN.format("CheckoutAttribute", 4, 2)}
+    shop.bodies["CheckoutAttribute/GetById/4"] = {"id": 4, "name": "Order Source", "attribute_control_type_id": LIST}
+    shop.bodies["CheckoutAttributeValue/GetById/2"] = {"id": 2, "name": "Trade fair"}
+    shop.bodies["CustomerAttribute/GetById/9"] = {"id": 9, "name": "Industry", "attribute_control_type_id": TYPED}
+    values = {"Customer Type": "VIP", "PasswordRecoveryToken": "secret", "CustomCustomerAttributes": CHOSEN.format("CustomerAttribute", 9, 55)}
+    shop.bodies["GenericAttribute/GetAttributesForEntity/7"] = [
+        {"id": 1, "entity_id": 7, "key_group": "Customer", "key": key, "value": value, "store_id": 0} for key, value in values.items()
+    ]
+
+
+async def test_attributes_are_fetched_with_their_names_and_those_once(api: ApiClient, shop: Shop, source: NopCommerceSource) -> None:
+    with_attributes(shop)
+    texts = [await fetched(source, api, ORDER_1001) for _ in range(2)]
+    event, *_ = source.decode("order", texts[1].encode(), Provenance("shop", datetime(2026, 11, 20, tzinfo=UTC), 0, ""))
+    assert {"Customer Type": "VIP", "Industry": "55", "Order Source": "Trade fair"} == event.value["custom_fields"]
+    once = ["CheckoutAttribute/GetById/4", "CheckoutAttributeValue/GetById/2", "CustomerAttribute/GetById/9"]
+    assert [1, 1, 1, 2] == [shop.calls[path] for path in (*once, "GenericAttribute/GetAttributesForEntity/7")]
+    assert "CustomerAttributeValue/GetById/55" not in shop.calls, "it was typed, so it is no id"
+    await fetched(source, api, Fetch("customer", 7))
+    assert 1 == shop.calls["CustomerAttribute/GetById/9"]
+
+
+async def test_a_customer_s_attributes_are_read_by_name_and_no_token_of_theirs_is_kept(api: ApiClient, shop: Shop, source: NopCommerceSource) -> None:
+    with_attributes(shop)
+    for wanted in (ORDER_1001, Fetch("customer", 7)):
+        text = await fetched(source, api, wanted)
+        assert ["CustomCustomerAttributes", "Customer Type"] == sorted(row["key"] for row in json.loads(text)["customer_attributes"])
+        assert "secret" not in text
+
+
+async def test_an_attribute_that_the_shop_knows_no_more_keeps_its_id(api: ApiClient, shop: Shop, source: NopCommerceSource) -> None:
+    with_attributes(shop)
+    del shop.bodies["CheckoutAttribute/GetById/4"], shop.bodies["CustomerAttribute/GetById/9"]
+    text = await fetched(source, api, ORDER_1001)
+    event, *_ = source.decode("order", text.encode(), Provenance("shop", datetime(2026, 11, 20, tzinfo=UTC), 0, ""))
+    assert {"Customer Type": "VIP", "customer attribute 9": "55", "checkout attribute 4": "2"} == event.value["custom_fields"]
+
+
+@pytest.mark.parametrize("hostile", ["7/../../OrderProcessing/CancelOrder/5", "²", "9999999999", "9" * 5_000, "-1", ""])
+async def test_an_attribute_s_id_that_is_no_number_never_becomes_part_of_a_path(
+    api: ApiClient, shop: Shop, source: NopCommerceSource, hostile: str
+) -> None:
+    with_attributes(shop)
+    bodies = set(shop.bodies)
+    shop.bodies["Order/GetById/1001"]["checkout_attributes_xml"] = CHOSEN.format("CheckoutAttribute", hostile, 2)
+    await fetched(source, api, ORDER_1001)
+    shop.bodies["Order/GetById/1001"]["checkout_attributes_xml"] = CHOSEN.format("CheckoutAttribute", 4, hostile)
+    await fetched(source, api, ORDER_1001)
+    assert set() == set(shop.calls) - bodies
+
+
+async def test_attributes_that_are_not_safe_to_read_are_refused_by_name(api: ApiClient, shop: Shop, source: NopCommerceSource) -> None:
+    shop.bodies["Order/GetById/1001"] = {**ORDER, "checkout_attributes_xml": "<!DOCTYPE x [<!ENTITY a 'ha'>]><x>&a;</x>"}
+    with pytest.raises(DataError) as caught:
+        await fetched(source, api, ORDER_1001)
+    assert "checkout_attributes_xml" == caught.value.field
 
 
 async def test_two_shops_do_not_share_countries(api: ApiClient, shop: Shop, source: NopCommerceSource) -> None:
@@ -184,6 +249,7 @@ async def test_a_large_order_arrives_whole(api: ApiClient, shop: Shop, source: N
         ("Address/GetById/12", "address"),
         ("Product/GetById/31", "product"),
         ("Country/GetById/81", "country"),
+        ("GenericAttribute/GetAttributesForEntity/7", "attributes of customer"),
     ],
 )
 async def test_what_the_shop_does_not_have_is_a_data_error_that_names_it(
@@ -228,6 +294,18 @@ async def test_an_id_that_is_no_number_never_becomes_part_of_a_path(
     with pytest.raises(DataError):
         await fetched(source, api, ORDER_1001)
     assert set() == set(shop.calls) - set(Shop().bodies)
+
+
+@pytest.mark.parametrize("entity", ["order", "customer"])
+@pytest.mark.parametrize("hostile", ["7/../../OrderProcessing/CancelOrder/5", "", "-7", "x", "٣x"])
+async def test_an_id_of_a_list_that_is_no_number_is_refused(api: ApiClient, shop: Shop, source: NopCommerceSource, entity: str, hostile: str) -> None:
+    with pytest.raises(DataError) as caught:
+        await fetched(source, api, Fetch(entity, hostile, "{}"))
+    assert ("id", 0) == (caught.value.field, sum(shop.calls.values()))
+
+
+async def test_an_order_of_a_list_is_fetched_as_one_that_a_webhook_named(api: ApiClient, source: NopCommerceSource) -> None:
+    assert await fetched(source, api, ORDER_1001) == await fetched(source, api, Fetch("order", "1001", json.dumps(ORDER)))
 
 
 async def test_an_order_without_a_customer_is_refused_by_name(api: ApiClient, shop: Shop, source: NopCommerceSource) -> None:
