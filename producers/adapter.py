@@ -115,7 +115,7 @@ class AdapterRole:
             source = find_source(connection.system)
             if source is None:
                 continue
-            clients.append(api := connect(name, connection, clock))
+            clients.append(api := connect(name, connection, clock, context.metrics))
             registrar = Registrar(default_codec(), self.name, f"adapter.{name}", frozenset(config.connections))
             handler = InboxHandler(name, source=source, api=api, registrar=registrar, producer=producer, clock=clock, metrics=context.metrics)
             limits = LaneLimits(connection.limits.in_flight, config.defaults.lane_retry_seconds)

@@ -38,7 +38,7 @@ class SinkRole:
         clients = []
         for name in targets:
             connection = config.connections[name]
-            api = connect(name, connection, clock)
+            api = connect(name, connection, clock, context.metrics)
             clients.append(api)
             patience = Patience(connection.limits.request_timeout_seconds, connection.limits.settle_seconds)
             effector = Effector(name, find_target(connection.system), api, ledger, patience, clock)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import random
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -18,8 +19,10 @@ from towpath.delivery.gate import Gate
 from towpath.dialect import Dialect, Outcome
 from towpath.errors import DataError, OutcomeUnknownError, RetryableError
 from towpath.failpoints import Failpoints
+from towpath.metrics import CALL_SECONDS, CIRCUIT_OPEN, THROTTLED, Metrics
 
 LARGEST_ANSWER = 16 * 1024 * 1024
+READ_PAUSES = (0.05, 0.2)
 HTTP_REDIRECT, HTTP_SERVER_ERROR = 300, 500
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 Fence = Callable[[], Awaitable[None]]
@@ -62,11 +65,21 @@ class ApiClient:
     """Calls one connection's API; every error names the connection, the call and the status, never a secret or a body of ours."""
 
     def __init__(
-        self, name: str, base_url: str, *, dialect: Dialect, authoriser: Authoriser, gate: Gate, timeout: float, failpoints: Failpoints | None = None
+        self,
+        name: str,
+        base_url: str,
+        *,
+        dialect: Dialect,
+        authoriser: Authoriser,
+        gate: Gate,
+        timeout: float,
+        failpoints: Failpoints | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self.name = name
         self.gate = gate
-        self.calls: dict[str, int] = {}
+        self._metrics = metrics or Metrics()
+        self._metrics.follow(CIRCUIT_OPEN, lambda: gate.is_open, connection=name)
         self._base_url = base_url.rstrip("/")
         self._dialect, self._authoriser = dialect, authoriser
         self._timeout = timeout
@@ -81,7 +94,20 @@ class ApiClient:
         return view
 
     async def get(self, path: str, params: Mapping[str, str] | None = None) -> Answer:
-        """Return the answer to a read; safe to repeat."""
+        """Return the answer to a read.
+
+        One that failed for a moment is sent again here, so that whoever needs many reads does not begin anew for one; not when the system
+        asked to wait, nor while it is down, nor when it took its time to fail.
+        """
+        began = self.gate.clock.monotonic()
+        for pause in READ_PAUSES:
+            try:
+                return await self._call("GET", path, params=params, body=None, write=False)
+            except RetryableError as error:
+                late = self.gate.clock.monotonic() - began >= self._timeout
+                if error.throttled or error.system_wide or error.retry_after is not None or late:
+                    raise
+            await self.gate.clock.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
         return await self._call("GET", path, params=params, body=None, write=False)
 
     async def write(self, method: str, path: str, body: Mapping[str, Any]) -> Answer:
@@ -96,7 +122,7 @@ class ApiClient:
     async def _call(self, method: str, path: str, *, params: Mapping[str, str] | None, body: Mapping[str, Any] | None, write: bool) -> Answer:
         what = f"{self.name}: {method} {path}"
         await self.gate.enter()
-        sent = False
+        began, sent = self.gate.clock.monotonic(), False
         try:
             session = self._open()
             headers = await self._authoriser.headers(session)
@@ -105,7 +131,6 @@ class ApiClient:
                     await self._fence()
                 self._failpoints.hit("sink.before_call")
             sent = True
-            self.calls[method] = self.calls.get(method, 0) + 1
             async with session.request(method, self._base_url + path, params=params, json=body, headers=headers, allow_redirects=False) as response:
                 if write:
                     self._failpoints.hit("sink.target_committed")
@@ -114,10 +139,12 @@ class ApiClient:
                 retry_after = _seconds(response.headers)
                 status = response.status
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:  # nothing was sent
+            self._timed(began, "none")
             self.gate.failed()
             reason = error.os_error.strerror if isinstance(error, aiohttp.ClientConnectorError) else "no answer"
             raise RetryableError(f"{what}: cannot connect: {reason}", system_wide=True) from error
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
+            self._timed(began, "none")
             self.gate.failed()
             if write and sent:
                 raise OutcomeUnknownError(f"{what}: no answer: {type(error).__name__}") from error
@@ -128,6 +155,7 @@ class ApiClient:
         except BaseException:
             self.gate.left()
             raise
+        self._timed(began, f"{status // 100}xx")
         if self._dialect.outcome(status, write=write) == Outcome.SYSTEM:
             self._authoriser.forget(headers)
         return self._judged(what, status, text, retry_after, write=write)
@@ -135,6 +163,7 @@ class ApiClient:
     def _judged(self, what: str, status: int, text: str, retry_after: float | None, *, write: bool) -> Answer:
         outcome = Outcome.MISSING if status < HTTP_REDIRECT else self._dialect.outcome(status, write=write)
         if outcome == Outcome.THROTTLED:
+            self._metrics.add(THROTTLED, connection=self.name)
             self.gate.throttled(retry_after or 1.0)
             raise RetryableError(f"{what}: {status}, asked to wait", retry_after=0.0, throttled=True)
         if outcome == Outcome.SYSTEM:
@@ -151,6 +180,9 @@ class ApiClient:
         if outcome == Outcome.UNKNOWN:
             raise OutcomeUnknownError(message)
         raise RetryableError(message, retry_after=retry_after, system_wide=broken and self.gate.is_open)
+
+    def _timed(self, began: float, answer: str) -> None:
+        self._metrics.observe(CALL_SECONDS, self.gate.clock.monotonic() - began, connection=self.name, answer=answer)
 
     def _open(self) -> aiohttp.ClientSession:
         if not self._sessions:

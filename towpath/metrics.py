@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import ClassVar
@@ -46,7 +46,7 @@ class Spread(Metric):
     buckets: tuple[float, ...] = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
-RECEIVED = Count("towpath_received", "Records written to the inbox, by how they came (webhook, fetch).", ("connection", "via"))
+RECEIVED = Count("towpath_received", "Records written to the inbox, by how they came (webhook, poll, fetch).", ("connection", "via"))
 REFUSED = Count("towpath_refused", "Webhooks the receiver did not accept, by the status it answered.", ("connection", "reason"))
 DECODED = Count("towpath_decoded", "Canonical events decoded from the inbox.", ("connection", "event"))
 DROPPED = Count("towpath_dropped", "Events that end here on purpose: duplicate, superseded, filtered, unrouted, echo.", ("event", "reason"))
@@ -133,6 +133,10 @@ class Metrics:
         """Set a gauge to `value`."""
         gauge = self._gauges[metric.name]
         (gauge.labels(**labels) if metric.labels else gauge).set(value)
+
+    def follow(self, metric: Level, read: Callable[[], float], **labels: str) -> None:
+        """Have a gauge say what `read` returns whenever it is looked at."""
+        self._gauges[metric.name].labels(**labels).set_function(read)
 
     def forget(self, metric: Level, **labels: str) -> None:
         """Expose a gauge no more for these labels: what it spoke of is gone, or another process's."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from decimal import Decimal
@@ -16,6 +17,7 @@ from towpath.delivery.gate import OPENS_AFTER, Gate
 from towpath.dialect import Outcome
 from towpath.errors import DataError, FencedError, OutcomeUnknownError, RetryableError, TowpathError
 from towpath.http import LARGEST_ANSWER, ApiClient
+from towpath.metrics import Metrics
 from towpath.systems.base import system_module
 from towpath.systems.bng import Bng
 from towpath.testing.clock import VirtualClock
@@ -33,7 +35,7 @@ class Target:
     """A real HTTP server that answers as the test says, and a client of one connection to it."""
 
     def __init__(self) -> None:
-        self.clock = VirtualClock()
+        self.clock, self.metrics = VirtualClock(), Metrics()
         self.answer: Handler = self._ok
         self.answer_token: Handler | None = None
         self.seen: list[tuple[str, str]] = []
@@ -48,9 +50,29 @@ class Target:
         module = system_module(system)
         connection = Connection.model_validate({"system": system, "url": url or str(self.server.make_url("/")), "credentials": CREDENTIALS[system]})
         gate = Gate(self.clock)
-        client = ApiClient("erp", connection.url, dialect=module.DIALECT, authoriser=module.authoriser(connection), gate=gate, timeout=timeout)
+        client = ApiClient(
+            "erp",
+            connection.url,
+            dialect=module.DIALECT,
+            authoriser=module.authoriser(connection),
+            gate=gate,
+            timeout=timeout,
+            metrics=self.metrics,
+        )
         self._clients.append(client)
         return client
+
+    async def error_of(self, work: Awaitable[Any]) -> TowpathError:
+        """Return what `work` raises, letting just as much time pass as it sleeps."""
+        with pytest.raises(TowpathError) as raised:
+            await self.clock.run(work)
+        return raised.value
+
+    def figure(self, name: str, **labels: str) -> float:
+        return self.metrics.registry.get_sample_value(name, {"connection": "erp", **labels}) or 0
+
+    def calls(self, answer: str) -> float:
+        return self.figure("towpath_call_seconds_count", answer=answer)
 
     async def close(self) -> None:
         for client in self._clients:
@@ -86,12 +108,6 @@ def answering(status: int, text: str = "", headers: dict[str, str] | None = None
     return answer
 
 
-async def error_of(work: Awaitable[Any]) -> TowpathError:
-    with pytest.raises(TowpathError) as raised:
-        await work
-    return raised.value
-
-
 ROWS = [(system, statuses, outcome) for system in system_names() for statuses, outcome in system_module(system).ERRORS]
 EXPECTED: dict[str, tuple[type[TowpathError], type[TowpathError] | None]] = {  # of a write, of a read; None: an answer
     Outcome.DATA: (DataError, DataError),
@@ -117,7 +133,7 @@ async def test_every_row_of_every_systems_table_means_what_it_says(target: Targe
             if expected is None:
                 assert (await call).status == status
                 continue
-            error = await error_of(call)
+            error = await target.error_of(call)
             assert expected is type(error), f"{status}, write={write}"
             assert f"erp: {'POST' if write else 'GET'} /things: {status}" in str(error)
             assert "\n" not in str(error)
@@ -130,8 +146,8 @@ async def test_every_row_of_every_systems_table_means_what_it_says(target: Targe
 async def test_a_status_that_no_table_names_is_unknown_for_a_write_and_tried_again_for_a_read(target: Target, system: str, status: int) -> None:
     target.answer = answering(status, headers={"Location": "/elsewhere"})
     api = target.client(system)
-    assert isinstance(await error_of(api.write("POST", "/things", {})), OutcomeUnknownError)
-    assert isinstance(await error_of(api.get("/things")), RetryableError)
+    assert isinstance(await target.error_of(api.write("POST", "/things", {})), OutcomeUnknownError)
+    assert isinstance(await target.error_of(api.get("/things")), RetryableError)
     assert ("GET", "/elsewhere") not in target.seen
 
 
@@ -139,7 +155,7 @@ async def test_a_status_that_no_table_names_is_unknown_for_a_write_and_tried_aga
 @pytest.mark.parametrize("status", [302, 307, 308])
 async def test_credentials_are_sent_to_no_redirected_address(target: Target, system: str, status: int) -> None:
     target.answer_token = answering(status, headers={"Location": "/stolen"})
-    error = await error_of(target.client(system).get("/things"))
+    error = await target.error_of(target.client(system).get("/things"))
     assert isinstance(error, RetryableError)
     assert error.system_wide
     assert 1 == len(target.seen)
@@ -151,10 +167,11 @@ async def test_nobody_listening_is_a_fault_of_the_whole_system_and_nothing_was_s
         port = listener.getsockname()[1]
     api = target.client(url=f"http://127.0.0.1:{port}")
     for call in (api.get("/things"), api.write("POST", "/things", {})):
-        error = await error_of(call)
+        error = await target.error_of(call)
         assert isinstance(error, RetryableError)
         assert error.system_wide
         assert "cannot connect" in str(error)
+    assert 2 == target.calls("none")
 
 
 async def test_a_host_that_swallows_connections_is_a_fault_of_the_whole_system(target: Target) -> None:
@@ -166,7 +183,7 @@ async def test_a_host_that_swallows_connections_is_a_fault_of_the_whole_system(t
         for filler in fillers:
             filler.settimeout(0)
             filler.connect_ex(address)
-        error = await error_of(target.client(url=f"http://127.0.0.1:{address[1]}", timeout=0.3).write("POST", "/things", {}))
+        error = await target.error_of(target.client(url=f"http://127.0.0.1:{address[1]}", timeout=0.3).write("POST", "/things", {}))
         for filler in fillers:
             filler.close()
     assert isinstance(error, RetryableError)
@@ -197,7 +214,7 @@ async def test_an_answer_that_does_not_come_whole_leaves_a_write_unknown_and_a_r
 
     target.answer = answer
     api = target.client(timeout=0.3 if how == "hangs" else 20)
-    unknown, repeatable = await error_of(api.write("POST", "/things", {})), await error_of(api.get("/things"))
+    unknown, repeatable = await target.error_of(api.write("POST", "/things", {})), await target.error_of(api.get("/things"))
     done.set()
     assert isinstance(unknown, OutcomeUnknownError)
     assert isinstance(repeatable, RetryableError)
@@ -239,9 +256,51 @@ async def test_a_success_that_is_no_json_leaves_a_write_unknown_and_a_read_repea
 )  # fmt: skip
 async def test_retry_after_in_seconds_or_as_a_time(target: Target, header: str, seconds: float | None) -> None:
     target.answer = answering(503, headers={"Retry-After": header, "Date": "Sat, 21 Nov 2026 12:00:00 GMT"})
-    error = await error_of(target.client().get("/things"))
+    error = await target.error_of(target.client().get("/things"))
     assert isinstance(error, RetryableError)
     assert seconds == error.retry_after
+
+
+async def test_a_read_that_fails_for_a_moment_is_sent_again_soon_and_each_try_counts(target: Target) -> None:
+    async def answer(_request: web.Request) -> web.StreamResponse:
+        return web.json_response({}, status=503 if len(target.authorization) < 3 else 200)
+
+    target.answer = answer
+    assert 200 == (await target.clock.run(target.client().get("/things"))).status
+    assert (2, 1) == (target.calls("5xx"), target.calls("2xx"))
+    assert 0 < target.clock.monotonic() < 0.5
+
+
+async def test_a_read_that_keeps_failing_is_told_after_three_tries(target: Target) -> None:
+    target.answer = answering(503)
+    assert isinstance(await target.error_of(target.client().get("/things")), RetryableError)
+    assert 3 == target.calls("5xx")
+
+
+@pytest.mark.parametrize(("status", "headers"), [(429, {}), (401, {}), (503, {"Retry-After": "0"}), (404, {}), (422, {})])
+async def test_a_read_that_is_refused_for_good_or_told_when_to_come_again_is_sent_once(target: Target, status: int, headers: dict[str, str]) -> None:
+    target.answer = answering(status, headers=headers)
+    with contextlib.suppress(TowpathError):
+        await target.clock.run(target.client().get("/things"))
+    assert 1 == len(target.authorization)
+
+
+async def test_a_read_that_takes_its_time_to_fail_is_sent_once(target: Target) -> None:
+    async def answer(_request: web.Request) -> web.StreamResponse:
+        await target.clock.advance(5)
+        return web.Response(status=503)
+
+    target.answer = answer
+    with pytest.raises(RetryableError):
+        await target.client(timeout=5).get("/things")
+    assert 1 == target.calls("5xx")
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_write_is_sent_once_whatever_its_method(target: Target, method: str) -> None:
+    target.answer = answering(503)
+    assert isinstance(await target.error_of(target.client().write(method, "/things", {})), RetryableError)
+    assert 1 == target.calls("5xx")
 
 
 async def test_being_throttled_holds_every_call_of_the_connection_and_is_no_fault(target: Target) -> None:
@@ -249,15 +308,16 @@ async def test_being_throttled_holds_every_call_of_the_connection_and_is_no_faul
     api = target.client()
     for _ in range(OPENS_AFTER + 1):
         await target.clock.advance(30)
-        error = await error_of(api.get("/things"))
+        error = await target.error_of(api.get("/things"))
         assert isinstance(error, RetryableError)
         assert (True, 0.0) == (error.throttled, error.retry_after), "the gate waits, not the lane"
     assert not api.gate.is_open
     before = len(target.seen)
-    call = asyncio.create_task(error_of(api.get("/things")))
+    call = asyncio.create_task(api.get("/things"))
     await target.clock.advance(29)
     assert before == len(target.seen)
-    await target.clock.run(call)
+    await target.error_of(call)
+    assert OPENS_AFTER + 2 == target.figure("towpath_throttled_total") == target.calls("4xx")
 
 
 @pytest.mark.parametrize("status", [500, 502, 503])
@@ -265,22 +325,23 @@ async def test_an_outage_opens_the_circuit_and_then_blames_no_record(target: Tar
     target.answer = answering(status)
     api = target.client()
     blamed = []
-    for _ in range(OPENS_AFTER + 2):
-        error = await target.clock.run(error_of(api.get("/things")))
+    for _ in range(3):
+        error = await target.error_of(api.get("/things"))
         assert isinstance(error, RetryableError)
         blamed.append(not error.system_wide)
-    assert [True] * (OPENS_AFTER - 1) + [False] * 3 == blamed
-    assert api.gate.is_open
+    assert [True, False, False] == blamed
+    assert OPENS_AFTER + 1 == target.calls("5xx"), "three tries, two until it opened, and one probe"
+    assert (True, 1) == (api.gate.is_open, target.figure("towpath_circuit_open"))
     target.answer = answering(200, "{}")
     await target.clock.run(api.get("/things"))
-    assert not api.gate.is_open
+    assert (False, 0) == (api.gate.is_open, target.figure("towpath_circuit_open"))
 
 
 async def test_one_record_that_breaks_the_target_does_not_open_the_circuit_while_others_are_answered(target: Target) -> None:
     api = target.client()
     for _ in range(OPENS_AFTER * 2):
         target.answer = answering(500)
-        assert isinstance(await error_of(api.write("POST", "/things", {})), OutcomeUnknownError)
+        assert isinstance(await target.error_of(api.write("POST", "/things", {})), OutcomeUnknownError)
         target.answer = answering(200, "{}")
         await api.get("/things")
     assert not api.gate.is_open
@@ -292,7 +353,7 @@ async def test_one_token_serves_all_and_a_refused_one_is_fetched_anew(target: Ta
     await asyncio.gather(*(api.get("/things") for _ in range(10)))
     assert 1 == target.tokens
     target.answer = answering(401)
-    errors = await asyncio.gather(*(error_of(api.get("/things")) for _ in range(4)))
+    errors = await asyncio.gather(*(target.error_of(api.get("/things")) for _ in range(4)))
     assert [True] * 4 == [isinstance(error, RetryableError) and error.system_wide for error in errors]
     target.answer = answering(200, "{}")
     await target.clock.run(api.get("/things"))
@@ -315,7 +376,7 @@ def test_a_late_refusal_of_an_old_token_keeps_the_new_one(system: str) -> None:
 @pytest.mark.parametrize("text", ["<html>", "{}", "[]", '{"token": 5, "access_token": 5}', '{"token": "a\\nb", "access_token": "a\\nb"}'])
 async def test_a_token_answer_that_holds_no_token_pauses_the_connection_and_blames_no_record(target: Target, system: str, text: str) -> None:
     target.answer_token = answering(200, text)
-    error = await error_of(target.client(system).write("POST", "/things", {}))
+    error = await target.error_of(target.client(system).write("POST", "/things", {}))
     assert isinstance(error, RetryableError)
     assert error.system_wide
 
@@ -327,17 +388,17 @@ async def test_no_error_shows_a_secret_or_a_body_of_ours(target: Target, system:
     for status in (302, 400, 401, 404, 418, 422, 429, 500, 503):
         await target.clock.advance(20)
         target.answer = answering(status, "refused")
-        text = repr(await error_of(api.write("POST", "/things", body)))
+        text = repr(await target.error_of(api.write("POST", "/things", body)))
         assert "canary" not in text
         assert "token-" not in text
     target.answer_token = answering(400, "no")
     api = target.client(system)
-    assert "canary" not in repr(await error_of(api.get("/things")))
+    assert "canary" not in repr(await target.error_of(api.get("/things")))
 
 
 async def test_bngs_refusal_names_its_field_on_one_line(target: Target) -> None:
     target.answer = answering(422, '{"error": {"code": "unknown_sku", "message": "unknown\\nSKU A-7\\u001b[2J", "field": "Lines[0].SKU"}}')
-    error = await error_of(target.client().write("POST", "/things", {}))
+    error = await target.error_of(target.client().write("POST", "/things", {}))
     assert isinstance(error, DataError)
     assert error.field == "Lines[0].SKU"
     assert "erp: POST /things: 422 unknown_sku: unknown SKU A-7 [2J" == str(error)
@@ -346,7 +407,7 @@ async def test_bngs_refusal_names_its_field_on_one_line(target: Target) -> None:
 @pytest.mark.parametrize("text", ["", "<h1>no</h1>", "[]", '{"error": "x"}', '{"error": {"code": 1}}', "[" * 100_000, "x" * 10**6])
 async def test_a_refusal_in_any_shape_is_still_a_refusal(target: Target, text: str) -> None:
     target.answer = answering(422, text)
-    error = await error_of(target.client().write("POST", "/things", {}))
+    error = await target.error_of(target.client().write("POST", "/things", {}))
     assert isinstance(error, DataError)
     assert error.field == "document"
     assert len(str(error)) < 400
@@ -358,7 +419,7 @@ async def test_a_fence_that_falls_stops_the_write_and_holds_up_no_read(target: T
 
     api = target.client().fenced(fallen)
     await api.get("/things")
-    assert isinstance(await error_of(api.write("POST", "/things", {})), FencedError)
+    assert isinstance(await target.error_of(api.write("POST", "/things", {})), FencedError)
     assert "POST" not in [method for method, path in target.seen if path == "/things"]
 
 
@@ -369,7 +430,7 @@ async def test_views_of_one_client_share_its_connections(target: Target) -> None
     api = target.client()
     await api.fenced(fence).write("POST", "/things", {})
     await api.get("/things")
-    assert {"POST": 1, "GET": 1} == api.calls
+    assert 2 == target.calls("2xx")
     assert 1 == len(api._sessions)
 
 
@@ -380,18 +441,18 @@ async def test_views_of_one_client_share_its_connections(target: Target) -> None
 )  # fmt: skip
 async def test_bng_finds_no_order_in_an_answer_about_something_else(target: Target, text: str) -> None:
     target.answer = answering(200, text)
-    assert isinstance(await error_of(Bng(target.client()).find_sales_order("SHOP-1001")), RetryableError)
+    assert isinstance(await target.error_of(Bng(target.client()).find_sales_order("SHOP-1001")), RetryableError)
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", '{"SalesOrderID": null}', '{"SalesOrderID": ""}', '{"SalesOrderID": 5}'])
 async def test_an_order_that_bng_made_without_telling_its_id_is_an_unknown_outcome(target: Target, text: str) -> None:
     target.answer = answering(201, text)
-    assert isinstance(await error_of(Bng(target.client()).create_sales_order({})), OutcomeUnknownError)
+    assert isinstance(await target.error_of(Bng(target.client()).create_sales_order({})), OutcomeUnknownError)
 
 
 async def test_a_wrong_address_pauses_the_connection_and_makes_no_dead_letters(target: Target) -> None:
     target.answer = answering(404, "nginx")
-    error = await error_of(Bng(target.client()).find_customer("SHOP-7"))
+    error = await target.error_of(Bng(target.client()).find_customer("SHOP-7"))
     assert isinstance(error, RetryableError)
     assert error.system_wide
     assert "url" in str(error)

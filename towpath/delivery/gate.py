@@ -20,13 +20,12 @@ class Gate:
     """
 
     def __init__(self, clock: Clock, *, rate: float | None = None, burst: int = 1) -> None:
-        self._clock = clock
+        self.clock = clock
         self._rate, self._burst = rate, float(burst)
         self._tokens, self._filled_at = float(burst), clock.monotonic()
         self._paused_until = 0.0
         self._faults = 0
         self._probing: asyncio.Task[Any] | None = None  # whose call is the probe
-        self.waited_for_rate = 0
 
     @property
     def is_open(self) -> bool:
@@ -36,14 +35,13 @@ class Gate:
     async def enter(self) -> None:
         """Return when a call may be made now; while the circuit is open, one caller at a time goes through as a probe."""
         while True:
-            now = self._clock.monotonic()
+            now = self.clock.monotonic()
             if now < self._paused_until:
-                await self._clock.sleep(self._paused_until - now)
+                await self.clock.sleep(self._paused_until - now)
             elif self.is_open and self._probing is not None:
-                await self._clock.sleep(0.1)
+                await self.clock.sleep(0.1)
             elif (missing := self._missing(now)) > 0:
-                self.waited_for_rate += 1
-                await self._clock.sleep(missing)
+                await self.clock.sleep(missing)
             else:
                 self._tokens -= 1 if self._rate else 0
                 self._probing = asyncio.current_task() if self.is_open else None
@@ -51,7 +49,7 @@ class Gate:
 
     def take(self) -> float:
         """Take a token when there is one and return 0, else return the seconds until there is; nothing waits."""
-        missing = self._missing(self._clock.monotonic())
+        missing = self._missing(self.clock.monotonic())
         if missing == 0:
             self._tokens -= 1 if self._rate else 0
         return missing
@@ -68,7 +66,7 @@ class Gate:
 
     def throttled(self, seconds: float) -> None:
         """Note that the system asked to wait: normal flow control, and no fault."""
-        self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
+        self._paused_until = max(self._paused_until, self.clock.monotonic() + seconds)
         self.left()
 
     def failed(self) -> None:
@@ -79,7 +77,7 @@ class Gate:
         self.left()
         if self.is_open:
             pause = min(LONGEST_PAUSE, 0.5 * 2 ** min(self._faults - OPENS_AFTER, 10))
-            self._paused_until = max(self._paused_until, self._clock.monotonic() + pause)
+            self._paused_until = max(self._paused_until, self.clock.monotonic() + pause)
 
     def _is_probe(self) -> bool:
         return self._probing is not None and self._probing is asyncio.current_task()

@@ -15,6 +15,7 @@ from towpath.config import Connection
 from towpath.delivery.gate import Gate
 from towpath.failpoints import Failpoints
 from towpath.http import ApiClient
+from towpath.metrics import Metrics
 
 
 def system_module(name: str) -> Any:  # noqa: ANN401 - a module
@@ -22,7 +23,7 @@ def system_module(name: str) -> Any:  # noqa: ANN401 - a module
     return importlib.import_module(f"towpath.systems.{name}")
 
 
-def connect(name: str, connection: Connection, clock: Clock) -> ApiClient:
+def connect(name: str, connection: Connection, clock: Clock, metrics: Metrics) -> ApiClient:
     """Return the client of one connection, with its gate and credentials."""
     module, limits = system_module(connection.system), connection.limits
     rate = limits.requests_per_minute / 60 if limits.requests_per_minute else None
@@ -34,4 +35,5 @@ def connect(name: str, connection: Connection, clock: Clock) -> ApiClient:
         gate=Gate(clock, rate=rate, burst=limits.burst or max(1, limits.in_flight)),
         timeout=limits.request_timeout_seconds,
         failpoints=Failpoints.from_environment(),
+        metrics=metrics,
     )

@@ -19,6 +19,7 @@ from towpath.clock import SystemClock
 from towpath.config.connections import Connection
 from towpath.delivery.ledger import Effect, Ledger, open_engine
 from towpath.errors import DataError, RetryableError
+from towpath.metrics import Metrics
 from towpath.sandbox.kit.server import build
 from towpath.sandbox.kit.system import load
 from towpath.systems.base import connect
@@ -65,7 +66,7 @@ class Sink:
     def __init__(self, url: str, database: Path, owner: str = "one") -> None:
         connection = Connection.model_validate({"system": "bng", "url": url, "credentials": {"api_key": KEY}})
         self.ledger = Ledger(open_engine(URL.create("sqlite", database=str(database))), SystemClock(), owner)
-        self.api = connect("erp", connection, SystemClock())
+        self.api = connect("erp", connection, SystemClock(), Metrics())
         self.effector = Effector("erp", TARGET, self.api, self.ledger, Patience(timeout=10, settle=5), SystemClock())
 
     async def apply(self, number: int, *, sku: str = "BAG-BLA-001", email: str = "zoe@shop.example") -> Effected:
