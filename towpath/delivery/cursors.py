@@ -32,7 +32,7 @@ cursors = sa.Table(
 class Cursor:
     """What is known of a list: nothing from before `began` is wanted, and all that changed up to `reached` is in the inbox.
 
-    `unfinished` holds the entities that could still change when they were last read: a digest of what was listed, by id.
+    `unfinished` is what could still change when it was last read: a digest of what was listed of each entity, by its id.
     """
 
     began: datetime
@@ -64,16 +64,22 @@ class Cursors:
 
         return await self._database.run(work)
 
-    async def move(self, connection: str, entity: str, reached: datetime, unfinished: Mapping[str, str]) -> None:
-        """Note a complete read; where another process has read further, the cursor stays there."""
+    async def move(self, connection: str, entity: str, reached: datetime) -> None:
+        """Note that a list was read to its end; where another process has read further, the cursor stays there."""
         further = sa.case((cursors.c.cursor < micros(reached), micros(reached)), else_=cursors.c.cursor)
-        values = {"cursor": further, "unfinished": json.dumps(unfinished, separators=(",", ":")), "updated_at": self._now()}
-        statement = sa.update(cursors).where(*_is(connection, entity)).values(values)
-        await self._database.run(lambda database: database.execute(statement).rowcount)
+        await self._set(connection, entity, cursor=further)
+
+    async def keep(self, connection: str, entity: str, unfinished: Mapping[str, str]) -> None:
+        """Note what is unfinished at the source: a digest of what was listed, by id."""
+        await self._set(connection, entity, unfinished=json.dumps(unfinished, separators=(",", ":")))
 
     async def close(self) -> None:
         """Commit what waits and leave the database."""
         await self._database.close()
+
+    async def _set(self, connection: str, entity: str, **values: object) -> None:
+        statement = sa.update(cursors).where(*_is(connection, entity)).values(updated_at=self._now(), **values)
+        await self._database.run(lambda database: database.execute(statement).rowcount)
 
     def _now(self) -> float:
         return self._clock.now().timestamp()

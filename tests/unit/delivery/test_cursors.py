@@ -28,7 +28,8 @@ async def test_a_cursor_is_kept_to_the_microsecond_with_what_is_unfinished(opene
     one, other = opened
     assert await one.find("shop", "order") is None
     await one.begin("shop", "order", NOON)
-    await one.move("shop", "order", LATER, {"1001": "d1"})
+    await one.move("shop", "order", LATER)
+    await one.keep("shop", "order", {"1001": "d1"})
     assert Cursor(NOON, LATER, {"1001": "d1"}) == await other.find("shop", "order")
 
 
@@ -36,23 +37,23 @@ async def test_connections_and_entities_have_cursors_of_their_own(opened: list[C
     one, _ = opened
     for connection, entity in (("shop", "order"), ("shop", "customer"), ("shop-2", "order")):
         await one.begin(connection, entity, NOON)
-    await one.move("shop", "order", LATER, {})
+    await one.move("shop", "order", LATER)
     assert [await one.find("shop", "customer"), await one.find("shop-2", "order")] == [Cursor(NOON, NOON)] * 2
 
 
 async def test_a_list_begins_once(opened: list[Cursors]) -> None:
     one, other = opened
     assert Cursor(NOON, NOON) == await one.begin("shop", "order", NOON)
-    await one.move("shop", "order", LATER, {})
+    await one.move("shop", "order", LATER)
     assert Cursor(NOON, LATER) == await other.begin("shop", "order", NOON + timedelta(days=1))
 
 
 async def test_of_two_pollers_neither_moves_a_cursor_back(opened: list[Cursors]) -> None:
     one, other = opened
     await one.begin("shop", "order", NOON)
-    await one.move("shop", "order", NOON + timedelta(hours=1), {})
-    await other.move("shop", "order", LATER, {"1002": "d2"})
-    assert Cursor(NOON, NOON + timedelta(hours=1), {"1002": "d2"}) == await one.find("shop", "order")
+    await one.move("shop", "order", NOON + timedelta(hours=1))
+    await other.move("shop", "order", LATER)
+    assert Cursor(NOON, NOON + timedelta(hours=1)) == await one.find("shop", "order")
 
 
 async def test_pollers_that_start_at_the_same_moment_make_one_table_and_agree(database: URL) -> None:
