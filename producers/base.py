@@ -36,16 +36,19 @@ class Item(NamedTuple):
     changed_at: datetime
 
 
+Listing = Callable[[ApiClient, datetime], AsyncIterator[Item]]
+
+
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """A list that the poller reads: `items` yields all that changed since then, to the end or it raises; None means from the beginning.
+    """A list that the poller reads: `items` yields all that changed at or after a time, to the end or it raises; an item may come again.
 
-    Where a list tells of creations only, `unfinished` yields every entity that may still change.
+    Where a list tells of creations only, `unfinished` yields every entity created at or after a time that may still change.
     """
 
     entity: str
-    items: Callable[[ApiClient, datetime | None], AsyncIterator[Item]]
-    unfinished: Callable[[ApiClient], AsyncIterator[Item]] | None = None
+    items: Listing
+    unfinished: Listing | None = None
 
 
 class References(Protocol):
@@ -53,6 +56,10 @@ class References(Protocol):
 
     async def key_of(self, entity: str, external_id: str) -> str | None:
         """Return the business key of what Towpath wrote to this connection under that id, None where it wrote none."""
+        ...
+
+    def is_ours(self, order_reference: str) -> bool:
+        """Tell whether a flow gives orders references of this kind here, so that one which is not known yet will be."""
         ...
 
 
@@ -86,6 +93,11 @@ class NoReferences:
         """Return None."""
         del entity, external_id
         return None
+
+    def is_ours(self, order_reference: str) -> bool:
+        """Return False."""
+        del order_reference
+        return False
 
 
 class Source(Protocol):
