@@ -9,6 +9,7 @@ import random
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
@@ -18,6 +19,7 @@ import aiohttp
 from towpath.delivery.gate import Gate
 from towpath.dialect import Dialect, Outcome
 from towpath.errors import DataError, OutcomeUnknownError, RetryableError
+from towpath.events import EPOCH
 from towpath.failpoints import Failpoints
 from towpath.metrics import CALL_SECONDS, CIRCUIT_OPEN, THROTTLED, Metrics
 
@@ -78,6 +80,8 @@ class ApiClient:
     ) -> None:
         self.name = name
         self.gate = gate
+        self.source_time: datetime | None = None
+        """The `Date` of the latest answer: the system's own clock, to the second."""
         self._metrics = metrics or Metrics()
         self._metrics.follow(CIRCUIT_OPEN, lambda: gate.is_open, connection=name)
         self._base_url = base_url.rstrip("/")
@@ -138,6 +142,7 @@ class ApiClient:
                 text = raw.decode("utf-8", "replace")
                 retry_after = _seconds(response.headers)
                 status = response.status
+                self.source_time = _date(response.headers) or self.source_time
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:  # nothing was sent
             self._timed(began, "none")
             self.gate.failed()
@@ -211,6 +216,16 @@ def _seconds(headers: Mapping[str, str]) -> float | None:
         return max(0.0, min(3600.0, (until - sent_at).total_seconds()))
     except (ValueError, TypeError):
         return None
+
+
+def _date(headers: Mapping[str, str]) -> datetime | None:
+    """Return an answer's `Date`, None where there is none that could be one."""
+    try:
+        moment = parsedate_to_datetime(headers.get("Date", ""))
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return moment if moment >= EPOCH else None
 
 
 def _one_line(text: str) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -456,6 +457,16 @@ async def test_a_wrong_address_pauses_the_connection_and_makes_no_dead_letters(t
     assert isinstance(error, RetryableError)
     assert error.system_wide
     assert "url" in str(error)
+
+
+async def test_the_systems_own_time_is_that_of_its_latest_answer_that_tells_one(target: Target) -> None:
+    api, times = target.client(), list[datetime | None]()
+    for date in ("Sun, 01 Mar 2026 12:00:00 GMT", "yesterday", "Mon, 01 Jan 1601 00:00:00 GMT", "Sun, 01 Mar 2026 11:50:00 -0000"):
+        target.answer = answering(200, "{}", {"Date": date})
+        await api.get("/things")
+        times.append(api.source_time)
+    noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    assert [noon, noon, noon, noon - timedelta(minutes=10)] == times
 
 
 def test_aiohttp_tells_a_failed_connection_from_a_lost_answer() -> None:
