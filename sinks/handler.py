@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sinks.base import Effector, parse_document
+from sinks.base import parse_document
+from sinks.effector import Effector
 from towpath.acked import AckedProducer
 from towpath.clock import Clock
 from towpath.codec import Codec
@@ -32,7 +33,8 @@ class DeliveryHandler:
         if delivery["target"] != self._connection:
             raise DataError(f"a delivery for {delivery['target']} on {record.topic}", field="target", value=delivery["target"])
         document = parse_document(delivery["document"], "document")
-        effected = await self._effector.apply(delivery["operation"], delivery["effect_key"], document, delivery["related"])
+        version = (delivery["version"]["major"], delivery["version"]["minor"])
+        effected = await self._effector.apply(delivery["operation"], delivery["effect_key"], document, delivery["related"], version)
         closes = effected.closes | ({record.replay.dead_letter_id} if record.replay else set())
         for dead_letter_id in sorted(closes) or [""]:
             receipt = self._registrar.receipt(
@@ -40,6 +42,7 @@ class DeliveryHandler:
                 _subject(self._connection, delivery),
                 self._clock.now(),
                 external_id=effected.external_id,
+                external_at=effected.external_at,
                 reason=effected.reason,
                 dead_letter_id=dead_letter_id,
             )

@@ -7,7 +7,8 @@ import importlib
 import uuid
 from dataclasses import dataclass
 
-from sinks.base import Effector, Patience, Target
+from sinks.base import Target
+from sinks.effector import Effector, Patience
 from sinks.handler import DeliveryHandler
 from towpath.acked import AckedProducer
 from towpath.clock import SystemClock
@@ -47,7 +48,8 @@ class SinkRole:
                 name, effector=effector, ledger=ledger, registrar=registrar, producer=producer, clock=clock, metrics=context.metrics
             )
             limits = LaneLimits(connection.limits.in_flight, config.defaults.lane_retry_seconds)
-            runners.append(LaneRunner(config.kafka, group=f"sink.{name}", topic=f"deliver.{name}", handler=handler, clock=clock, limits=limits))
+            place = {"group": f"sink.{name}", "topic": f"deliver.{name}", "connection": name}
+            runners.append(LaneRunner(config.kafka, **place, handler=handler, clock=clock, limits=limits, metrics=context.metrics))
         try:
             await run_all(runners, producer, context.stop, context.health)
         finally:

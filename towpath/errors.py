@@ -25,6 +25,10 @@ class RetryableError(TowpathError):
         self.system_wide = system_wide
 
 
+class DependencyError(RetryableError):
+    """What the record depends on is not there yet: others of its key may go first, among them what it waits for."""
+
+
 class DataError(TowpathError):
     """The record itself is wrong: it becomes a dead letter that names `field`, and the others go on.
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
-from sinks.base import Document, Operation
+from sinks.base import Document, Operation, Standing, Update
 from towpath.errors import DataError
 from towpath.http import ApiClient
-from towpath.systems.bng import Bng
+from towpath.systems.bng import Bng, Record
+
+SHIPPED = frozenset({30, 40})
+CANCELLED = 90
 
 
 def _reference(document: Document, field: str) -> str:
@@ -18,35 +22,86 @@ def _reference(document: Document, field: str) -> str:
     return value
 
 
-async def _find_customer(api: ApiClient, document: Document) -> str | None:
-    return await Bng(api).find_customer(_reference(document, "ExternalID"))
+def _standing(field: str, record: Record) -> Standing:
+    """Return the id of a record, and its last change: for a new order, when it took its stock."""
+    try:
+        at = datetime.fromisoformat(str(record.get("UpdatedAt")))
+    except ValueError:
+        return Standing(record[field])
+    return Standing(record[field], at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC))
 
 
-async def _find_customer_again(api: ApiClient, document: Document) -> str | None:
+async def _find_customer(api: ApiClient, document: Document) -> Standing | None:
+    found = await Bng(api).find_customer(_reference(document, "ExternalID"))
+    return None if found is None else _standing("CustomerID", found)
+
+
+async def _find_customer_again(api: ApiClient, document: Document) -> Standing | None:
     """One that was deleted or merged may live on under another id, and then under an ExternalID that is not ours."""
-    return await _find_customer(api, document) or await Bng(api).find_customer_by_email(_reference(document, "Email"))
+    found = await Bng(api).find_customer(_reference(document, "ExternalID"))
+    found = found or await Bng(api).find_customer_by_email(_reference(document, "Email"))
+    return None if found is None else _standing("CustomerID", found)
 
 
-async def _create_customer(api: ApiClient, document: Document) -> str:
-    return await Bng(api).create_customer(document)
+async def _create_customer(api: ApiClient, document: Document) -> Standing:
+    return _standing("CustomerID", await Bng(api).create_customer(document))
 
 
-async def _find_order(api: ApiClient, document: Document) -> str | None:
-    return await Bng(api).find_sales_order(_reference(document, "ExternalOrderID"))
+async def _find_order(api: ApiClient, document: Document) -> Standing | None:
+    found = await Bng(api).find_sales_order(_reference(document, "ExternalOrderID"))
+    return None if found is None else _standing("SalesOrderID", found)
 
 
-async def _create_order(api: ApiClient, document: Document) -> str:
-    return await Bng(api).create_sales_order(document)
+async def _create_order(api: ApiClient, document: Document) -> Standing:
+    return _standing("SalesOrderID", await Bng(api).create_sales_order(document))
+
+
+async def _open_order(api: ApiClient, document: Document, what: str) -> Record:
+    """Return the sales order; raises DataError where its goods have left, since nothing but a person can mend that."""
+    order = await Bng(api).sales_order(_reference(document, "SalesOrderID"))
+    if order.get("OrderStatus") in SHIPPED:
+        number, status = order["SalesOrderID"], str(order["OrderStatus"])
+        raise DataError(f"{what} comes too late: sales order {number} has left the warehouse; settle it by hand", field="OrderStatus", value=status)
+    return order
+
+
+async def _find_cancelled(api: ApiClient, document: Document) -> Standing | None:
+    order = await _open_order(api, document, "the cancellation")
+    return _standing("SalesOrderID", order) if order.get("OrderStatus") == CANCELLED else None
+
+
+async def _cancel(api: ApiClient, document: Document) -> Standing:
+    return _standing("SalesOrderID", await Bng(api).change_sales_order(document["SalesOrderID"], {"OrderStatus": CANCELLED}))
+
+
+async def _change(api: ApiClient, document: Document, _known: int | None) -> tuple[bool, Standing]:
+    order = await _open_order(api, document, "the change")
+    if order.get("OrderStatus") == CANCELLED:
+        return False, _standing("SalesOrderID", order)
+    return True, _standing("SalesOrderID", await Bng(api).change_sales_order(document["SalesOrderID"], document["Change"]))
+
+
+async def _find_paid(api: ApiClient, document: Document) -> Standing | None:
+    order = await Bng(api).sales_order(_reference(document, "SalesOrderID"))
+    return _standing("SalesOrderID", order) if order.get("PaymentStatus") == document["PaymentStatus"] else None
+
+
+async def _set_paid(api: ApiClient, document: Document) -> Standing:
+    change = {"PaymentStatus": document["PaymentStatus"]}
+    return _standing("SalesOrderID", await Bng(api).change_sales_order(document["SalesOrderID"], change))
 
 
 class BngTarget:
     """What BNG can be asked to do."""
 
-    operations: Mapping[str, Operation] = {
+    operations: Mapping[str, Operation | Update] = {
         "create_customer": Operation(_find_customer, _create_customer, find_again=_find_customer_again),
         "create_order": Operation(_find_order, _create_order, stale={"CustomerID": "customer"}),
+        "change_order": Update(_change),
+        "cancel_order": Operation(_find_cancelled, _cancel),
+        "set_payment_status": Operation(_find_paid, _set_paid),
     }
-    creates: Mapping[str, str] = {"customer": "create_customer"}
+    creates: Mapping[str, str] = {"customer": "create_customer", "order": "create_order"}
 
 
 TARGET = BngTarget()

@@ -34,6 +34,8 @@ effects = sa.Table(
     sa.Column("leased_until", sa.Float, nullable=False),
     sa.Column("settled_at", sa.Float, nullable=False),
     sa.Column("updated_at", sa.Float, nullable=False),
+    sa.Column("major", sa.BigInteger),  # the version that stands at the target; null for a one-shot effect, or where none stands yet
+    sa.Column("minor", sa.BigInteger),
     sa.Index("effects_by_external_id", "connection", "operation", "external_id"),
 )
 
@@ -55,11 +57,16 @@ class Effect:
     key: str
 
 
+Order = tuple[int, int]
+"""A version as (major, minor)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """What `begin` found: `fresh` (nothing was ever sent), `mine` (go on; look up first) or neither (another owner works on it).
 
     `wait` is the seconds until the caller may act: until another's lease has run out, or until a request whose outcome is unknown has settled.
+    `version` is the one that stands at the target, of a state-like effect.
     """
 
     state: State
@@ -69,6 +76,7 @@ class Claim:
     external_id: str = ""
     digest: str = ""
     dead_letters: frozenset[str] = frozenset()
+    version: Order | None = None
 
 
 class Ledger:
@@ -79,8 +87,11 @@ class Ledger:
         _create_tables(engine)
         self._database = GroupCommitter(engine)
 
-    async def begin(self, effect: Effect, *, digest: str, lease: timedelta, settle: timedelta) -> Claim:
-        """Claim the effect before a call that takes at most `lease`; `settle` after that, a lost request can no longer commit."""
+    async def begin(self, effect: Effect, *, digest: str, lease: timedelta, settle: timedelta, version: Order | None = None) -> Claim:
+        """Claim the effect before a call that takes at most `lease`; `settle` after that, a lost request can no longer commit.
+
+        With a `version` the effect is state-like: it is done already only where that version, or a newer one, stands.
+        """
         now = self._now()
         values = {
             "state": State.PENDING,
@@ -96,11 +107,11 @@ class Ledger:
                 connection.execute(sa.insert(effects).values(**_names(effect), digest=digest, external_id="", dead_letters="", **values))
                 return Claim(State.PENDING, mine=True, fresh=True, wait=0.0)
             known = _known(row)
-            if row.state == State.DONE:
+            if stands(known["version"], version) if version is not None else row.state == State.DONE:
                 return Claim(State.DONE, mine=False, fresh=False, wait=0.0, **known)
-            if row.state == State.FAILED:
+            if row.state in {State.FAILED, State.DONE}:
                 connection.execute(sa.update(effects).where(*_is(effect)).values(digest=digest, **values))
-                return Claim(State.FAILED, mine=True, fresh=False, wait=0.0, **known)
+                return Claim(row.state, mine=True, fresh=False, wait=0.0, **known)
             until = row.settled_at if row.owner == self._owner else max(row.leased_until, row.settled_at)
             if now < until:
                 return Claim(State.PENDING, mine=False, fresh=False, wait=until - now, **known)
@@ -117,12 +128,14 @@ class Ledger:
         if not changed:
             raise FencedError(f"{effect.connection}: {effect.operation} {effect.key} belongs to another process now")
 
-    async def complete(self, effect: Effect, external_id: str, *, digest: str | None = None) -> None:
-        """Note that the effect stands at the target under this id, with the content of `digest` where that is known.
+    async def complete(self, effect: Effect, external_id: str, *, digest: str | None = None, version: Order | None = None) -> None:
+        """Note that the effect stands at the target under this id, with the content of `digest` where that is known, and as this version.
 
         Its dead letters stay noted: a process that dies before it told of their end must find them when it comes again.
         """
         content: dict[str, Any] = {} if digest is None else {"digest": digest}
+        if version is not None:
+            content |= {"major": version[0], "minor": version[1]}
         await self._set(effect, state=State.DONE, external_id=external_id, **content)
 
     async def refused(self, effect: Effect) -> None:
@@ -226,8 +239,14 @@ def _set_pragmas(connection: sa.engine.interfaces.DBAPIConnection, _record: obje
     cursor.close()
 
 
+def stands(known: Order | None, wanted: Order) -> bool:
+    """Tell whether the version that stands at the target makes `wanted` needless."""
+    return known is not None and known >= wanted
+
+
 def _known(row: sa.Row[Any]) -> dict[str, Any]:
-    return {"external_id": row.external_id, "digest": row.digest, "dead_letters": frozenset(row.dead_letters.split())}
+    version = None if row.major is None else (row.major, row.minor)
+    return {"external_id": row.external_id, "digest": row.digest, "dead_letters": frozenset(row.dead_letters.split()), "version": version}
 
 
 def _names(effect: Effect) -> dict[str, str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+from urllib.parse import quote
 
 import aiohttp
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -13,10 +14,11 @@ from towpath.authorisers import BearerToken, HeaderKey, fetch_token
 from towpath.config import Connection
 from towpath.config.secret import Credential
 from towpath.dialect import USUAL, Dialect, Refusal, refusal_of
-from towpath.errors import RetryableError
+from towpath.errors import DataError, RetryableError
 from towpath.http import Answer, ApiClient, Authoriser
 
 BASE = "/api/v1"
+Record = Mapping[str, Any]
 
 ERRORS = USUAL
 
@@ -54,6 +56,55 @@ def refusal(status: int, text: str) -> Refusal:
 
 DIALECT = Dialect(ERRORS, refusal)
 
+BLANKED: Sequence[str] = ()
+"""No field of BNG's holds card data."""
+IDS: Final = {"inventory": "SKU", "sales_order": "SalesOrderID", "shipment": "ShipmentID"}
+"""The entities that are read, and the field that names one; inventory is that of a SKU, in whichever warehouse."""
+TYPES: Final = {"inventory_updated": "inventory", "order_status_changed": "sales_order", "shipment_created": "shipment"}
+"""The webhooks that are read, and the entity that each carries whole."""
+LONGEST_ID: Final = 200
+
+
+class Named(NamedTuple):
+    """What a webhook is about."""
+
+    entity: str
+    id: str
+
+
+def entity_of(body: bytes) -> Named | None:
+    """Return what a webhook is about, None for a type that no flow can use; raises DataError with the field that is wrong."""
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"the webhook's body is not JSON: {error}", field="body", value=body[:40].decode("utf-8", "replace")) from error
+    kind = content.get("type") if isinstance(content, dict) else None
+    if not isinstance(kind, str):
+        raise DataError("the webhook's type is no text", field="type", value=repr(kind))
+    if kind not in TYPES:
+        return None
+    data = content.get("data")
+    if not isinstance(data, dict):
+        raise DataError("the webhook has no object `data`", field="data")
+    return Named(TYPES[kind], id_of(data, IDS[TYPES[kind]], "data."))
+
+
+def id_of(record: Mapping[str, Any], field: str, where: str = "") -> str:
+    """Return an id or SKU; raises DataError naming the field, after `where` it stands, for what is none: ids become keys, and parts of paths."""
+    value = record.get(field)
+    if not isinstance(value, str) or not value.strip() or len(value) > LONGEST_ID or not value.isprintable():
+        raise DataError(f"{where}{field} is no id", field=f"{where}{field}", value=repr(value))
+    return value
+
+
+def key_of(body: bytes) -> str | None:
+    """Return `entity/id` of a webhook, None where it cannot be read."""
+    try:
+        named = entity_of(body)
+    except DataError:
+        return None
+    return None if named is None else f"{named.entity}/{named.id}"
+
 
 def authoriser(connection: Connection) -> Authoriser:
     """Return what adds this connection's credentials to a call: `X-API-Key`, or a bearer token by OAuth 2.0."""
@@ -77,27 +128,38 @@ class Bng:
     def __init__(self, api: ApiClient) -> None:
         self.api = api
 
-    async def find_customer(self, external_id: str) -> str | None:
-        """Return the CustomerID of the oldest customer with this ExternalID, None where there is none."""
+    async def find_customer(self, external_id: str) -> Record | None:
+        """Return the oldest customer with this ExternalID, None where there is none."""
         return await self._find("/customers", {"externalId": external_id}, "ExternalID", "CustomerID")
 
-    async def find_customer_by_email(self, email: str) -> str | None:
-        """Return the CustomerID of the oldest customer with this e-mail address, compared without regard to case, None where there is none."""
+    async def find_customer_by_email(self, email: str) -> Record | None:
+        """Return the oldest customer with this e-mail address, compared without regard to case, None where there is none."""
         return await self._find("/customers", {"email": email}, "Email", "CustomerID")
 
-    async def create_customer(self, document: Mapping[str, Any]) -> str:
-        """Create a customer and return its CustomerID."""
-        return _id(await self.api.write("POST", f"{BASE}/customers", document), "CustomerID")
+    async def create_customer(self, document: Record) -> Record:
+        """Create a customer and return it."""
+        return _record(await self.api.write("POST", f"{BASE}/customers", document), "CustomerID")
 
-    async def find_sales_order(self, external_id: str) -> str | None:
-        """Return the SalesOrderID of the oldest order with this ExternalOrderID, None where there is none."""
+    async def find_sales_order(self, external_id: str) -> Record | None:
+        """Return the oldest order with this ExternalOrderID, None where there is none."""
         return await self._find("/sales-orders", {"externalOrderId": external_id}, "ExternalOrderID", "SalesOrderID")
 
-    async def create_sales_order(self, document: Mapping[str, Any]) -> str:
-        """Create a sales order, which allocates stock, and return its SalesOrderID."""
-        return _id(await self.api.write("POST", f"{BASE}/sales-orders", document), "SalesOrderID")
+    async def create_sales_order(self, document: Record) -> Record:
+        """Create a sales order, which allocates stock, and return it."""
+        return _record(await self.api.write("POST", f"{BASE}/sales-orders", document), "SalesOrderID")
 
-    async def _find(self, path: str, query: Mapping[str, str], reference: str, id_field: str) -> str | None:
+    async def sales_order(self, order_id: str) -> Record:
+        """Return a sales order; raises DataError where there is none."""
+        answer = await self.api.get(f"{BASE}/sales-orders/{quote(order_id, safe='')}")
+        if answer.status == 404:  # noqa: PLR2004 - not found
+            raise DataError(f"sales order {order_id} does not exist at {self.api.name}", field="SalesOrderID", value=order_id)
+        return _record(answer, "SalesOrderID")
+
+    async def change_sales_order(self, order_id: str, change: Record) -> Record:
+        """Change these fields of a sales order and return it."""
+        return _record(await self.api.write("PATCH", f"{BASE}/sales-orders/{quote(order_id, safe='')}", change), "SalesOrderID")
+
+    async def _find(self, path: str, query: Mapping[str, str], reference: str, id_field: str) -> Record | None:
         answer = await self.api.get(f"{BASE}{path}", query)
         if answer.status == 404:  # noqa: PLR2004 - not found: a list always exists
             raise RetryableError(f"{self.api.name}: GET {BASE}{path}: 404; is this connection's url that of BNG?", system_wide=True)
@@ -108,12 +170,12 @@ class Bng:
         wanted = {value.strip().casefold() for value in query.values()}
         if not all(str(item.get(reference)).strip().casefold() in wanted for item in items):
             raise answer.unreadable(f"it lists records of another {reference} than asked for")
-        return _id(answer, id_field, items[0]) if items else None  # a list begins with the oldest
+        return _record(answer, id_field, items[0]) if items else None  # a list begins with the oldest
 
 
-def _id(answer: Answer, field: str, record: Mapping[str, Any] | None = None) -> str:
+def _record(answer: Answer, field: str, record: Record | None = None) -> Record:
     content = answer.json() if record is None else record
     found = content.get(field) if isinstance(content, Mapping) else None
     if not isinstance(found, str) or not found:
         raise answer.unreadable(f"it has no {field}")
-    return found
+    return dict(content)

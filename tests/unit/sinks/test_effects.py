@@ -13,8 +13,8 @@ from aiohttp import web
 from sqlalchemy.engine import URL
 from structlog.testing import capture_logs
 
-from sinks.base import Effected, Effector, Patience
 from sinks.bng import TARGET
+from sinks.effector import Effected, Effector, Patience
 from sinks.handler import DeliveryHandler
 from towpath.codec import default_codec
 from towpath.config.connections import Connection
@@ -312,11 +312,18 @@ async def test_every_dead_letter_of_an_order_is_closed_by_its_success(process: P
     await process.deliver(a_delivery(related={}))  # the reference is unknown
     await process.deliver(a_delivery(offset=1, email="bad@shop.example"))  # its customer is refused
     await process.deliver(a_delivery(offset=2))  # itself is refused
-    letters = {letter["dead_letter_id"] for letter in process.producer.decoded("dlq.erp")}
+    letters = {letter["dead_letter_id"] for topic in ("dlq.erp", "parked.erp") for letter in process.producer.decoded(topic)}
     assert 3 == len(letters)
     assert [] == process.receipts
     await process.deliver(a_delivery(offset=3, sku="A-8"))
     assert {("applied", letter) for letter in letters} == set(process.receipts)
+
+
+async def test_what_a_delivery_depends_on_is_waited_for_and_named_where_it_never_comes(process: Process, target: FakeBng) -> None:
+    await process.deliver(a_delivery(related={}))
+    [parked] = process.producer.decoded("parked.erp")
+    assert ("passing", "waits for customer shop/customer/7, which is not at erp yet") == (parked["error_class"], parked["reason"])
+    assert 0 == target.posts
 
 
 async def test_a_crash_between_the_effect_and_its_receipt_leaves_no_dead_letter_open(start: Start, target: FakeBng) -> None:
@@ -436,7 +443,6 @@ WRONG: dict[str, tuple[str, dict[str, Any]]] = {
     "no object": ("document", {"document": "[]"}),
     "unknown reference": ("$ref vendor", {"document": json.dumps({"ExternalOrderID": "X", "V": [{"$ref": "vendor", "key": "v"}]})}),
     "reference without key": ("$ref customer", {"document": json.dumps({"ExternalOrderID": "X", "C": {"$ref": "customer"}})}),
-    "reference without document": ("$ref customer", {"related": {}}),
     "related no JSON": ("customer shop/customer/7", {"related": {"customer shop/customer/7": "{"}}),
     "reference to itself": ("$ref customer", {"related": {"customer shop/customer/7": json.dumps({"ExternalID": "S-7", "Parent": REF})}}),
     "unknown operation": ("operation", {"operation": "drop_tables"}),

@@ -13,8 +13,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from sqlalchemy.engine import URL
 
-from sinks.base import Effected, Effector, Patience
 from sinks.bng import TARGET
+from sinks.effector import Effected, Effector, Patience
 from towpath.clock import SystemClock
 from towpath.config.connections import Connection
 from towpath.delivery.ledger import Effect, Ledger, open_engine

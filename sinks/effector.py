@@ -1,0 +1,204 @@
+"""The one way in which every delivery becomes an effect, once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import orjson
+import structlog
+
+from sinks.base import Document, Operation, Reference, Standing, Target, Update, filled, parse_document, references
+from towpath.clock import Clock
+from towpath.delivery.ledger import Claim, Effect, Ledger, Order, State, stands
+from towpath.errors import DataError, DependencyError, OutcomeUnknownError, RetryableError
+from towpath.failpoints import Failpoints
+from towpath.http import ApiClient
+
+log = structlog.get_logger(__name__)
+
+LONGEST_ID = 200
+
+
+class Effected(NamedTuple):
+    """What became of an effect: applied (written now), found (it stood at the target), unchanged (it was done before) or superseded (by a newer)."""
+
+    outcome: str
+    external_id: str
+    external_at: datetime | None = None
+    closes: frozenset[str] = frozenset()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long one call may take, and how long after it a lost request may still commit at the target (seconds)."""
+
+    timeout: float
+    settle: float
+
+    @property
+    def lease(self) -> timedelta:
+        """Return how long a claim holds unrenewed: a look-up and a write."""
+        return timedelta(seconds=2 * self.timeout)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One effect as it is asked for; `version` is None where it is one-shot."""
+
+    effect: Effect
+    operation: Operation | Update
+    document: Document
+    version: Order | None
+    within: frozenset[Effect] = frozenset()
+    """This effect, and those that wait for it: it may refer to none of them."""
+
+    @property
+    def digest(self) -> str:
+        """Return the SHA-256 of the document, in hex."""
+        return hashlib.sha256(orjson.dumps(self.document, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+    def done_by(self, known: Claim) -> bool:
+        """Tell whether what is known makes a call needless."""
+        return known.state == State.DONE if self.version is None else stands(known.version, self.version)
+
+    def unchanged(self, known: Claim) -> Effected:
+        """Return the outcome where it is done already: unchanged, or superseded where a newer version stands."""
+        outcome = "superseded" if known.version is not None and known.version != self.version else "unchanged"
+        other = outcome == "unchanged" and known.digest not in ("", self.digest)
+        reason = "the content changed after it was written; the change was not applied" if other else ""
+        return Effected(outcome, known.external_id, None, known.dead_letters, reason)
+
+    def stale(self, field_at_fault: str) -> str | None:
+        """Return the entity whose reference the target knows no more where it blames this field, None where that is another matter."""
+        return self.operation.stale.get(field_at_fault) if isinstance(self.operation, Operation) else None
+
+
+class Effector:
+    """Makes each effect of one connection happen once: ledger row, look-up, write, ledger row."""
+
+    def __init__(self, connection: str, target: Target, api: ApiClient, ledger: Ledger, patience: Patience, clock: Clock) -> None:
+        self._connection, self._target, self._api, self._ledger = connection, target, api, ledger
+        self._patience, self._clock = patience, clock
+        self._settle = timedelta(seconds=patience.settle)
+        self._locks: dict[Effect, asyncio.Lock] = {}
+        self._failpoints = Failpoints.from_environment()
+
+    async def apply(self, operation: str, key: str, document: Document, related: Mapping[str, str], version: Order = (0, 0)) -> Effected:
+        """Return what became of the effect; raises DataError, RetryableError, OutcomeUnknownError or FencedError.
+
+        `version` is the delivery's; it guards what is state-like.
+        """
+        effected = await self._once(Effect(self._connection, operation, key), document, related, version)
+        if effected.reason:
+            log.warning("same effect asked for again with other content", operation=operation, effect_key=key)
+        return effected
+
+    async def _once(
+        self, effect: Effect, document: Document, related: Mapping[str, str], version: Order, within: frozenset[Effect] = frozenset()
+    ) -> Effected:
+        operation = self._target.operations.get(effect.operation)
+        if operation is None:
+            raise DataError(f"{self._connection} knows no operation {effect.operation}", field="operation", value=effect.operation)
+        wanted = Wanted(effect, operation, document, version if isinstance(operation, Update) else None, within | {effect})
+        async with self._alone(effect):
+            return await self._apply(wanted, related)
+
+    async def _apply(self, wanted: Wanted, related: Mapping[str, str]) -> Effected:
+        known = await self._ledger.peek(wanted.effect)
+        if known is not None and wanted.done_by(known):
+            return wanted.unchanged(known)
+        ids = await self._resolve(wanted, related)
+        try:
+            return await self._claim_and_write(wanted, filled(wanted.document, ids))
+        except DataError as refusal:
+            if not await self._reopen(wanted.stale(refusal.field), ids):
+                raise
+        return await self._claim_and_write(wanted, filled(wanted.document, await self._resolve(wanted, related)))
+
+    async def _claim_and_write(self, wanted: Wanted, document: Document) -> Effected:
+        effect, begun = wanted.effect, self._clock.monotonic()
+        claim = await self._ledger.begin(effect, digest=wanted.digest, lease=self._patience.lease, settle=self._settle, version=wanted.version)
+        if wanted.done_by(claim):
+            return wanted.unchanged(claim)
+        if not claim.mine:
+            raise RetryableError(f"{effect.operation} {effect.key}: an earlier call may still commit", retry_after=claim.wait)
+        written, standing = await self._find_or_write(wanted, claim, document, self._fence(effect, begun))
+        self._failpoints.hit("sink.after_response")
+        await self._ledger.complete(effect, standing.id, digest=wanted.digest if written else None, version=wanted.version)
+        return Effected("applied" if written else "found", standing.id, standing.at, claim.dead_letters)
+
+    async def _find_or_write(self, wanted: Wanted, claim: Claim, document: Document, fence: Callable[[], Awaitable[None]]) -> tuple[bool, Standing]:
+        try:
+            written, standing = await self._call(wanted.operation, claim, document, self._api.fenced(fence))
+            return written, _storable(wanted.effect, standing)
+        except DataError:
+            await self._ledger.refused(wanted.effect)
+            raise
+        except RetryableError:
+            await self._ledger.settles_in(wanted.effect, 0)
+            raise
+        except OutcomeUnknownError:
+            await self._ledger.settles_in(wanted.effect, self._patience.settle)
+            raise
+
+    async def _call(self, operation: Operation | Update, claim: Claim, document: Document, api: ApiClient) -> tuple[bool, Standing]:
+        if isinstance(operation, Update):
+            return await operation.put(api, document, None if claim.version is None else claim.version[0])
+        find = operation.find_again if claim.external_id and operation.find_again is not None else operation.find
+        found = await find(api, document)
+        return (False, found) if found is not None else (True, await operation.write(api, document))
+
+    def _fence(self, effect: Effect, begun: float) -> Callable[[], Awaitable[None]]:
+        async def fence() -> None:
+            if self._clock.monotonic() - begun > self._patience.timeout:  # less is left of the lease than a call may take
+                await self._ledger.renew(effect, lease=self._patience.lease, settle=self._settle)
+
+        return fence
+
+    async def _resolve(self, wanted: Wanted, related: Mapping[str, str]) -> dict[Reference, str]:
+        """Return the target's id of each thing that the document refers to, made now where it is missing and known how."""
+        return {one: await self._ensure(one, related, wanted.within) for one in dict.fromkeys(references(wanted.document))}
+
+    async def _ensure(self, reference: Reference, related: Mapping[str, str], within: frozenset[Effect]) -> str:
+        name, operation = " ".join(reference), self._target.creates.get(reference.entity)
+        effect = Effect(self._connection, operation or "", reference.key)
+        if operation is None or effect in within or not reference.key:
+            raise DataError(f"the mapping refers to {name}, which {self._connection} cannot have", field=f"$ref {reference.entity}")
+        if name in related:
+            return (await self._once(effect, parse_document(related[name], name), related, (0, 0), within)).external_id
+        known = await self._ledger.peek(effect)
+        if known is None or known.state != State.DONE:
+            raise DependencyError(f"waits for {name}, which is not at {self._connection} yet")
+        return known.external_id
+
+    async def _reopen(self, entity: str | None, ids: Mapping[Reference, str]) -> bool:
+        """Have what is referred to of this entity done again, because the target knows those ids no more; False where there is none."""
+        stale = {reference: external_id for reference, external_id in ids.items() if reference.entity == entity}
+        for reference, external_id in stale.items():
+            log.warning("the target knows it no more: found or created again", reference=" ".join(reference), external_id=external_id)
+            await self._ledger.gone(Effect(self._connection, self._target.creates[reference.entity], reference.key), external_id)
+        return bool(stale)
+
+    @contextlib.asynccontextmanager
+    async def _alone(self, effect: Effect) -> AsyncIterator[None]:
+        """Let one task at a time work on an effect, so that two orders of a new customer make one customer."""
+        lock = self._locks.setdefault(effect, asyncio.Lock())
+        try:
+            async with lock:
+                yield
+        finally:
+            if not lock.locked() and not lock._waiters:  # noqa: SLF001 - the only way to ask; freed so that memory stays bounded
+                self._locks.pop(effect, None)
+
+
+def _storable(effect: Effect, standing: Standing) -> Standing:
+    if not standing.id or len(standing.id) > LONGEST_ID or not standing.id.isprintable():
+        raise OutcomeUnknownError(f"{effect.connection}: {effect.operation} {effect.key}: the target's id for it is none: {standing.id[:40]!a}")
+    return standing
