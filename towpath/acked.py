@@ -12,6 +12,7 @@ from confluent_kafka import KafkaError, KafkaException, Message
 
 from towpath.errors import DataError, RetryableError
 from towpath.kafka import KafkaSettings, make_producer
+from towpath.refusal import Refusal
 
 POLL_SECONDS = 0.1
 PAUSE_SECONDS = 0.01  # how long to give way to librdkafka
@@ -31,7 +32,8 @@ class AckedProducer:
     """
 
     def __init__(self, settings: KafkaSettings, **overrides: str | float | bool) -> None:
-        self._producer = make_producer(settings, **overrides)
+        self._refusal = Refusal(settings.client_config())
+        self._producer = make_producer(settings, self._refusal, **overrides)
         self._loop = asyncio.get_running_loop()
         self._reports: deque[Report] = deque()
         self._fatal: asyncio.Future[str] = self._loop.create_future()
@@ -102,13 +104,14 @@ class AckedProducer:
     def _outcome(self, topic: str, error: KafkaError | None, message: Message) -> Outcome:
         if error is not None:
             return self._as_error(topic, error)
+        self._refusal.reason = None
         partition, offset = message.partition(), message.offset()
         return (-1 if partition is None else partition, -1 if offset is None else offset)
 
     def _as_error(self, topic: str, error: KafkaError) -> Exception:
         if error.code() in TOO_LARGE:
             return DataError(f"sending to {topic}: {error.str()}; raise max.message.bytes of the topic, or shrink the record", field="value")
-        return RetryableError(f"sending to {topic}: {error.str()}", system_wide=True)
+        return RetryableError(f"sending to {topic}: {self._refusal.reason or error.str()}", system_wide=True)
 
     def _poll(self) -> None:
         while not self._closing.is_set():

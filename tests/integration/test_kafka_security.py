@@ -15,8 +15,9 @@ from processors.port import Output, ReadState, Record, Step
 from processors.role import engine_settings
 from towpath.acked import AckedProducer
 from towpath.config import Config, load_config
-from towpath.errors import ConfigError
+from towpath.errors import ConfigError, RetryableError
 from towpath.kafka import KafkaSettings, make_consumer, reach, record_of
+from towpath.metrics import Metrics
 from towpath.testing.secured_kafka import PASSWORDS, USER, Secured, secured_kafka
 from towpath.topic_setup import ensure
 from towpath.topics import TopicSpec
@@ -100,7 +101,7 @@ async def test_the_engine_reads_writes_and_keeps_state(
     producer = AckedProducer(config.kafka)
     await asyncio.gather(*(producer.send(topic, b"%d" % n, b"v%d" % n) for n in range(20)))
     await producer.close()
-    engine, stop = FaustEngine(_engine(config, topic, tmp_path), Copy()), asyncio.Event()
+    engine, stop = FaustEngine(_engine(config, topic, tmp_path), Copy(), Metrics()), asyncio.Event()
     running = asyncio.create_task(engine.run(stop))
     sent = await asyncio.to_thread(_read, config.kafka, f"{topic}-out", 20)
     kept = await asyncio.to_thread(_read, config.kafka, f"{topic}-state-changelog", 20)
@@ -156,6 +157,14 @@ def test_a_file_that_is_no_certificate_is_named(configured: Configured, tmp_path
     assert told.startswith(f"kafka.ssl_ca_location: {tmp_path / 'ca.pem'} cannot be used")
 
 
+async def test_a_send_with_a_wrong_password_is_told_by_its_setting(configured: Configured) -> None:
+    producer = AckedProducer(configured("SCRAM-SHA-512", WRONG).kafka, delivery_timeout_ms=3000, linger_ms=0)
+    with pytest.raises(RetryableError, match=r"kafka\.sasl_password: .* refuses the user towpath") as caught:
+        await producer.send("never", b"k", b"v")
+    await producer.close(0.1)
+    assert "canary" not in str(caught.value)
+
+
 def test_a_consumer_with_a_wrong_password_says_so_in_the_log(configured: Configured, caplog: pytest.LogCaptureFixture) -> None:
     consumer = make_consumer(configured("PLAIN", WRONG).kafka, "readers")
     consumer.subscribe(["never"])
@@ -172,7 +181,7 @@ async def test_the_engine_ends_with_the_setting_to_change(
     config = configured("SCRAM-SHA-512", password, secured.ca if trusted else secured.unknown_ca)
     begun = time.monotonic()
     with pytest.raises(ConfigError, match=setting) as caught:
-        await FaustEngine(_engine(config, "never", tmp_path), Copy()).run(asyncio.Event())
+        await FaustEngine(_engine(config, "never", tmp_path), Copy(), Metrics()).run(asyncio.Event())
     assert time.monotonic() - begun < 8
     assert "canary" not in str(caught.value)
 
