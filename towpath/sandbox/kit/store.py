@@ -30,7 +30,7 @@ class Store:
         self.db.executescript(SCHEMA)
         for kind, names in indexes.items():
             for name in names:
-                self.db.execute(f"CREATE INDEX IF NOT EXISTS entity_{kind}_{name} ON entity ({_field(name)}) WHERE kind = '{kind}'")
+                self.db.execute(f"CREATE INDEX IF NOT EXISTS entity_{kind}_{name} ON entity (kind, {_field(name)}) WHERE kind = '{kind}'")
         self._depth = 0
 
     def close(self) -> None:
