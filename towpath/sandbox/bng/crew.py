@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-from towpath.sandbox.bng.kinds import SALES_ORDERS, SHIPMENTS
+from towpath.sandbox.bng.kinds import SHIPMENTS
 from towpath.sandbox.bng.orders import OPEN, Orders
-from towpath.sandbox.bng.shift import CLOSED, Shift, Spree
+from towpath.sandbox.bng.shift import CLOSED, Shift, Spree, number_of
 from towpath.sandbox.bng.shipping import Shipping
 from towpath.sandbox.bng.stock import Stock
 from towpath.sandbox.kit.control import checked
 from towpath.sandbox.kit.messages import Answer, Call, Control, Refusal
 from towpath.sandbox.kit.system import World
 
-AT_ONCE: Final = 50  # moves a transaction, when no pace is asked for
+AT_ONCE: Final = 20  # moves a transaction, when no pace is asked for
 
 
 class Crew:
@@ -64,7 +64,7 @@ class Crew:
 
     def _progress(self) -> dict[str, Any]:
         store = self._world.store
-        orders = {name: store.count(SALES_ORDERS.name, [("OrderStatus", "in", states)]) for name, states in (("open", OPEN), ("closed", CLOSED))}
+        orders = {"open": number_of(store, OPEN), "closed": number_of(store, CLOSED)}
         return {**self.stats(), **orders, "shipments": store.count(SHIPMENTS.name)}
 
     async def _at_once(self, shift: Shift) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from itertools import count
+from collections import deque
+from collections.abc import Sequence
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -13,13 +13,12 @@ from towpath.sandbox.bng.kinds import INVENTORY, SALES_ORDERS
 from towpath.sandbox.bng.orders import OPEN, Orders
 from towpath.sandbox.bng.shipping import Parcel, Shipping
 from towpath.sandbox.bng.stock import CANCELLED, SHIPPED, Stock
-from towpath.sandbox.kit.store import Doc
+from towpath.sandbox.kit.store import Store
 from towpath.sandbox.kit.system import World
 
 CLOSED: Final = (*SHIPPED, CANCELLED)
 COMPLETED: Final = 40
 CORRECTED_EVERY: Final = 3  # moves
-PAGE: Final = 20
 
 
 class Spree(BaseModel):
@@ -55,6 +54,7 @@ class Shift:
         self._dice = random.Random(f"{spree.seed}/corrections")
         self._corrections = [-1] * spree.counts + [10] * spree.receipts + [1] * spree.returns
         self._dice.shuffle(self._corrections)
+        self._round = deque[str]()
         self._moves = 0
 
     @property
@@ -70,27 +70,31 @@ class Shift:
             return True
         wanted = self._spree.orders
         if wanted is None or self._closed() < wanted:
-            return any(self._handle(order) for order in self._open()) or self._correct()
+            return self._dispatch() or self._correct()
         return self._correct()
 
     def _closed(self) -> int:
-        return self._store.count(SALES_ORDERS.name, [("OrderStatus", "in", CLOSED)])
+        return number_of(self._store, CLOSED)
 
-    def _open(self) -> Iterator[Doc]:
-        """Yield the open orders, those that nothing happened to for longest first."""
-        for offset in count(0, PAGE):
-            found = self._store.find(SALES_ORDERS.name, [("OrderStatus", "in", OPEN)], by="UpdatedAt", limit=PAGE, offset=offset)
-            yield from found
-            if len(found) < PAGE:
-                return
+    def _dispatch(self) -> bool:
+        """Let something of the next order leave, round by round, so that the rest of an order leaves after something of all others."""
+        if self._work_off():
+            return True
+        self._round.extend(order["SalesOrderID"] for order in self._store.find(SALES_ORDERS.name, [("OrderStatus", "in", OPEN)]))
+        return self._work_off()
 
-    def _handle(self, order: Doc) -> bool:
-        number = order["SalesOrderID"]
+    def _work_off(self) -> bool:
+        return any(self._handle(self._round.popleft()) for _ in range(len(self._round)))
+
+    def _handle(self, number: str) -> bool:
+        order = self._orders.records.need(number)
+        if order["OrderStatus"] not in OPEN:
+            return False
         dice = random.Random(f"{self._spree.seed}/{order['ExternalOrderID'] or number}")
         fate, completed = dice.random(), dice.random() < self._spree.complete
         untouched = self._shipping.shipments.first("SalesOrderID", number) is None
         if untouched and fate < self._spree.cancel:
-            self._orders.write(self._orders.records.need(number), {"OrderStatus": CANCELLED})
+            self._orders.write(order, {"OrderStatus": CANCELLED})
             return True
         lines = self._shipping.ready(number)
         if not lines:
@@ -111,6 +115,11 @@ class Shift:
         change = self._dice.randint(1, 5 * most) if most > 0 else max(-row["OnHand"], self._dice.choice((-3, -2, -1, 1, 2)))
         self._stock.change(row["SKU"], row["Warehouse"], on_hand=change)
         return True
+
+
+def number_of(store: Store, states: Sequence[int]) -> int:
+    """Return how many orders have one of these statuses."""
+    return store.count(SALES_ORDERS.name, [("OrderStatus", "in", states)])
 
 
 def _some(lines: dict[int, int], dice: random.Random) -> dict[int, int]:
