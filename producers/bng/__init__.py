@@ -1,0 +1,54 @@
+"""BNG as a source: its webhooks and lists carry whole entities; what they leave out is looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from producers.base import Fetch, Poll, Provenance, References
+from producers.bng.decode import decode_shipment, decode_status, decode_stock
+from producers.bng.fetch import inventory, sales_order, shipment
+from producers.wire import member, parse, part, text_of
+from towpath.errors import DataError
+from towpath.events import Event
+from towpath.http import ApiClient
+from towpath.systems.bng import BLANKED, entity_of
+
+
+class BngSource:
+    """Stock, the status of orders, and shipments."""
+
+    blanked: Sequence[str] = BLANKED
+    polls: Sequence[Poll] = ()
+
+    def wanted(self, body: bytes) -> Fetch | None:
+        """Return what a webhook carries, None for a type that no flow can use."""
+        text, named = text_of(body), entity_of(body)
+        return None if named is None else Fetch(named.entity, named.id, member(text, "data"))
+
+    async def fetch(self, api: ApiClient, wanted: Fetch, references: References) -> str | None:
+        """Return the entity as BNG gave it, an order's or shipment's with the business key of its order; None where that is none of ours."""
+        if wanted.entity == "inventory":
+            return inventory(wanted.payload)
+        if wanted.entity == "sales_order":
+            return await sales_order(wanted.payload, references)
+        if wanted.entity == "shipment":
+            return await shipment(api, wanted.payload, references)
+        raise _unknown(wanted.entity)
+
+    def decode(self, entity: str, payload: bytes, provenance: Provenance) -> list[Event]:
+        """Return StockChanged, OrderStatusChanged or ShipmentConfirmed."""
+        bundle = parse(payload)
+        if entity == "inventory":
+            return [decode_stock(part(bundle, "inventory"), provenance)]
+        if entity == "sales_order":
+            return [decode_status(bundle, provenance)]
+        if entity == "shipment":
+            return [decode_shipment(bundle, provenance)]
+        raise _unknown(entity)
+
+
+def _unknown(entity: str) -> DataError:
+    return DataError(f"nothing is known of the entity {entity!r}", field="entity", value=entity)
+
+
+SOURCE = BngSource()

@@ -1,0 +1,118 @@
+"""What BNG sent as canonical events: pure functions (contract: schemas/http/bng.yaml)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from producers.base import Provenance
+from producers.wire import Json, moment, part
+from towpath.errors import DataError
+from towpath.events import Event, Meta, OrderStatusChanged, ShipmentConfirmed, ShipmentLine, StockChanged, seal, stable_id
+from towpath.systems.bng import id_of
+
+LARGEST: Final = 2**63 - 1
+LARGEST_LINE: Final = 2**31 - 1
+
+
+def decode_stock(row: Json, provenance: Provenance) -> Event:
+    """Return StockChanged of what `GET /inventory` says of a SKU and warehouse."""
+    sku, changed_at = id_of(row, "SKU"), moment(row, "UpdatedAt")
+    event: StockChanged = {
+        "meta": provenance.meta("stock", sku, changed_at, {"major": _sequence(row), "minor": 0}),
+        "sku": sku,
+        "location": _text(row, "Warehouse"),
+        "on_hand": Decimal(_whole(row, "OnHand", -LARGEST)),
+        "allocated": Decimal(_whole(row, "Allocated", 0)),
+        "available": Decimal(_whole(row, "Available", -LARGEST)),
+        "custom_fields": {},
+    }
+    return _sealed("StockChanged", event)
+
+
+def decode_status(bundle: Json, provenance: Provenance) -> Event:
+    """Return OrderStatusChanged of a sales order and its business key."""
+    order = part(bundle, "sales_order")
+    event: OrderStatusChanged = {
+        "meta": _meta(bundle, order, moment(order, "UpdatedAt"), provenance),
+        "order_id": id_of(order, "SalesOrderID"),
+        "status": str(_whole(order, "OrderStatus", 0)),
+        "custom_fields": {},
+    }
+    return _sealed("OrderStatusChanged", event)
+
+
+def decode_shipment(bundle: Json, provenance: Provenance) -> Event:
+    """Return ShipmentConfirmed of a shipment, its sales order, and the order's business key."""
+    shipment, order = part(bundle, "shipment"), part(bundle, "sales_order")
+    shipped_at, order_id = moment(shipment, "ShippedAt"), id_of(shipment, "SalesOrderID")
+    if order.get("SalesOrderID") != order_id:
+        raise DataError(f"the order read for the shipment is not {order_id}", field="SalesOrderID", value=str(order.get("SalesOrderID")))
+    skus = {_line_no(line, where): id_of(line, "SKU", where) for where, line in _lines(order, "sales_order.")}
+    event: ShipmentConfirmed = {
+        "meta": _meta(bundle, shipment, shipped_at, provenance),
+        "shipment_id": id_of(shipment, "ShipmentID"),
+        "order_id": order_id,
+        "carrier": _text(shipment, "Carrier"),
+        "tracking_number": "" if shipment.get("TrackingNumber", "") is None else _text(shipment, "TrackingNumber"),
+        "shipped_at": shipped_at,
+        "lines": [_line(line, skus, where) for where, line in _lines(shipment)],
+        "custom_fields": {},
+    }
+    return _sealed("ShipmentConfirmed", event)
+
+
+def _line(line: Json, skus: Mapping[int, str], where: str) -> ShipmentLine:
+    number = _line_no(line, where)
+    if number not in skus:
+        raise DataError(f"{where}LineNo: the order has no line {number}", field=f"{where}LineNo", value=str(number))
+    return {"line_no": number, "sku": skus[number], "quantity": Decimal(_whole(line, "Quantity", 1, where=where))}
+
+
+def _line_no(line: Json, where: str) -> int:
+    return _whole(line, "LineNo", 1, LARGEST_LINE, where)
+
+
+def _meta(bundle: Json, record: Json, occurred_at: datetime, provenance: Provenance) -> Meta:
+    key = bundle.get("order_key")
+    if not isinstance(key, str) or not key:
+        raise DataError("the record has no business key of its order", field="order_key", value=str(key))
+    meta = provenance.meta("order", "", occurred_at, {"major": _sequence(record), "minor": 0})
+    return {**meta, "key": key}
+
+
+def _sealed(kind: str, value: Mapping[str, Any]) -> Event:
+    """Return the event with the id that BNG's Sequence gives it: stock that is what it was before is another fact nevertheless."""
+    event = seal(Event(kind, value))
+    meta = event.meta
+    meta["event_id"] = stable_id(meta["connection"], event.identity, kind, meta["version"]["major"])
+    return event
+
+
+def _sequence(record: Json) -> int:
+    return _whole(record, "Sequence", 1)
+
+
+def _whole(record: Json, field: str, least: int, most: int = LARGEST, where: str = "") -> int:
+    value = record.get(field)
+    number = value if isinstance(value, int | Decimal) and not isinstance(value, bool) else None
+    if number is None or not least <= number <= most or number != int(number):
+        raise DataError(f"{where}{field} is no whole number from {least} to {most}", field=f"{where}{field}", value=str(value))
+    return int(number)
+
+
+def _text(record: Json, field: str) -> str:
+    value = record.get(field)
+    if not isinstance(value, str):
+        raise DataError(f"{field} is no text", field=field, value=str(value))
+    return value
+
+
+def _lines(record: Json, where: str = "") -> list[tuple[str, Json]]:
+    """Return each line with the name of its place."""
+    lines = record.get("Lines")
+    if not isinstance(lines, list) or not lines or not all(isinstance(line, dict) for line in lines):
+        raise DataError(f"{where}Lines is no list of lines", field=f"{where}Lines")
+    return [(f"{where}Lines[{index}].", line) for index, line in enumerate(lines)]

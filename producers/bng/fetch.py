@@ -1,0 +1,51 @@
+"""Completing what BNG sent: the business key of an order, and the SKUs of a shipment, whose lines name order lines only."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import quote
+
+from producers.base import References
+from producers.wire import Json, joined, parse
+from towpath.errors import DataError, RetryableError
+from towpath.http import ApiClient
+from towpath.systems.bng import BASE, id_of
+
+
+def inventory(payload: str) -> str:
+    """Return `{"inventory": …}`, as it came."""
+    parse(payload.encode())
+    return joined(inventory=payload)
+
+
+async def sales_order(payload: str, references: References) -> str | None:
+    """Return `{"order_key", "sales_order"}`, None for an order that is none of ours."""
+    key = await _order_key(parse(payload.encode()), references)
+    return None if key is None else joined(order_key=json.dumps(key), sales_order=payload)
+
+
+async def shipment(api: ApiClient, payload: str, references: References) -> str | None:
+    """Return `{"order_key", "shipment", "sales_order"}`, None for a shipment of an order that is none of ours."""
+    order = await _read_order(api, id_of(parse(payload.encode()), "SalesOrderID"))
+    key = await _order_key(parse(order.encode()), references)
+    return None if key is None else joined(order_key=json.dumps(key), shipment=payload, sales_order=order)
+
+
+async def _read_order(api: ApiClient, order_id: str) -> str:
+    if order_id in {".", ".."}:
+        raise DataError(f"{order_id} is no id", field="SalesOrderID", value=order_id)
+    answer = await api.get(f"{BASE}/sales-orders/{quote(order_id, safe='')}")
+    if answer.status == 404:  # noqa: PLR2004 - not found
+        raise DataError(f"sales order {order_id} does not exist at {api.name}", field="SalesOrderID", value=order_id)
+    if not isinstance(answer.json(), dict):
+        raise answer.unreadable("it is no object")
+    return answer.text
+
+
+async def _order_key(order: Json, references: References) -> str | None:
+    """Return the business key of an order; raises RetryableError for one of ours that is not known yet: its writing ends just now."""
+    order_id, reference = id_of(order, "SalesOrderID"), order.get("ExternalOrderID")
+    key = await references.key_of("order", order_id)
+    if key is None and isinstance(reference, str) and reference.strip() and references.is_ours(reference):
+        raise RetryableError(f"sales order {order_id} has our reference {reference[:60]!a}, and is not known to have been written yet")
+    return key
