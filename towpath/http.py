@@ -114,8 +114,8 @@ class ApiClient:
             await self.gate.clock.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
         return await self._call("GET", path, params=params, body=None, write=False)
 
-    async def write(self, method: str, path: str, body: Mapping[str, Any]) -> Answer:
-        """Return the answer to a write; raises OutcomeUnknownError when the system may or may not have committed it."""
+    async def write(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Answer:
+        """Return the answer to a write (some systems change things by GET); raises OutcomeUnknownError when it may or may not be committed."""
         return await self._call(method, path, params=None, body=body, write=True)
 
     async def close(self) -> None:
