@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from towpath.demo.stack import Stack
 
 
+INTERRUPTED = 130  # as a shell has it
+
+
 def demo(
     pair: Annotated[str, typer.Option(help="Which pair of systems.")] = "bng-nopcommerce",
     orders: Annotated[int, typer.Option(min=1, help="How many orders a bounded run places.")] = 200,
@@ -24,7 +27,10 @@ def demo(
     once: Annotated[bool, typer.Option("--once", help="Play a bounded run, print a proof, end; else play until Ctrl-C.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as one JSON object, as the last line.")] = False,
 ) -> None:
-    """Start Kafka, a sandbox shop and ERP and every role; play traffic with faults; prove that each order arrived once."""
+    """Start Kafka, a sandbox shop and ERP and every role; play traffic with faults; prove that each order arrived once.
+
+    Exit code 0: it holds, or Ctrl-C ended the live play; 1: it does not hold, or never settled; 130: Ctrl-C before the proof.
+    """
     import asyncio
     import tempfile
 
@@ -43,8 +49,8 @@ def demo(
         stack.write()
         try:
             code = asyncio.run(_play(stack, plan, console, once=once, as_json=as_json))
-        except KeyboardInterrupt:
-            code = 0
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            code = INTERRUPTED if once else 0
     raise typer.Exit(code)
 
 
@@ -55,13 +61,20 @@ def _kept(folder: Path) -> AbstractContextManager[str]:
 
 
 async def _play(stack: Stack, plan: Plan, console: Console, *, once: bool, as_json: bool) -> int:
+    import asyncio
+    import signal
+
+    import aiohttp
     import orjson
 
     from towpath.demo.pairs import RATES
     from towpath.demo.play import place, report, settle, verdict
     from towpath.demo.show import Screen
+    from towpath.errors import RetryableError
 
-    screen = Screen(console)
+    screen, task = Screen(console), asyncio.current_task()
+    assert task is not None  # noqa: S101 - run by asyncio
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     try:
         with screen.step(f"starting Kafka, the sandbox and every role in {stack.directory}"):
             await stack.start()
@@ -73,8 +86,12 @@ async def _play(stack: Stack, plan: Plan, console: Console, *, once: bool, as_js
             await place(stack, orders=plan.orders, seed=plan.seed)
             await settle(stack, tell)
         result: dict[str, Any] = await report(stack, plan)
+    except (aiohttp.ClientError, TimeoutError, RetryableError) as error:
+        screen.broke_off(error, stack.log_tail("up"))
+        return 1
     finally:
-        await stack.stop()
+        with screen.step("stopping everything"):
+            await stack.stop()
     wrong = verdict(result, plan.faults)
     screen.proof(result, wrong)
     if as_json:

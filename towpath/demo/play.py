@@ -10,15 +10,18 @@ from typing import Any
 import aiohttp
 
 from towpath.demo.pairs import ERP, RATES, SHOP
-from towpath.demo.proof import Proof, prove, read_stores
+from towpath.demo.proof import Proof, prove, read_stores, session
 from towpath.demo.stack import Stack
 from towpath.errors import RetryableError
 from towpath.events import AGGREGATES
 from towpath.lag import lag, pipeline
+from towpath.startup import in_daemon
 from towpath.workbench import letters
 
 LATE_COMMIT_SECONDS = 2.0
+PLACE_SECONDS = 300.0
 SETTLE_SECONDS = 300.0
+LETTERS_SECONDS = 60.0
 
 Tell = Callable[[str, int, int], None]
 
@@ -40,43 +43,51 @@ def fault_settings(plan: Plan) -> dict[str, Any]:
 
 async def place(stack: Stack, *, orders: int, seed: int, **more: object) -> None:
     """Have the shop's shopper place orders."""
-    async with (
-        aiohttp.ClientSession() as session,
-        session.post(f"{stack.url(SHOP)}/_sandbox/shopper", json={"orders": orders, "seed": seed, **more}) as response,
-    ):
+    body, timeout = {"orders": orders, "seed": seed, **more}, aiohttp.ClientTimeout(total=PLACE_SECONDS)
+    async with session() as http, http.post(f"{stack.url(SHOP)}/_sandbox/shopper", json=body, timeout=timeout) as response:
         response.raise_for_status()
 
 
 async def settle(stack: Stack, tell: Tell | None = None, seconds: float = SETTLE_SECONDS) -> None:
-    """Return when every webhook is accepted and every group has caught up, and late commits have come; raises TimeoutError."""
-    async with asyncio.timeout(seconds):
-        quiet = 0
-        while quiet < 2:  # noqa: PLR2004 - twice in a row, since a record may be between two groups
-            await asyncio.sleep(0.5)
-            left = await _left(stack, tell)
-            quiet = quiet + 1 if left == 0 else 0
-        await asyncio.sleep(LATE_COMMIT_SECONDS + 0.5)
+    """Return when every webhook is accepted and every group has caught up, and late commits have come.
 
-
-async def _left(stack: Stack, tell: Tell | None) -> int:
+    Raises:
+        TimeoutError: it has not come to that; says what was left, or what kept from knowing it.
+        ConfigError: a process of the stack has ended.
+    """
+    waiting, quiet = "neither the sandbox nor Kafka has told what is left", 0
     try:
-        async with aiohttp.ClientSession() as session:
-            async with session.get(f"{stack.url(SHOP)}/_sandbox/stats") as response:
-                webhooks = int((await response.json())["webhooks_pending"])
-            async with session.get(f"{stack.url(SHOP)}/_sandbox/shopper") as response:
-                webhooks += bool((await response.json())["busy"])
-        if tell is not None:
-            proof = await figures(stack)
-            tell("orders at BNG", proof.orders_in_target, proof.orders_placed)
-        return webhooks + await asyncio.to_thread(_behind, stack)
-    except (aiohttp.ClientError, RetryableError):
-        return -1
+        async with asyncio.timeout(seconds):
+            while quiet < 2:  # noqa: PLR2004 - twice in a row, since a record may be between two groups
+                await asyncio.sleep(0.5)
+                stack.require_running()
+                try:
+                    waiting = ", ".join(f"{count} at {name}" for name, count in (await _left(stack, tell)).items() if count)
+                except (aiohttp.ClientError, TimeoutError, RetryableError) as error:
+                    waiting = f"{type(error).__name__} {error}"
+                quiet = 0 if waiting else quiet + 1
+            await asyncio.sleep(LATE_COMMIT_SECONDS + 0.5)
+    except TimeoutError:
+        raise TimeoutError(f"not settled after {seconds:g} s: {waiting}") from None
 
 
-def _behind(stack: Stack) -> int:
+async def _left(stack: Stack, tell: Tell | None) -> dict[str, int]:
+    """Return how much waits at the shop and before each consumer group."""
+    async with session() as http:
+        async with http.get(f"{stack.url(SHOP)}/_sandbox/stats") as response:
+            webhooks = int((await response.json())["webhooks_pending"])
+        async with http.get(f"{stack.url(SHOP)}/_sandbox/shopper") as response:
+            shopping = bool((await response.json())["busy"])
+    if tell is not None:
+        proof = await figures(stack)
+        tell("orders at BNG", proof.orders_in_target, proof.orders_placed)
+    return {"the shop's webhooks": webhooks, "the shopper": int(shopping), **await in_daemon(lambda: _behind(stack))}
+
+
+def _behind(stack: Stack) -> dict[str, int]:
     config = stack.config()
     groups = pipeline([SHOP], [ERP], sorted(set(AGGREGATES.values())))
-    return sum(lag(config.kafka, group, topics) for group, topics in groups.items())
+    return {group: lag(config.kafka, group, topics) for group, topics in groups.items()}
 
 
 async def figures(stack: Stack) -> Proof:
@@ -85,9 +96,13 @@ async def figures(stack: Stack) -> Proof:
 
 
 async def report(stack: Stack, plan: Plan) -> dict[str, Any]:
-    """Return the run's JSON object; figures that no flow of the pair gives yet are None."""
+    """Return the run's JSON object; figures that no flow of the pair gives yet are None. Raises TimeoutError where Kafka stops answering."""
     proof = await figures(stack)
-    open_letters = [letter for letter in await asyncio.to_thread(letters, stack.config()) if letter["open"]]
+    try:
+        async with asyncio.timeout(LETTERS_SECONDS):
+            open_letters = [letter for letter in await in_daemon(lambda: letters(stack.config())) if letter["open"]]
+    except TimeoutError:
+        raise TimeoutError(f"reading the dead letters took more than {LETTERS_SECONDS:g} s") from None
     dead = {letter["business_key"] for letter in open_letters}
     keys = [f"{SHOP}/order/{reference.removeprefix(stack.pair.reference_prefix)}" for reference in proof.missing]
     return {

@@ -10,6 +10,8 @@ from typing import Any
 
 import aiohttp
 
+CALL_SECONDS = 60.0
+
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -24,12 +26,17 @@ class Stores:
     faults: Mapping[str, int]
 
 
+def session() -> aiohttp.ClientSession:
+    """Return what the demonstration calls the sandbox with: no call waits for ever."""
+    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=CALL_SECONDS))
+
+
 async def read_stores(shop: str, erp: str) -> Stores:
     """Return what the two systems at these addresses hold."""
-    async with aiohttp.ClientSession() as session:
+    async with session() as http:
 
         async def get(url: str) -> Any:  # noqa: ANN401 - JSON
-            async with session.get(url) as response:
+            async with http.get(url) as response:
                 response.raise_for_status()
                 return await response.json()
 

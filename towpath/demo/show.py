@@ -41,16 +41,22 @@ class Screen:
             yield tell
 
     async def traffic(self, stack: Stack, plan: Plan) -> None:
-        """Place orders all the time and show the figures, until interrupted."""
+        """Place orders all the time and show the figures, until interrupted; raises ConfigError where a process of the stack has ended."""
         self._console.print(f"shop {stack.url(SHOP)}   BNG {stack.url(ERP)}   try: towpath trace 1001 --config {stack.config_path}", soft_wrap=True)
         self._console.print("Ctrl-C ends it")
         first = 1001
         with Live(Table(), console=self._console, refresh_per_second=2) as live:
             while True:
+                stack.require_running()
                 await place(stack, orders=5, seed=plan.seed + first, first_id=first)
                 first += 5
                 live.update(_figures(await figures(stack)))
                 await asyncio.sleep(1)
+
+    def broke_off(self, error: Exception, log: str) -> None:
+        """Say why there is no proof."""
+        reason = str(error) or "a system of the sandbox did not answer in time"
+        self._console.print(f"the demonstration broke off: {reason}\nthe end of the log:\n{log}", style="red", markup=False, soft_wrap=True)
 
     def proof(self, result: Mapping[str, Any], wrong: Sequence[str]) -> None:
         """Show the figures and the verdict."""

@@ -120,6 +120,12 @@ class Stack:
                 process.wait()
         self.processes.clear()
 
+    def require_running(self) -> None:
+        """Raise ConfigError with the end of its log where a process of this stack has ended by itself."""
+        for name, process in self.processes.items():
+            if process.poll() is not None:
+                raise ConfigError(f"{name} ended, exit code {process.returncode}:\n{self.log_tail(name)}")
+
     def log_tail(self, name: str, lines: int = 15) -> str:
         """Return the end of a process's log."""
         path = self.directory / f"{name}.log"
@@ -132,7 +138,14 @@ class Stack:
         environment = {**os.environ, **self.environment, PARENT_VARIABLE: str(os.getpid())}
         with (self.directory / f"{name}.log").open("ab") as log:
             command = [sys.executable, "-m", "towpath", *arguments]
-            self.processes[name] = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment)
+            self.processes[name] = subprocess.Popen(
+                command,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                env=environment,
+                process_group=0,  # Ctrl-C reaches whoever started this stack alone, and stop() ends the rest in order
+            )
 
     async def _ready(self) -> None:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
@@ -142,9 +155,7 @@ class Stack:
                 for name in sorted(waiting):
                     if await self._answers(session, name):
                         waiting.discard(name)
-                for name in (SHOP, ERP, "up"):
-                    if not self._runs(name):
-                        raise ConfigError(f"{name} ended while starting:\n{self.log_tail(name)}")
+                self.require_running()
                 if asyncio.get_running_loop().time() > deadline:
                     raise ConfigError(f"not ready after {START_SECONDS:.0f} s: {', '.join(sorted(waiting))}\n{self.log_tail('up')}")
                 await asyncio.sleep(0.1)
@@ -154,7 +165,7 @@ class Stack:
             address = f"{self.url(name)}/_sandbox/healthz"
         else:
             found = read_run_file(self.directory / "data" / "run", name)
-            if found is None:
+            if found is None or found.health_port is None:
                 return False
             address = f"http://127.0.0.1:{found.health_port}/readyz"
         try:
