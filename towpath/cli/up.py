@@ -25,9 +25,11 @@ def up(
     from rich.console import Console
 
     from towpath.config import config_path, load_config
+    from towpath.runtime import die_with_parent
     from towpath.startup import topics_ready
     from towpath.supervisor import Supervisor
 
+    die_with_parent()
     path = config_path(config)
     settings = load_config(path)
     commands = {role: [sys.executable, "-m", "towpath", "run", role, "--config", str(path)] for role in chosen_roles(roles)}
