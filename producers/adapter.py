@@ -119,7 +119,8 @@ class AdapterRole:
             registrar = Registrar(default_codec(), self.name, f"adapter.{name}", frozenset(config.connections))
             handler = InboxHandler(name, source=source, api=api, registrar=registrar, producer=producer, clock=clock, metrics=context.metrics)
             limits = LaneLimits(connection.limits.in_flight, config.defaults.lane_retry_seconds)
-            runners.append(LaneRunner(config.kafka, group=f"adapter.{name}", topic=f"inbox.{name}", handler=handler, clock=clock, limits=limits))
+            place = {"group": f"adapter.{name}", "topic": f"inbox.{name}", "connection": name}
+            runners.append(LaneRunner(config.kafka, **place, handler=handler, clock=clock, limits=limits, metrics=context.metrics))
         try:
             await run_all(runners, producer, context.stop, context.health)
         finally:

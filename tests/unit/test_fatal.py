@@ -97,7 +97,8 @@ async def test_a_role_ends_when_its_producer_has_a_fatal_error(module: str, monk
 
 
 async def test_a_runner_ends_when_its_consumer_has_a_fatal_error(nowhere: KafkaSettings) -> None:
-    runner = LaneRunner(nowhere, group="g", topic="t", handler=ScriptedHandler(), clock=SystemClock(), limits=LaneLimits())
+    handler, clock = ScriptedHandler(), SystemClock()
+    runner = LaneRunner(nowhere, group="g", topic="t", handler=handler, clock=clock, limits=LaneLimits(), connection="c", metrics=Metrics())
     running = asyncio.create_task(runner.run(asyncio.Event()))
 
     async def begun() -> bool:

@@ -15,6 +15,7 @@ import structlog
 from towpath.clock import Clock
 from towpath.delivery.deadletters import PARKED, Failure
 from towpath.errors import DataError, FencedError, OutcomeUnknownError, RetryableError
+from towpath.metrics import IN_FLIGHT, RETRIES, Metrics
 from towpath.records import Record
 
 log = structlog.get_logger(__name__)
@@ -59,7 +60,17 @@ class Lanes:
     A fault of the whole system, or an effect that another process works on, blames no record: it is retried for as long as it lasts.
     """
 
-    def __init__(self, handler: Handler, clock: Clock, limits: LaneLimits, finished: Callable[[Record], None]) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        clock: Clock,
+        limits: LaneLimits,
+        finished: Callable[[Record], None],
+        *,
+        connection: str = "",
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._connection, self._metrics = connection, metrics or Metrics()
         self._handler, self._clock, self._limits = handler, clock, limits
         self._finished = finished
         self._slots = asyncio.Semaphore(limits.in_flight)
@@ -68,7 +79,6 @@ class Lanes:
         self._draining = False
         self._random = random.Random()  # noqa: S311 - jitter
         self.failure: BaseException | None = None
-        self.retries = 0
 
     @property
     def pending(self) -> int:
@@ -129,13 +139,15 @@ class Lanes:
             attempts += 1
             try:
                 async with self._slots:
+                    if attempts > 1:
+                        self._metrics.add(RETRIES, connection=self._connection)
                     lane.busy = True
-                    await self._handler.handle(record)
+                    with self._metrics.during(IN_FLIGHT, connection=self._connection):
+                        await self._handler.handle(record)
                 return True
             except DataError as error:
                 failure = dataclasses.replace(Failure.of(error), attempts=attempts)
             except (RetryableError, OutcomeUnknownError, FencedError) as error:
-                self.retries += 1
                 trouble_since = None if _blames_nobody(error) else self._clock.monotonic() if trouble_since is None else trouble_since
                 if trouble_since is None or self._clock.monotonic() - trouble_since < self._limits.retry_seconds:
                     if await self._back_off(lane, attempts, error.retry_after if isinstance(error, RetryableError) else None):

@@ -11,6 +11,11 @@ class OffsetTracker:
         self._next: int | None = None
         self._committed: int | None = None
 
+    @property
+    def last_committed(self) -> int | None:
+        """Return what was last committed, None while nobody knows."""
+        return self._committed
+
     def start(self, offset: int) -> None:
         """Note that the record at `offset` was read; offsets rise."""
         self._unfinished[offset] = None

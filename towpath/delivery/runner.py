@@ -17,6 +17,7 @@ from towpath.delivery.offsets import OffsetTracker
 from towpath.errors import RetryableError
 from towpath.failpoints import Failpoints
 from towpath.kafka import KafkaSettings, make_consumer, record_of
+from towpath.metrics import LAG, Metrics
 from towpath.records import Record
 from towpath.runtime import Health
 
@@ -27,16 +28,29 @@ AT_ONCE = 200
 POLL_SECONDS = 0.1
 COMMIT_SECONDS = 0.5
 DRAIN_SECONDS = 5.0
+ASK_SECONDS = 1.0
 
 
 class LaneRunner:
     """Feeds one topic to a handler, as a member of a consumer group; librdkafka is called from one thread of its own."""
 
-    def __init__(self, kafka: KafkaSettings, *, group: str, topic: str, handler: Handler, clock: Clock, limits: LaneLimits) -> None:
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        *,
+        group: str,
+        topic: str,
+        handler: Handler,
+        clock: Clock,
+        limits: LaneLimits,
+        connection: str,
+        metrics: Metrics,
+    ) -> None:
         self.group, self.topic = group, topic
         self.assigned = asyncio.Event()
         self._kafka = kafka
-        self._lanes = Lanes(handler, clock, limits, self._finished)
+        self._metrics = metrics
+        self._lanes = Lanes(handler, clock, limits, self._finished, connection=connection, metrics=metrics)
         self._trackers: dict[int, OffsetTracker] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"kafka-{group}")
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -64,6 +78,7 @@ class LaneRunner:
                     self._take(message)
                 if time.monotonic() - committed_at >= COMMIT_SECONDS:
                     await self._commit()
+                    await self._call(self._tell_lag)
                     committed_at = time.monotonic()
             await self._lanes.drain(DRAIN_SECONDS)
             await self._commit()
@@ -132,6 +147,20 @@ class LaneRunner:
             if done.partition in self._trackers:
                 self._trackers[done.partition].committed(done.offset)
 
+    def _tell_lag(self) -> None:
+        assert self._consumer is not None  # noqa: S101 - run() makes it first
+        for partition, tracker in self._trackers.items():
+            place = TopicPartition(self.topic, partition)
+            try:
+                if tracker.last_committed is None:
+                    (known,) = self._consumer.committed([place], ASK_SECONDS)
+                    tracker.committed(max(known.offset, self._consumer.get_watermark_offsets(place, ASK_SECONDS)[0]))
+                _, end = self._consumer.get_watermark_offsets(place, ASK_SECONDS, cached=not self._paused)  # a pause ends the fetches
+            except KafkaException:  # poll tells of brokers that are away
+                return
+            if end >= 0 and tracker.last_committed is not None:
+                self._metrics.set(LAG, end - tracker.last_committed, topic=self.topic, partition=str(partition))
+
     def _on_assign(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
         for one in partitions:
             self._trackers[one.partition] = OffsetTracker()
@@ -155,6 +184,7 @@ class LaneRunner:
     def _forget(self, partitions: list[TopicPartition]) -> None:
         for one in partitions:
             self._trackers.pop(one.partition, None)
+            self._metrics.forget(LAG, topic=self.topic, partition=str(one.partition))
 
     def _in_loop(self, work: Callable[[], object]) -> None:
         """Run in the event loop, which is free while it waits for this thread, and return when it is done."""

@@ -8,6 +8,7 @@ import pytest
 from towpath.delivery.deadletters import DEAD, PARKED, Failure
 from towpath.delivery.lanes import BUG_ATTEMPTS, LONGEST_TOLD, LaneLimits, Lanes
 from towpath.errors import DataError, FencedError, OutcomeUnknownError, RetryableError
+from towpath.metrics import Metrics
 from towpath.records import Record
 from towpath.testing.clock import VirtualClock, settled
 from towpath.testing.records import ScriptedHandler, a_record
@@ -23,7 +24,11 @@ class Bench:
         self.handler = ScriptedHandler(script)
         self.finished: list[int] = []
         self.empty = asyncio.Event()
-        self.lanes = Lanes(self.handler, self.clock, LaneLimits(in_flight, retry_seconds), self.note)
+        self.metrics = Metrics()
+        self.lanes = Lanes(self.handler, self.clock, LaneLimits(in_flight, retry_seconds), self.note, connection="erp", metrics=self.metrics)
+
+    def figure(self, name: str) -> float:
+        return self.metrics.registry.get_sample_value(name, {"connection": "erp"}) or 0
 
     def note(self, record: Record) -> None:
         self.finished.append(record.offset)
@@ -65,7 +70,10 @@ async def test_keys_run_in_parallel_up_to_the_limit() -> None:
 
     bench = Bench(one_second, in_flight=4)
     bench.submit(*(a_record(offset, key=f"order/{offset}") for offset in range(12)))
+    await settled()
+    assert bench.figure("towpath_in_flight") == 4
     await bench.finish()
+    assert bench.figure("towpath_in_flight") == bench.figure("towpath_retries_total") == 0
     assert bench.handler.most_at_once == 4
     assert bench.clock.monotonic() == 3
     assert sorted(bench.finished) == list(range(12))
@@ -102,7 +110,7 @@ async def test_a_passing_failure_parks_after_retry_seconds_with_its_attempts() -
     assert offset == 0
     assert Failure("503 from erp", "passing", state=PARKED, attempts=len(bench.handler.begun)) == failure
     assert bench.finished == [0]
-    assert bench.lanes.retries == len(bench.handler.begun)
+    assert bench.figure("towpath_retries_total") == len(bench.handler.begun) - 1
 
 
 async def test_an_unknown_outcome_is_retried_like_a_passing_failure() -> None:
@@ -318,6 +326,8 @@ async def test_dropping_forgets_the_partition_that_went_and_keeps_the_others() -
     bench.submit(a_record(0, key="a", partition=0), a_record(1, key="a", partition=0), a_record(2, key="b", partition=1))
     await settled()
     bench.lanes.drop(lambda record: record.partition == 0)
+    await settled()
+    assert bench.figure("towpath_in_flight") == 1
     release.set()
     await settled()
     assert bench.finished == [2]
