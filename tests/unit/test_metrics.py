@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
 
-from towpath.metrics import CALL_SECONDS, DEAD_LETTERS, IN_FLIGHT, METRICS, Metrics, reference
+import towpath.metrics
+from towpath.metrics import CALL_SECONDS, CIRCUIT_OPEN, DEAD_LETTERS, IN_FLIGHT, LAG, METRICS, Metric, Metrics, reference
 
-PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "metrics.md"
+DECLARED = {name: value for name, value in vars(towpath.metrics).items() if isinstance(value, Metric)}
+SETTERS = {"add", "set", "observe", "during", "follow", "Counted"}
 
 
 def test_the_reference_page_is_what_the_declarations_say() -> None:
@@ -32,6 +38,37 @@ def test_levels_and_spreads_are_exposed() -> None:
     text = metrics.exposition().decode()
     assert 'towpath_in_flight{connection="erp"} 3.0' in text
     assert 'towpath_call_seconds_bucket{answer="2xx",connection="erp",le="0.25"} 1.0' in text
+
+
+def test_a_level_of_what_is_gone_is_exposed_no_more() -> None:
+    metrics = Metrics()
+    for partition in ("0", "1"):
+        metrics.set(LAG, 7, topic="deliver.erp", partition=partition)
+    metrics.forget(LAG, topic="deliver.erp", partition="0")
+    metrics.forget(LAG, topic="deliver.erp", partition="9")
+    assert [{"topic": "deliver.erp", "partition": "1"}] == [sample.labels for family in metrics.registry.collect() for sample in family.samples]
+
+
+def test_a_level_may_follow_what_it_tells_of() -> None:
+    metrics, faults = Metrics(), [0.0]
+    metrics.follow(CIRCUIT_OPEN, faults.pop, connection="erp")
+    faults.append(1.0)
+    assert 1 == metrics.registry.get_sample_value("towpath_circuit_open", {"connection": "erp"})
+
+
+def set_in(package: str) -> Iterator[str]:
+    """Yield the name of every metric that a package's code sets: the first argument of whatever sets one."""
+    for path in (ROOT / package).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Name):
+                setter = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+                if setter in SETTERS and node.args[0].id in DECLARED:
+                    yield node.args[0].id
+
+
+def test_every_metric_is_listed_and_set_by_the_product() -> None:
+    assert set(METRICS) == set(DECLARED.values())
+    assert set(DECLARED) == {name for package in ("towpath", "producers", "processors", "sinks") for name in set_in(package)}
 
 
 def test_a_label_that_is_not_declared_is_refused() -> None:
