@@ -19,6 +19,7 @@ from towpath.refusal import Refusal, as_config_error
 QUIET_SECONDS = 60.0
 LIBRDKAFKA_WARNING = 4
 REACH_SECONDS = 15.0
+LARGEST_RECORD = 96_000_000  # bytes; below what a broker takes in one request (100 MiB) and a consumer in one answer (100 MB)
 
 Client = TypeVar("Client")
 ClientConfig = dict[str, str | int | float | bool]
@@ -90,6 +91,7 @@ def make_producer(settings: KafkaSettings, refusal: Refusal | None = None, /, **
         "compression.type": "lz4",
         "linger.ms": 5,
         "delivery.timeout.ms": 30_000,
+        "message.max.bytes": LARGEST_RECORD,  # each topic has a limit of its own, which Kafka enforces
     }
     return _made(Producer, settings, refusal, config | _dotted(overrides))
 

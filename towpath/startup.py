@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 def topics_ready(config: Config, tell: Callable[[str], None]) -> Callable[[asyncio.Event], Awaitable[None]]:
     """Return a step that creates the missing topics, however long Kafka takes to answer; it gives up when the event it is given is set."""
-    specs = load_topics().expand(config.connections)
+    specs = load_topics().expand(config.connections, config.receiver.max_body_bytes)
 
     async def ready(stop: asyncio.Event) -> None:
         told = False

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from concurrent.futures import Future
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import NewTopic
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
 from towpath.errors import ConfigError, RetryableError
 from towpath.kafka import KafkaSettings, make_admin, reach
-from towpath.topics import TopicSpec
+from towpath.topics import MAX_BYTES, TopicSpec
 
 SECONDS = 15.0
+
+log = logging.getLogger(__name__)
 
 
 def ensure(settings: KafkaSettings, specs: Sequence[TopicSpec]) -> list[str]:
     """Create the topics that are missing and return their names; a second call creates nothing.
+
+    A topic that takes smaller records than declared is told to take larger ones; it is never told to take smaller ones.
 
     Raises:
         ConfigError: a topic has another number of partitions than declared (keys would change their partition), or Kafka refuses us or a topic.
@@ -25,8 +30,9 @@ def ensure(settings: KafkaSettings, specs: Sequence[TopicSpec]) -> list[str]:
     present = partition_counts(settings)
     _require_declared(present, specs)
     missing = [spec for spec in specs if spec.name not in present]
+    admin = make_admin(settings)
+    _raise_limits(admin, [spec for spec in specs if spec.name in present])
     if missing:
-        admin = make_admin(settings)
         for name, created in admin.create_topics([_new(spec, settings) for spec in missing], operation_timeout=SECONDS).items():
             _await_creation(name, created)
         _require_declared(partition_counts(settings), missing)  # where another process was quicker
@@ -36,6 +42,28 @@ def ensure(settings: KafkaSettings, specs: Sequence[TopicSpec]) -> list[str]:
 def partition_counts(settings: KafkaSettings) -> dict[str, int]:
     """Return the number of partitions of every topic there is; raises as `reach` does."""
     return {name: len(topic.partitions) for name, topic in reach(settings, SECONDS).topics.items()}
+
+
+def _raise_limits(admin: AdminClient, specs: Sequence[TopicSpec]) -> None:
+    needed = {spec.name: spec.max_bytes for spec in specs if spec.max_bytes is not None}
+    if not needed:
+        return
+    changes = []
+    for resource, found in admin.describe_configs([ConfigResource(ResourceType.TOPIC, name) for name in needed]).items():
+        try:
+            limit = int(found.result(SECONDS)[MAX_BYTES].value)
+        except KafkaException as error:
+            log.warning("topic %s: its %s cannot be read: %s", resource.name, MAX_BYTES, error.args[0].str())
+            continue
+        if limit < needed[resource.name]:
+            entry = ConfigEntry(MAX_BYTES, str(needed[resource.name]), incremental_operation=AlterConfigOpType.SET)
+            changes.append(ConfigResource(ResourceType.TOPIC, resource.name, incremental_configs=[entry]))
+    for resource, changed in (admin.incremental_alter_configs(changes) if changes else {}).items():
+        try:
+            changed.result(SECONDS)
+        except KafkaException as error:
+            message = f"topic {resource.name} takes too small records, and Kafka refuses to change that: {error.args[0].str()}"
+            raise ConfigError(f"{message}; set its {MAX_BYTES} to {needed[resource.name]}, or lower receiver.max_body_bytes") from error
 
 
 def _new(spec: TopicSpec, settings: KafkaSettings) -> NewTopic:
@@ -50,7 +78,8 @@ def _await_creation(name: str, created: Future[None]) -> None:
         reason = error.args[0]
         if reason.code() == KafkaError.TOPIC_ALREADY_EXISTS:
             return
-        message = f"creating topic {name}: {reason.str()}"
+        hint = "; lower receiver.max_body_bytes, from which it follows" if MAX_BYTES in reason.str() else ""
+        message = f"creating topic {name}: {reason.str()}{hint}"
         if reason.retriable():
             raise RetryableError(message, system_wide=True) from error
         raise ConfigError(message) from error

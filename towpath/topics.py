@@ -15,14 +15,21 @@ from towpath.errors import ConfigError
 
 CONNECTION = "<connection>"
 AGGREGATE = "<aggregate>"
+MAX_BYTES = "max.message.bytes"
 MEETING = frozenset({"holds", "receipts"})
 """Topics that one worker reads together with `received.*`: equal keys must be in equal partitions."""
 MILLISECONDS = {"h": 3_600_000, "d": 86_400_000}
+ROOM = 65_536  # for a record's key and headers
+KAFKAS_OWN = 1_048_588  # what a topic takes in one batch unless it is told otherwise; a smaller limit would refuse batches of small records
 
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """One Kafka topic as it is declared; `alert_ms` is the age at which an unresolved record calls an operator, None where none waits."""
+    """One Kafka topic as it is declared.
+
+    `alert_ms` is the age at which an unresolved record calls an operator, None where none waits. `max_bytes` is how large a record may be
+    (or a batch of them, compressed), None for what the brokers take anyhow.
+    """
 
     name: str
     partitions: int
@@ -33,10 +40,18 @@ class TopicSpec:
     schemas: tuple[str, ...] = ()
     producers: tuple[str, ...] = ()
     consumers: tuple[str, ...] = ()
+    size: int = 1
+    max_bytes: int | None = None
 
     def config(self) -> dict[str, str]:
         """Return what the broker is told about it."""
-        return {"cleanup.policy": self.cleanup, "retention.ms": str(self.retention_ms)}
+        size = {} if self.max_bytes is None else {MAX_BYTES: str(self.max_bytes)}
+        return {"cleanup.policy": self.cleanup, "retention.ms": str(self.retention_ms)} | size
+
+
+def most_bytes(size: int, largest_body: int) -> int:
+    """Return how large a record may be that is `size` times that of the largest webhook: blanking writes `""` for `1`, and headers take room."""
+    return max(size * (largest_body + largest_body // 8 + ROOM), KAFKAS_OWN)
 
 
 class _Declaration(BaseModel):
@@ -48,6 +63,7 @@ class _Declaration(BaseModel):
     consumers: list[str]
     cleanup: Literal["delete", "compact", "compact,delete"]
     retention: str = Field(pattern=r"^(\d+[hd]|forever)$")
+    size: int = Field(ge=1)
     partitions: int | None = Field(default=None, ge=1)
     unresolved: bool = False
 
@@ -67,13 +83,17 @@ class Topics:
     declared: Sequence[TopicSpec]
     aggregates: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
-    def expand(self, connections: Iterable[str]) -> list[TopicSpec]:
-        """Return the topics of an installation with these connections, in the order of their declaration."""
+    def expand(self, connections: Iterable[str], largest_body: int | None = None) -> list[TopicSpec]:
+        """Return the topics of an installation with these connections, in the order of their declaration.
+
+        `largest_body` is `receiver.max_body_bytes`; without it no topic has a `max_bytes`.
+        """
         names = list(connections)
         if wrong := [name for name in names if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name)]:
             message = f"connection {wrong[0]!r}: its name becomes part of topic names, so use a-z, 0-9 and - only"
             raise ConfigError(message)
-        return [one for spec in self.declared for one in _per_connection(spec, names)]
+        sized = self.declared if largest_body is None else [replace(spec, max_bytes=most_bytes(spec.size, largest_body)) for spec in self.declared]
+        return [one for spec in sized for one in _per_connection(spec, names)]
 
 
 def load_topics(text: str | None = None) -> Topics:
@@ -108,6 +128,7 @@ def _spec(name: str, entry: _Declaration, partitions: int, schemas: Iterable[str
         schemas=tuple(schemas),
         producers=tuple(entry.producers),
         consumers=tuple(entry.consumers),
+        size=entry.size,
     )
 
 

@@ -13,11 +13,18 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from processors.engines.settings import EngineError, EngineSettings
 from processors.port import Output
+from towpath.kafka import LARGEST_RECORD
 
 log = logging.getLogger(__name__)
 
 ALWAYS = {"acks": "all", "enable.idempotence": True, "partitioner": "murmur2_random"}
-DEFAULTS = {"linger.ms": 5, "compression.type": "lz4", "message.timeout.ms": 30_000, "queue.buffering.max.messages": 200_000}
+DEFAULTS = {
+    "linger.ms": 5,
+    "compression.type": "lz4",
+    "message.timeout.ms": 30_000,
+    "queue.buffering.max.messages": 200_000,
+    "message.max.bytes": LARGEST_RECORD,
+}
 HOPELESS = {
     KafkaError.MSG_SIZE_TOO_LARGE,
     KafkaError.INVALID_MSG_SIZE,

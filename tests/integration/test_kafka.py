@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -57,7 +58,7 @@ async def test_sends_of_one_key_keep_their_order(producer: AckedProducer, topic:
 
 async def test_a_record_beyond_the_size_limit_is_a_data_error(producer: AckedProducer, topic: str) -> None:
     with pytest.raises(DataError, match=topic):
-        await producer.send(topic, b"k", bytes(2_000_000))
+        await producer.send(topic, b"k", random.Random(1).randbytes(2_000_000))  # Kafka measures what is compressed
 
 
 async def test_a_cancelled_send_does_not_disturb_the_others(producer: AckedProducer, topic: str) -> None:

@@ -31,6 +31,27 @@ def test_missing_topics_are_created_as_declared(kafka_settings: KafkaSettings, s
     assert ["delete", str(30 * DAY), "1"] == [config[name].value for name in ("cleanup.policy", "retention.ms", "min.insync.replicas")]
 
 
+def _limit(settings: KafkaSettings, topic: str) -> int:
+    resource = ConfigResource(ResourceType.TOPIC, topic)
+    admin = make_admin(settings)
+    return int(admin.describe_configs([resource])[resource].result(10)["max.message.bytes"].value)
+
+
+def test_a_topic_takes_records_as_large_as_declared_from_then_on(kafka_settings: KafkaSettings, specs: list[TopicSpec]) -> None:
+    ensure(kafka_settings, specs[:1])
+    ensure(kafka_settings, [replace(spec, max_bytes=2_000_000) for spec in specs])
+    assert [2_000_000, 2_000_000] == [_limit(kafka_settings, spec.name) for spec in specs]
+    ensure(kafka_settings, [replace(spec, max_bytes=1_500_000) for spec in specs])
+    assert [2_000_000, 2_000_000] == [_limit(kafka_settings, spec.name) for spec in specs]
+
+
+def test_a_limit_that_kafka_refuses_is_told_with_its_setting(kafka_settings: KafkaSettings, specs: list[TopicSpec]) -> None:
+    ensure(kafka_settings, specs[:1])
+    for refused in (specs[0], specs[1]):
+        with pytest.raises(ConfigError, match=rf"topic {refused.name}.*max_body_bytes"):
+            ensure(kafka_settings, [replace(refused, max_bytes=1 << 40)])
+
+
 def test_a_second_call_creates_nothing(kafka_settings: KafkaSettings, specs: list[TopicSpec]) -> None:
     ensure(kafka_settings, specs)
     assert [] == ensure(kafka_settings, specs)

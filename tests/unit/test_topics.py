@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import pytest
+from annotated_types import Le
 
+from towpath.config.model import Receiver
 from towpath.errors import ConfigError
-from towpath.topics import load_topics
+from towpath.kafka import LARGEST_RECORD
+from towpath.topics import ROOM, load_topics
 
 FILE = """
 partitions: 4
 aggregates: {{orders: [OrderPlaced], stock: [StockChanged]}}
 topics:
-  received.orders: {{key: k, schemas: [], producers: [], consumers: [], cleanup: delete, retention: 90d{extra}}}
-  received.stock: {{key: k, schemas: [], producers: [], consumers: [], cleanup: delete, retention: 90d}}
+  received.orders: {{key: k, schemas: [], producers: [], consumers: [], cleanup: delete, retention: 90d, size: 1{extra}}}
+  received.stock: {{key: k, schemas: [], producers: [], consumers: [], cleanup: delete, retention: 90d, size: 1}}
 """
 
 
@@ -31,6 +34,27 @@ def test_every_received_topic_has_as_many_partitions_and_is_kept_90_days() -> No
 def test_unresolved_records_alert_at_half_of_their_retention() -> None:
     alerts = {spec.name: spec.alert_ms for spec in load_topics().expand(["bng"]) if spec.alert_ms}
     assert dict.fromkeys(("deliver.bng", "dlq.bng", "dlq.unknown", "parked.bng"), 90 * 86_400_000) == alerts
+
+
+def test_a_dead_letter_has_room_for_whatever_it_holds() -> None:
+    sizes = {spec.name: spec.max_bytes or 0 for spec in load_topics().expand(["bng"], 4_000_000)}
+    letters = [sizes.pop(name) for name in ("dlq.bng", "dlq.unknown", "parked.bng")]
+    assert max(sizes.values()) + ROOM <= min(letters)
+    assert sizes["inbox.bng"] == 4_500_000 + ROOM
+
+
+def test_no_topic_takes_less_than_a_full_batch_of_small_records() -> None:
+    assert {1_048_588} == {spec.max_bytes for spec in load_topics().expand(["bng"], 1024)}
+
+
+def test_the_largest_body_that_can_be_set_ends_in_letters_that_kafka_takes() -> None:
+    largest = next(limit.le for limit in Receiver.model_fields["max_body_bytes"].metadata if isinstance(limit, Le))
+    assert isinstance(largest, int)
+    assert max(spec.max_bytes or 0 for spec in load_topics().expand(["bng"], largest)) <= LARGEST_RECORD
+
+
+def test_without_a_body_size_the_brokers_own_limit_stays() -> None:
+    assert "max.message.bytes" not in load_topics().expand(["bng"])[0].config()
 
 
 def test_received_topics_with_different_partitions_are_refused() -> None:

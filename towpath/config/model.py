@@ -49,6 +49,7 @@ class Health(Settings):
     adapter: int = Field(default=8101, ge=0, le=65535)
     processor: int = Field(default=8102, ge=0, le=65535)
     sink: int = Field(default=8103, ge=0, le=65535)
+    poller: int = Field(default=8104, ge=0, le=65535)
     indexer: int = Field(default=8105, ge=0, le=65535)
 
     def port(self, role: str) -> int:
@@ -61,7 +62,7 @@ class Receiver(Settings):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
-    max_body_bytes: int = Field(default=1_048_576, ge=1024, le=64 * 1024 * 1024)
+    max_body_bytes: int = Field(default=1_048_576, ge=1024, le=16 * 1024 * 1024, description="the topics are made to take it")
     tolerance_seconds: float = Field(default=300, gt=0, description="how far a webhook's own timestamp may be from now")
     requests_per_second: float | None = Field(default=None, gt=0, description="per connection; null: no limit")
 
