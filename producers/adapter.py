@@ -8,7 +8,9 @@ import importlib.util
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from producers.base import ENTITY, FETCHED, KIND, RECEIVED_AT, TRACEPARENT, WEBHOOK_ID, NoReferences, Provenance, Source
+from producers.base import ENTITY, FETCHED, KIND, POLLED, RECEIVED_AT, TRACEPARENT, WEBHOOK_ID, Fetch, Provenance, References, Source
+from producers.references import LedgerReferences
+from producers.wire import text_of
 from towpath.acked import AckedProducer
 from towpath.blanking import blank
 from towpath.clock import Clock, SystemClock
@@ -16,10 +18,12 @@ from towpath.codec import default_codec
 from towpath.config import Config
 from towpath.delivery.deadletters import Failure, Registrar, Subject
 from towpath.delivery.lanes import LaneLimits
+from towpath.delivery.ledger import Ledger, open_engine
 from towpath.delivery.runner import LaneRunner, run_all
+from towpath.errors import DataError
 from towpath.events import AGGREGATES, business_key
 from towpath.http import ApiClient
-from towpath.metrics import DEAD_LETTERS, DECODED, RECEIVED, Metrics
+from towpath.metrics import DEAD_LETTERS, DECODED, DROPPED, RECEIVED, Metrics
 from towpath.records import Record, is_trace_id
 from towpath.runtime import RoleContext
 from towpath.systems.base import connect
@@ -29,13 +33,22 @@ class InboxHandler:
     """Handles the inbox of one connection."""
 
     def __init__(
-        self, connection: str, *, source: Source, api: ApiClient, registrar: Registrar, producer: AckedProducer, clock: Clock, metrics: Metrics
+        self,
+        connection: str,
+        *,
+        source: Source,
+        api: ApiClient,
+        references: References,
+        registrar: Registrar,
+        producer: AckedProducer,
+        clock: Clock,
+        metrics: Metrics,
     ) -> None:
-        self._connection, self._source, self._api = connection, source, api
+        self._connection, self._source, self._api, self._references = connection, source, api, references
         self._registrar, self._producer, self._clock, self._metrics = registrar, producer, clock, metrics
 
     async def handle(self, record: Record) -> None:
-        """Fetch what a webhook names, or decode what was fetched; returns once Kafka has what came of it."""
+        """Fetch what a webhook names or a list told, or decode what was fetched; returns once Kafka has what came of it."""
         if record.header(KIND) == FETCHED:
             await self._decode(record)
         else:
@@ -51,11 +64,12 @@ class InboxHandler:
         self._metrics.add(DEAD_LETTERS, connection=self._connection, state=failure.state, error_class=failure.error_class)
 
     async def _fetch(self, record: Record) -> None:
-        wanted = self._source.wanted(record.value or b"")
+        wanted = _polled(record) if record.header(KIND) == POLLED else self._source.wanted(record.value or b"")
         if wanted is None:
             return
-        text = await self._source.fetch(self._api, wanted, NoReferences())
+        text = await self._source.fetch(self._api, wanted, self._references)
         if text is None:
+            self._metrics.add(DROPPED, event=wanted.entity, reason="filtered")
             return
         kept = [(name, value) for name, value in record.headers if name in {RECEIVED_AT, TRACEPARENT, WEBHOOK_ID}]
         headers = [*kept, (KIND, FETCHED.encode()), (ENTITY, wanted.entity.encode())]
@@ -76,6 +90,14 @@ class InboxHandler:
         entity, _, natural_id = (record.key or b"").decode("utf-8", "replace").partition("/")
         key = business_key(self._connection, entity, natural_id) if natural_id else ""
         return Subject(self._connection, key, trace_id=trace_id(record))
+
+
+def _polled(record: Record) -> Fetch:
+    """Return the entity that a list told: the record's key is `entity/id`, its value what the list says of it."""
+    entity, _, natural_id = (record.key or b"").decode("utf-8", "replace").partition("/")
+    if not natural_id:
+        raise DataError("the record's key names no entity and id", field="key", value=entity)
+    return Fetch(entity, natural_id, text_of(record.value or b""))
 
 
 def _received_at(record: Record) -> datetime:
@@ -109,6 +131,7 @@ class AdapterRole:
     async def run(self, context: RoleContext) -> None:
         """Adapt until asked to stop."""
         clock, config = SystemClock(), self.config
+        ledger = await asyncio.to_thread(lambda: Ledger(open_engine(config.database_url(), reading=True), clock, self.name))
         producer = AckedProducer(config.kafka)
         runners, clients = [], []
         for name, connection in config.connections.items():
@@ -117,14 +140,23 @@ class AdapterRole:
                 continue
             clients.append(api := connect(name, connection, clock, context.metrics))
             registrar = Registrar(default_codec(), self.name, f"adapter.{name}", frozenset(config.connections))
-            handler = InboxHandler(name, source=source, api=api, registrar=registrar, producer=producer, clock=clock, metrics=context.metrics)
+            handler = InboxHandler(
+                name,
+                source=source,
+                api=api,
+                references=LedgerReferences(config, name, ledger),
+                registrar=registrar,
+                producer=producer,
+                clock=clock,
+                metrics=context.metrics,
+            )
             limits = LaneLimits(connection.limits.in_flight, config.defaults.lane_retry_seconds)
             place = {"group": f"adapter.{name}", "topic": f"inbox.{name}", "connection": name}
             runners.append(LaneRunner(config.kafka, **place, handler=handler, clock=clock, limits=limits, metrics=context.metrics))
         try:
             await run_all(runners, producer, context.stop, context.health)
         finally:
-            await asyncio.gather(*(client.close() for client in clients), producer.close(2), return_exceptions=True)
+            await asyncio.gather(*(client.close() for client in clients), producer.close(2), ledger.close(), return_exceptions=True)
 
 
 def build(config: Config) -> AdapterRole:

@@ -86,20 +86,6 @@ class Provenance:
         }
 
 
-class NoReferences:
-    """Knows nothing: for a system that nothing was written to."""
-
-    async def key_of(self, entity: str, external_id: str) -> str | None:
-        """Return None."""
-        del entity, external_id
-        return None
-
-    def is_ours(self, order_reference: str) -> bool:
-        """Return False."""
-        del order_reference
-        return False
-
-
 class Source(Protocol):
     """One system as a source."""
 

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from producers.base import Fetch, NoReferences, Provenance
+from producers.base import Fetch, Provenance
 from producers.nopcommerce import NopCommerceSource
 from producers.nopcommerce.fetch import rows
 from towpath.clock import SystemClock
@@ -114,6 +114,16 @@ def source() -> NopCommerceSource:
 
 
 ORDER_1001 = Fetch("order", 1001)
+
+
+class NoReferences:
+    """Nothing that Towpath wrote: a shop names the keys of its own entities."""
+
+    async def key_of(self, entity: str, external_id: str) -> str | None:
+        raise AssertionError(f"{entity} {external_id}")
+
+    def is_ours(self, order_reference: str) -> bool:
+        raise AssertionError(order_reference)
 
 
 async def fetched(source: NopCommerceSource, api: ApiClient, wanted: Fetch) -> str:

@@ -1,0 +1,23 @@
+"""What Towpath wrote to a connection, as its source needs it: from the ledger, and from the prefixes that flows give their references."""
+
+from __future__ import annotations
+
+from towpath.config import Config
+from towpath.delivery.ledger import Ledger
+
+
+class LedgerReferences:
+    """The references of one connection."""
+
+    def __init__(self, config: Config, connection: str, ledger: Ledger) -> None:
+        self._connection, self._ledger = connection, ledger
+        orders = [flow for flow in config.flows_to(connection).values() if flow.event == "OrderPlaced"]
+        self._prefixes = tuple(flow.reference_prefix for flow in orders)
+
+    async def key_of(self, entity: str, external_id: str) -> str | None:
+        """Return the business key of what was written under that id: the operation that makes an entity is called `create_<entity>`."""
+        return await self._ledger.key_of(self._connection, f"create_{entity}", external_id)
+
+    def is_ours(self, order_reference: str) -> bool:
+        """Tell whether a flow that places orders here gives references that begin so; an empty prefix begins every one."""
+        return order_reference.startswith(self._prefixes)
