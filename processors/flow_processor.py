@@ -2,40 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import orjson
 
-from processors.mapping import Mapped, Model, Skipped
+from processors.orders import DROPPED, HELD, HOLDS, STANDING, Order, as_change, state_key
 from processors.port import ReadState, Step
-from processors.rules import check
+from processors.routing import Arrived, Route, Routed, Router, cloud_event, dropped, subject_of
+from processors.stockroom import Stockroom
 from towpath.clock import Clock
 from towpath.codec import Codec
-from towpath.delivery.deadletters import DEAD, Failure, Registrar, Subject
+from towpath.delivery.deadletters import RECEIPTS, Registrar
 from towpath.errors import DataError
-from towpath.events import AGGREGATES, Event, Version, is_newer, stable_id
-from towpath.metrics import DEAD_LETTERS, DROPPED, ROUTED, Counted
-from towpath.records import Output, Record, Replay, is_trace_id
+from towpath.events import AGGREGATES, MOVING, Event, StockHold, Version, digest, is_newer
+from towpath.records import Output, Record, Replay
 
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One flow as the processor needs it."""
-
-    name: str
-    source: str
-    target: str
-    event: str
-    model: Model
-    reference_prefix: str = ""
-    options: Mapping[str, Any] = field(default_factory=dict)
+STANDS = frozenset({"applied", "found", "unchanged"})
+DISCARDED = "discarded"
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was last done with a (type, key): its version and digest, and the dead letters that are still open (none: it was routed)."""
+    """What was last done with a fact: its version and digest, and the dead letters that are still open (none: it was routed)."""
 
     version: Version
     digest: str
@@ -53,35 +42,39 @@ class Seen:
         """Return it as bytes for the state."""
         return orjson.dumps([self.version["major"], self.version["minor"], self.digest, *self.dead_letters])
 
+    def drops(self, event: Event, replay: Replay | None) -> str | None:
+        """Return why an event ends here, None where it is to be routed; a replay only makes way for what is newer."""
+        if replay is not None:
+            return "superseded" if is_newer(self.version, event.meta["version"]) else None
+        if self.digest == event.meta["digest"]:
+            return "duplicate"
+        return None if is_newer(event.meta["version"], self.version) else "superseded"
+
 
 class FlowProcessor:
-    """Turns records of `received.*` into the public stream, deliveries and dead letters."""
+    """Turns records of `received.*` into the public stream, deliveries and dead letters; `holds` and `receipts` tell it what stock is free."""
 
     def __init__(self, routes: Sequence[Route], registrar: Registrar, clock: Clock) -> None:
-        self._routes = routes
         self._registrar = registrar
         self._codec: Codec = registrar.codec
         self._clock = clock
+        self._router = Router(routes, registrar, clock)
+        self._stockroom = Stockroom(self._router, self._codec)
+        self._stocked = {route.source for route in routes if route.event == "StockChanged"}
 
     def process(self, record: Record, read: ReadState) -> Step:
         """Return what one record leads to: bad data is a dead letter among the outputs, never an exception."""
-        replay = record.replay
-        if replay is not None and replay.group != self._registrar.group:
-            return Step()
         try:
-            event = self._event(record)
+            if record.topic == RECEIPTS:
+                return self._told(record, read)
+            if record.replay is not None and record.replay.group not in ("", self._registrar.group):
+                return Step()
+            if record.topic == HOLDS:
+                return self._stockroom.held(record, read)
+            return self._arrived(record, self._event(record), read)
         except DataError as error:
-            _, letter = self._dead_letter(record, error, Subject(connection=_connection_of(record)))
-            return Step([letter], counts=[_dead(letter)])
-        state_key = f"{event.type}|{event.meta['key']}".encode()
-        seen = Seen.load(read(state_key))
-        dropped = self._drop_reason(event, seen) if replay is None else self._replay_too_old(event, seen)
-        if dropped is None:
-            return self._routed(record, event, seen, state_key)
-        counts = [_dropped(event, dropped)]
-        if replay is None:
-            return Step(counts=counts)
-        return Step([self._registrar.receipt(dropped, _subject(event), self._clock.now(), dead_letter_id=replay.dead_letter_id)], counts=counts)
+            found = self._router.unreadable(record, error, _connection_of(record))
+            return Step(found.outputs, counts=found.counts)
 
     def _event(self, record: Record) -> Event:
         event = Event(*self._codec.decode(record.value))
@@ -89,126 +82,97 @@ class FlowProcessor:
             raise DataError(f"{event.type} is no event of {record.topic}", field="value", value=event.type)
         return event
 
-    def _drop_reason(self, event: Event, seen: Seen | None) -> str | None:
-        if seen is None:
-            return None
-        if seen.digest == event.meta["digest"]:
-            return "duplicate"
-        return None if is_newer(event.meta["version"], seen.version) else "superseded"
-
-    def _replay_too_old(self, event: Event, seen: Seen | None) -> str | None:
-        return "superseded" if seen is not None and is_newer(seen.version, event.meta["version"]) else None
-
-    def _routed(self, record: Record, event: Event, seen: Seen | None, state_key: bytes) -> Step:
-        outputs, failed, counts = self._deliveries(record, event)
-        before, replay = set(seen.dead_letters if seen else ()), record.replay
-        if replay is None:
-            outputs.append(Output(AGGREGATES[event.type], event.meta["key"].encode(), record.value, cloud_event(event)))
+    def _arrived(self, record: Record, event: Event, read: ReadState) -> Step:
+        replay, value = record.replay, record.value
+        order = Order.load(read(state_key(event.meta["key"])))
+        seen = Seen.load(read(_seen_key(event)))
+        if event.type == "OrderPlaced" and order is not None and seen is not None and self._is_change(event, seen, order, replay):
+            event = as_change(event)
+            value = self._codec.encode(event.type, event.value)
+            seen = Seen.load(read(_seen_key(event)))
+        why = seen.drops(event, replay) if seen is not None else None
+        if why is None and event.type == "OrderPlaced" and replay is None and order is not None and _says_the_same(event, order, seen):
+            why = "duplicate"
+        if why is not None:
+            return self._dropped(event, why, replay)
+        arrived = Arrived(record, event, value, order.known if order is not None else {})
+        if event.type == "StockChanged" and event.meta["connection"] in self._stocked:
+            routed, writes = self._stockroom.counted(arrived, read)
         else:
+            routed, writes = self._router.route(arrived), {}
+        if replay is None:
+            writes |= self._remember(event, order, routed)
+        return self._settled(arrived, seen, routed, writes)
+
+    def _is_change(self, event: Event, seen: Seen, order: Order, replay: Replay | None) -> bool:
+        """Tell whether an order that was routed before comes with other content, or what failed was such a change."""
+        if replay is not None:
+            return any(route.name == replay.flow for route in self._router.wanting(event.meta["connection"], "OrderChanged"))
+        return not seen.dead_letters and is_newer(event.meta["version"], seen.version) and digest(event.value, MOVING) != order.content
+
+    def _dropped(self, event: Event, why: str, replay: Replay | None) -> Step:
+        counts = [dropped(event, why)]
+        if replay is None or not replay.dead_letter_id:
+            return Step(counts=counts)
+        return Step([self._registrar.receipt(why, subject_of(event), self._clock.now(), dead_letter_id=replay.dead_letter_id)], counts=counts)
+
+    def _settled(self, arrived: Arrived, seen: Seen | None, routed: Routed, writes: dict[bytes, bytes]) -> Step:
+        """Return the step with the event on its public stream, the dead letters closed that it resolves, and what is remembered of it."""
+        event, replay = arrived.event, arrived.record.replay
+        outputs = list(routed.outputs)
+        before = set(seen.dead_letters if seen else ())
+        if replay is None:
+            outputs.append(Output(AGGREGATES[event.type], event.record_key, arrived.value, cloud_event(event)))
+        elif replay.dead_letter_id:
             before.add(replay.dead_letter_id)
-        tried = {replay.dead_letter_id} if replay is not None and replay.flow else before
+        tried = {replay.dead_letter_id} & before if replay is not None and (replay.flow or not replay.dead_letter_id) else before
         now = self._clock.now()
-        outputs += [self._registrar.receipt("resolved", _subject(event), now, dead_letter_id=letter) for letter in sorted(tried - failed)]
-        left = tuple(sorted(before - tried | failed))
-        return Step(outputs, {state_key: Seen(event.meta["version"], event.meta["digest"], left).dump()}, counts)
+        outputs += [self._registrar.receipt("resolved", subject_of(event), now, dead_letter_id=letter) for letter in sorted(tried - routed.failed)]
+        left = tuple(sorted(before - tried | routed.failed))
+        writes[_seen_key(event)] = Seen(event.meta["version"], event.meta["digest"], left).dump()
+        return Step(outputs, writes, routed.counts)
 
-    def _wanted(self, event: Event, replay: Replay | None) -> list[Route]:
-        """Return the flows that want the event; of a replay only the one whose dead letter is played again, where one flow failed."""
-        wanted = [route for route in self._routes if (route.source, route.event) == (event.meta["connection"], event.type)]
-        if replay is None or not replay.flow:
-            return wanted
-        return [route for route in wanted if route.name == replay.flow]
+    def _remember(self, event: Event, order: Order | None, routed: Routed) -> dict[bytes, bytes]:
+        """Return what an order's own events leave in the state; new ones hold stock, cancelled ones let it go."""
+        key, at = event.meta["key"], event.meta["received_at"]
+        if event.type == "OrderPlaced" and order is None:
+            targets = {route.target for route in self._router.wanting(event.meta["connection"], event.type)}
+            order = Order.of(event, sorted(targets & self._stocked))
+            routed.outputs += self._say(order.holds(key, HELD, at))
+        elif event.type == "OrderPlaced" and order is not None:
+            order = Order(digest(event.value, MOVING), event.value["status"], event.value["payment_status"], order.held)
+        elif event.type == "OrderChanged" and order is not None:
+            order = order.changed(event)
+        elif event.type == "OrderCancelled" and order is not None:
+            routed.outputs += self._say(order.holds(key, DROPPED, at))
+            order = order.without()
+        else:
+            return {}
+        return {state_key(key): order.dump()}
 
-    def _deliveries(self, record: Record, event: Event) -> tuple[list[Output], set[str], list[Counted]]:
-        """Return a delivery for each flow that could be mapped, a dead letter for each that could not, the ids of the latter, and all counted."""
-        outputs: list[Output] = []
-        failed: set[str] = set()
-        counts: list[Counted] = []
-        wanted, replay = self._wanted(event, record.replay), record.replay
-        if not wanted and replay is not None and replay.flow:
-            gone = DataError(f"no flow {replay.flow} takes {event.type} of {event.meta['connection']} any more", field="flow", value=replay.flow)
-            letter_id, letter = self._dead_letter(record, gone, replace(_subject(event), flow=replay.flow))
-            return [letter], {letter_id}, [_dead(letter)]
-        if not wanted:
-            counts.append(_dropped(event, "unrouted"))
-        for route in wanted:
-            try:
-                check(event)
-                delivery = self._delivery(record, event, route)
-                counts.append(_dropped(event, "filtered") if delivery is None else Counted(ROUTED, {"flow": route.name, "event": event.type}))
-                outputs += [delivery] if delivery is not None else []
-            except DataError as error:
-                subject = replace(_subject(event), flow=route.name, mapping_version=route.model.version)
-                letter_id, letter = self._dead_letter(record, error, subject)
-                failed.add(letter_id)
-                outputs.append(letter)
-                counts.append(_dead(letter))
-        return outputs, failed, counts
+    def _told(self, record: Record, read: ReadState) -> Step:
+        """Return what a receipt leads to: an order that stands at its target holds stock there until the target's own figures say so."""
+        receipt = self._codec.decode_as("Receipt", record.value)
+        order = Order.load(read(state_key(receipt["key"])))
+        source = next((route.target for route in self._router.routes if (route.name, route.event) == (receipt["flow"], "OrderPlaced")), "")
+        ended = (receipt["hop"] == "sink" and receipt["outcome"] in STANDS) or receipt["outcome"] == DISCARDED
+        if order is None or source not in order.held or not ended:
+            return Step()
+        state = DROPPED if receipt["outcome"] == DISCARDED else STANDING
+        holds = order.holds(receipt["key"], state, receipt["at"], source=source, standing_at=receipt["external_at"])
+        return Step(self._say(holds), {state_key(receipt["key"]): order.without(source).dump()})
 
-    def _delivery(self, record: Record, event: Event, route: Route) -> Output | None:
-        """Return the delivery of one flow, None where its mapping says that the event asks nothing of the target."""
-        flow = {"name": route.name, "reference_prefix": route.reference_prefix, "options": dict(route.options)}
-        mapped = route.model.apply(event, flow)
-        if isinstance(mapped, Skipped):
-            return None
-        meta = event.meta
-        value = {
-            "delivery_id": stable_id(meta["event_id"], route.name, mapped.operation),
-            "flow": route.name,
-            "source": route.source,
-            "target": route.target,
-            "operation": mapped.operation,
-            "effect_key": mapped.effect_key,
-            "version": meta["version"],
-            "event_type": event.type,
-            "event_id": meta["event_id"],
-            "key": meta["key"],
-            "trace_id": meta["trace_id"],
-            "occurred_at": meta["occurred_at"],
-            "received_at": meta["received_at"],
-            "mapping": route.model.name,
-            "mapping_version": route.model.version,
-            **_documents(mapped),
-            "event": record.value,
-        }
-        return Output(f"deliver.{route.target}", mapped.write_unit.encode(), self._codec.encode("Delivery", value), cloud_event(event))
-
-    def _dead_letter(self, record: Record, error: DataError, subject: Subject) -> tuple[str, Output]:
-        return self._registrar.dead_letter(record, Failure.of(error), subject, self._clock.now())
+    def _say(self, holds: Sequence[StockHold]) -> list[Output]:
+        return [Output(HOLDS, hold["sku"].encode(), self._codec.encode("StockHold", hold)) for hold in holds]
 
 
-def cloud_event(event: Event) -> list[tuple[str, bytes]]:
-    """Return the CloudEvents 1.0 binary headers of an event, and its W3C traceparent."""
-    meta = event.meta
-    headers = {
-        "ce_specversion": "1.0",
-        "ce_id": meta["event_id"],
-        "ce_type": f"towpath.{event.type}",
-        "ce_source": meta["connection"],
-        "ce_subject": meta["key"],
-        "ce_time": meta["occurred_at"].isoformat(),
-    }
-    if is_trace_id(meta["trace_id"]):
-        headers["traceparent"] = f"00-{meta['trace_id']}-{meta['trace_id'][:15]}1-01"
-    return [(name, text.encode()) for name, text in headers.items()]
+def _says_the_same(event: Event, order: Order, seen: Seen | None) -> bool:
+    """Tell whether a routed order comes again with nothing changed but how far it has come."""
+    return seen is not None and not seen.dead_letters and digest(event.value, MOVING) == order.content
 
 
-def _documents(mapped: Mapped) -> dict[str, Any]:
-    related = {key: orjson.dumps(document).decode() for key, document in mapped.related.items()}
-    return {"document": orjson.dumps(mapped.document).decode(), "related": related}
-
-
-def _dropped(event: Event, reason: str) -> Counted:
-    return Counted(DROPPED, {"event": event.type, "reason": reason})
-
-
-def _dead(letter: Output) -> Counted:
-    return Counted(DEAD_LETTERS, {"connection": letter.topic.partition(".")[2], "state": DEAD, "error_class": "data"})
-
-
-def _subject(event: Event) -> Subject:
-    meta = event.meta
-    return Subject(connection=meta["connection"], key=meta["key"], event_id=meta["event_id"], trace_id=meta["trace_id"])
+def _seen_key(event: Event) -> bytes:
+    return f"{event.type}|{event.identity}".encode()
 
 
 def _connection_of(record: Record) -> str:

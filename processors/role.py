@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from processors.engines.faust_engine import FaustEngine
 from processors.engines.settings import EngineSettings
-from processors.flow_processor import FlowProcessor, Route
+from processors.flow_processor import FlowProcessor
 from processors.mapping import load_model
+from processors.routing import Route
 from towpath.clock import SystemClock
 from towpath.codec import default_codec
 from towpath.config import Config
@@ -60,13 +61,13 @@ def routes(config: Config) -> list[Route]:
 
 def engine_settings(config: Config) -> EngineSettings:
     """Return what the engine is told."""
-    received = [spec for spec in load_topics().expand(config.connections) if spec.name.startswith("received.")]
+    inputs = [spec for spec in load_topics().expand(config.connections) if "processor" in spec.consumers]
     security = {name: str(value) for name, value in config.kafka.client_config().items() if name.startswith(("security.", "sasl.", "ssl."))}
     return EngineSettings(
         bootstrap_servers=config.kafka.bootstrap_servers,
         group=GROUP,
-        topics=tuple(spec.name for spec in received),
-        partitions=received[0].partitions,
+        topics=tuple(spec.name for spec in inputs),
+        partitions=inputs[0].partitions,
         datadir=config.data_dir / "processor",
         security=security,
         replication_factor=config.kafka.replication_factor,

@@ -25,8 +25,6 @@ AGGREGATES: Final[Mapping[str, str]] = {
 }
 PARTS: Final[Mapping[str, str]] = {"ShipmentConfirmed": "shipment_id", "PaymentReceived": "payment_id", "StockChanged": "location"}
 """The field that tells several facts of one type about one key apart."""
-STATE_LIKE: Final = frozenset({"OrderChanged", "OrderStatusChanged", "StockChanged", "CustomerChanged"})
-"""Events of which only the newest counts; of all others the first that was routed does."""
 MOVING: Final = frozenset({"status", "payment_status"})
 """Fields of an order that say how far it has come: events of their own tell that, so a change of nothing else is no OrderChanged."""
 

@@ -1,0 +1,177 @@
+"""From an event to the deliveries of the flows that want it, and a dead letter for each flow that cannot map it. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import orjson
+
+from processors.mapping import Mapped, Model, Skipped
+from processors.rules import check
+from towpath.clock import Clock
+from towpath.delivery.deadletters import DEAD, Failure, Registrar, Subject
+from towpath.errors import DataError
+from towpath.events import Event, Version, stable_id
+from towpath.metrics import DEAD_LETTERS, DROPPED, ROUTED, Counted
+from towpath.records import Output, Record, Replay, is_trace_id
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One flow as the processor needs it."""
+
+    name: str
+    source: str
+    target: str
+    event: str
+    model: Model
+    reference_prefix: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Routed:
+    """What routing one event led to: outputs, the ids of dead letters among them, and what is counted."""
+
+    outputs: list[Output] = field(default_factory=list)
+    failed: set[str] = field(default_factory=set)
+    counts: list[Counted] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """An event with the record it came in; `value` is the event as encoded, `known` what mappings get besides, `version` its deliveries'."""
+
+    record: Record
+    event: Event
+    value: bytes | None
+    known: Mapping[str, Any] = field(default_factory=dict)
+    version: Version | None = None
+
+
+class Router:
+    """Routes events of one deployment."""
+
+    def __init__(self, routes: Sequence[Route], registrar: Registrar, clock: Clock) -> None:
+        self.routes = routes
+        self._registrar, self._codec, self._clock = registrar, registrar.codec, clock
+
+    def wanting(self, source: str, kind: str) -> list[Route]:
+        """Return the flows that take this type of event from this connection."""
+        return [route for route in self.routes if (route.source, route.event) == (source, kind)]
+
+    def route(self, arrived: Arrived) -> Routed:
+        """Return a delivery for each flow that wants the event; of a replay only for the flow that failed, where one did."""
+        event, replay, found = arrived.event, arrived.record.replay, Routed()
+        wanted = self.wanting(event.meta["connection"], event.type)
+        if replay is not None and replay.flow:
+            wanted = [route for route in wanted if route.name == replay.flow]
+            if not wanted:
+                self._lost_flow(arrived, replay, found)
+                return found
+        if not wanted:
+            found.counts.append(dropped(event, "unrouted"))
+        for route in wanted:
+            self._take(arrived, route, found)
+        return found
+
+    def unreadable(self, record: Record, error: DataError, connection: str) -> Routed:
+        """Return the dead letter of a record that is no event."""
+        found = Routed()
+        self._fail(record, error, Subject(connection=connection), found)
+        return found
+
+    def _take(self, arrived: Arrived, route: Route, found: Routed) -> None:
+        event = arrived.event
+        try:
+            check(event)
+            delivery = self._delivery(arrived, route)
+        except DataError as error:
+            subject = replace(subject_of(event), flow=route.name, mapping_version=route.model.version)
+            self._fail(arrived.record, error, subject, found)
+            return
+        found.outputs += [delivery] if delivery is not None else []
+        found.counts.append(dropped(event, "filtered") if delivery is None else Counted(ROUTED, {"flow": route.name, "event": event.type}))
+
+    def _lost_flow(self, arrived: Arrived, replay: Replay, found: Routed) -> None:
+        event = arrived.event
+        reason = f"no flow {replay.flow} takes {event.type} of {event.meta['connection']} any more"
+        subject = replace(subject_of(event), flow=replay.flow)
+        self._fail(arrived.record, DataError(reason, field="flow", value=replay.flow), subject, found)
+
+    def _fail(self, record: Record, error: DataError, subject: Subject, found: Routed) -> None:
+        letter_id, letter = self._registrar.dead_letter(record, Failure.of(error), subject, self._clock.now())
+        found.failed.add(letter_id)
+        found.outputs.append(letter)
+        labels = {"connection": letter.topic.partition(".")[2], "state": DEAD, "error_class": "data"}
+        found.counts.append(Counted(DEAD_LETTERS, labels))
+
+    def _delivery(self, arrived: Arrived, route: Route) -> Output | None:
+        """Return the delivery of one flow, None where its mapping says that the event asks nothing of the target."""
+        event, meta = arrived.event, arrived.event.meta
+        flow = {"name": route.name, "reference_prefix": route.reference_prefix, "options": dict(route.options)}
+        mapped = route.model.apply(event, flow, arrived.known)
+        if isinstance(mapped, Skipped):
+            return None
+        version = arrived.version or meta["version"]
+        told_again = () if arrived.version is None else (version["major"],)
+        value = {
+            "delivery_id": stable_id(meta["event_id"], route.name, mapped.operation, *told_again),
+            "flow": route.name,
+            "source": route.source,
+            "target": route.target,
+            "operation": mapped.operation,
+            "effect_key": mapped.effect_key,
+            "version": version,
+            "event_type": event.type,
+            "event_id": meta["event_id"],
+            "key": meta["key"],
+            "trace_id": meta["trace_id"],
+            "occurred_at": meta["occurred_at"],
+            "received_at": meta["received_at"],
+            "mapping": route.model.name,
+            "mapping_version": route.model.version,
+            **_documents(mapped),
+            "event": arrived.value,
+        }
+        headers = [*cloud_event(event), *_passed_on(arrived.record.replay)]
+        return Output(f"deliver.{route.target}", mapped.write_unit.encode(), self._codec.encode("Delivery", value), headers)
+
+
+def cloud_event(event: Event) -> list[tuple[str, bytes]]:
+    """Return the CloudEvents 1.0 binary headers of an event, and its W3C traceparent."""
+    meta = event.meta
+    headers = {
+        "ce_specversion": "1.0",
+        "ce_id": meta["event_id"],
+        "ce_type": f"towpath.{event.type}",
+        "ce_source": meta["connection"],
+        "ce_subject": meta["key"],
+        "ce_time": meta["occurred_at"].isoformat(),
+    }
+    if is_trace_id(meta["trace_id"]):
+        headers["traceparent"] = f"00-{meta['trace_id']}-{meta['trace_id'][:15]}1-01"
+    return [(name, text.encode()) for name, text in headers.items()]
+
+
+def subject_of(event: Event) -> Subject:
+    """Return what a dead letter or receipt of this event is about."""
+    meta = event.meta
+    return Subject(connection=meta["connection"], key=meta["key"], event_id=meta["event_id"], trace_id=meta["trace_id"])
+
+
+def dropped(event: Event, reason: str) -> Counted:
+    """Return the count of an event that ends here on purpose."""
+    return Counted(DROPPED, {"event": event.type, "reason": reason})
+
+
+def _passed_on(replay: Replay | None) -> list[tuple[str, bytes]]:
+    """Return the headers of a replay that goes through every hop; that of a dead letter ends at the hop that failed."""
+    return [] if replay is None or replay.dead_letter_id else replay.headers()
+
+
+def _documents(mapped: Mapped) -> dict[str, Any]:
+    related = {key: orjson.dumps(document).decode() for key, document in mapped.related.items()}
+    return {"document": orjson.dumps(mapped.document).decode(), "related": related}

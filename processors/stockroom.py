@@ -1,0 +1,60 @@
+"""The shelves as the processor keeps them: what stock events and holds make of them, and the numbers sent out. No I/O."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from processors.port import ReadState, Step
+from processors.routing import Arrived, Routed, Router, dropped
+from processors.stock import DROPPED, HELD, Shelf
+from towpath.codec import Codec
+from towpath.events import Event, StockHold, decimal_text
+from towpath.records import Record
+
+GONE = b"gone"
+"""A hold that has ended: one that is told again, after a crash, must not hold again."""
+
+
+class Stockroom:
+    """Every product of every source whose stock some flow takes."""
+
+    def __init__(self, router: Router, codec: Codec) -> None:
+        self._router, self._codec = router, codec
+
+    def counted(self, arrived: Arrived, read: ReadState) -> tuple[Routed, dict[bytes, bytes]]:
+        """Return what a stock event leads to: the new number for every flow, or `echo` where it is the one that was told last."""
+        event = arrived.event
+        shelf_key, event_key = _keys(event.meta["connection"], event.value["sku"])
+        shelf = Shelf.load(read(shelf_key)).counted(event.value)  # type: ignore[arg-type]
+        if shelf.sellable == shelf.told and arrived.record.replay is None:
+            routed = Routed(counts=[dropped(event, "echo")])
+        else:
+            shelf, routed = self._tell(shelf, arrived.record, event, arrived.value)
+        return routed, {shelf_key: shelf.dump(), event_key: arrived.value or b""}
+
+    def held(self, record: Record, read: ReadState) -> Step:
+        """Return what a hold leads to: nothing before the source told of the product, or where the number stays."""
+        hold: StockHold = self._codec.decode_as("StockHold", record.value)  # type: ignore[assignment]
+        shelf_key, event_key = _keys(hold["connection"], hold["sku"])
+        hold_key = f"hold|{hold['connection']}|{hold['sku']}|{hold['order_key']}".encode()
+        row = read(hold_key)
+        if hold["state"] != DROPPED and (row == GONE or (row is None and hold["state"] != HELD)):
+            return Step()
+        shelf = Shelf.load(read(shelf_key)).held_by(hold, Decimal(0) if row in (None, GONE) else Decimal(row.decode()))
+        writes = {hold_key: decimal_text(hold["quantity"]).encode() if hold["state"] == HELD else GONE}
+        last = read(event_key)
+        if last is None or shelf.sellable == shelf.told:
+            return Step(writes=writes | {shelf_key: shelf.dump()})
+        event = Event(*self._codec.decode(last))
+        shelf, routed = self._tell(shelf, record, event, last)
+        return Step(routed.outputs, writes | {shelf_key: shelf.dump()}, routed.counts)
+
+    def _tell(self, shelf: Shelf, record: Record, event: Event, value: bytes | None) -> tuple[Shelf, Routed]:
+        shelf = shelf.telling(record.timestamp)
+        known: dict[str, Any] = {"stock": {"sellable": decimal_text(shelf.sellable), "raised": shelf.raised}}
+        return shelf, self._router.route(Arrived(record, event, value, known, {"major": shelf.version, "minor": 0}))
+
+
+def _keys(connection: str, sku: str) -> tuple[bytes, bytes]:
+    return f"shelf|{connection}|{sku}".encode(), f"stock|{connection}|{sku}".encode()
