@@ -29,11 +29,15 @@ class Fetch(NamedTuple):
 
 
 class Item(NamedTuple):
-    """One entity of a list: its id at the source, its JSON text as listed, and when it last changed, by the source's clock."""
+    """One entity of a list: its id at the source, its JSON text as listed, and when it last changed, by the source's clock.
+
+    Where a list has several rows of one entity, such as its stock in each warehouse, `part` tells them apart.
+    """
 
     id: int | str
     text: str
     changed_at: datetime
+    part: str = ""
 
 
 Listing = Callable[[ApiClient, datetime], AsyncIterator[Item]]

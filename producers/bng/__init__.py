@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from producers.base import Fetch, Poll, Provenance, References
 from producers.bng.decode import decode_shipment, decode_status, decode_stock
 from producers.bng.fetch import inventory, sales_order, shipment
+from producers.bng.polls import POLLS
 from producers.wire import member, parse, part, text_of
 from towpath.errors import DataError
 from towpath.events import Event
@@ -18,7 +19,7 @@ class BngSource:
     """Stock, the status of orders, and shipments."""
 
     blanked: Sequence[str] = BLANKED
-    polls: Sequence[Poll] = ()
+    polls: Sequence[Poll] = POLLS
 
     def wanted(self, body: bytes) -> Fetch | None:
         """Return what a webhook carries, None for a type that no flow can use."""

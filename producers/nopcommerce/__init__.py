@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from producers.base import Fetch, Poll, Provenance, References
 from producers.nopcommerce.decode import decode_customer, decode_order
 from producers.nopcommerce.fetch import Fetcher
+from producers.nopcommerce.polls import POLLS
 from producers.wire import parse
 from towpath.errors import DataError
 from towpath.events import Event
@@ -18,7 +19,7 @@ class NopCommerceSource:
     """The official Web API Backend and the plugin's webhooks."""
 
     blanked: Sequence[str] = BLANKED
-    polls: Sequence[Poll] = ()
+    polls: Sequence[Poll] = POLLS
 
     def __init__(self) -> None:
         self._fetcher = Fetcher()

@@ -1,0 +1,62 @@
+"""NopCommerce's orders: which were created, and which are still open (official Web API Backend v1.06: vendor-apis.md, section 3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from producers.base import Item, Poll
+from producers.paging import Page, read_page, require_whole
+from towpath.http import ApiClient
+from towpath.systems.nopcommerce import BASE
+
+PATH: Final = f"{BASE}/Order/Search"
+PAGE_SIZE: Final = 250
+"""Without a size the shop answers with everything it has."""
+OPEN: Final = "10;20"
+"""Pending and Processing; there is no filter by the time of a change, so what is not closed is read again."""
+
+
+async def created(api: ApiClient, since: datetime) -> AsyncIterator[Item]:
+    """Yield each order created at or after `since`, in any order.
+
+    The shop lists the newest first: orders that come in meanwhile push the others to later pages, where they are listed once more. Only an
+    order that is deleted pulls others to an earlier page, and then fewer are seen than were announced.
+    """
+    seen, announced = set[int | str](), None
+    async for page in _pages(api, since, {}):
+        announced = page.total if announced is None else announced
+        for item in _items(page, since):
+            seen.add(item.id)
+            yield item
+    require_whole(f"{api.name}: GET {PATH}", seen, announced)
+
+
+async def still_open(api: ApiClient, since: datetime) -> AsyncIterator[Item]:
+    """Yield each order created at or after `since` that is neither complete nor cancelled.
+
+    One that is skipped, because another was closed meanwhile and the pages shifted, counts as closed until the next read: it is looked at
+    once too often.
+    """
+    async for page in _pages(api, since, {"osIds": OPEN}):
+        for item in _items(page, since):
+            yield item
+
+
+async def _pages(api: ApiClient, since: datetime, query: Mapping[str, str]) -> AsyncIterator[Page]:
+    """Yield each page; a time in the query is UTC without a zone, as the shop keeps it."""
+    moment = since.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
+    index, total = 0, 1
+    while index * PAGE_SIZE < total:
+        page = await read_page(api, PATH, {"createdFromUtc": moment, **query, "pageIndex": str(index), "pageSize": str(PAGE_SIZE)}, "total_count")
+        yield page
+        index, total = index + 1, page.total
+
+
+def _items(page: Page, since: datetime) -> Iterator[Item]:
+    for one in page.listed:
+        yield one.item(one.field("id"), one.field("created_on_utc"), since)
+
+
+POLLS: Final[Sequence[Poll]] = (Poll("order", created, still_open),)
