@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
 
 from processors.mapping import MAPPINGS
 from towpath.demo.pairs import ERP, SHOP
 from towpath.demo.play import place, settle
 from towpath.demo.stack import Stack, free_ports
 from towpath.lag import lag
+from towpath.runtime import read_run_file
 from towpath.testing.waiting import until
 
 SECOND = "shop-b"
@@ -71,7 +73,7 @@ async def test_f01_the_mapping_file_alone_changes_what_bng_gets(start: Callable[
         assert all(fields["Order Source"] for fields in shown)
 
 
-async def test_f01_at_bngs_limit_nothing_is_lost_and_no_call_is_wasted(start: Callable[..., Any]) -> None:
+async def test_f01_at_bngs_limit_nothing_is_lost_no_call_is_wasted_and_the_figures_say_so(start: Callable[..., Any]) -> None:
     """The real ratio of 600 a minute and burst 50, with a minute of 6 seconds."""
 
     def limited(content: dict[str, Any]) -> None:
@@ -92,6 +94,32 @@ async def test_f01_at_bngs_limit_nothing_is_lost_and_no_call_is_wasted(start: Ca
         needed = 2 * len(orders) + 2 * len(customers)  # one look-up and one create each
         assert needed <= answered <= needed + stats["throttled"]  # a create that was throttled is looked up again
         assert stats["throttled"] <= needed * 0.1
+        adapter, processor, sink = [await figures_of(stack, role) for role in ("adapter", "processor", "sink")]
+        events = sum(adapter("towpath_decoded_total"))
+        deliveries = sum(processor("towpath_routed_total", flow="shop-orders-to-erp", event="OrderPlaced"))
+        assert events == deliveries + sum(processor("towpath_dropped_total"))
+        assert deliveries == sum(sink("towpath_delivered_total"))
+        assert sum(sink("towpath_delivered_total", operation="create_order", outcome="applied")) == 60
+        unanswered = sum(sink("towpath_call_seconds_count", answer="none"))
+        assert sum(sink("towpath_call_seconds_count", connection=ERP)) - unanswered == sum(stats["statuses"].values())
+        assert sum(sink("towpath_throttled_total")) == stats["throttled"] <= sum(sink("towpath_retries_total"))
+        assert sink("towpath_in_flight") == sink("towpath_circuit_open") == [0]
+        assert sum((await figures_of(stack, "receiver"))("towpath_received_total", connection=SHOP, via="webhook")) >= 60
+        for figures in (adapter, processor, sink):
+            assert set(figures("towpath_lag_records")) == {0}
+
+
+async def figures_of(stack: Stack, role: str) -> Callable[..., list[float]]:
+    """Return a function from a metric's name, and labels where only some matter, to what the role's /metrics shows of it."""
+    found = read_run_file(stack.directory / "data" / "run", role)
+    assert found is not None
+    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{found.health_port}/metrics") as response:
+        shown = [sample for family in text_string_to_metric_families(await response.text()) for sample in family.samples]
+
+    def values(name: str, **labels: str) -> list[float]:
+        return [sample.value for sample in shown if sample.name == name and labels.items() <= sample.labels.items()]
+
+    return values
 
 
 async def post(url: str, body: object) -> None:
