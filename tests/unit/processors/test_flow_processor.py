@@ -401,6 +401,7 @@ def test_unreadable_bytes_go_to_the_dead_letters_of_their_connection_or_of_none(
     (letter,) = letters(found)
     assert [expected] == topics(found)
     assert (key, b"\x00poison", "value", {}) == (letter["key"], letter["value"], letter["field"], place.state)
+    assert {("dead_letters", expected.removeprefix("dlq."), "dead", "data"): 1} == place.counts, "no label that a stranger chose"
 
 
 NO_EVENT = Registrar(CODEC, "processor", "processor").receipt("applied", Subject(), NOW).value
