@@ -1,54 +1,192 @@
-"""Reading topics from their beginning to where they end now, as an operator's command does; no consumer group is touched."""
+"""Reading topics by place, as no member of a consumer group: where they begin and end now, what stands between, and single records."""
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, Message, TopicCollection, TopicPartition
+from confluent_kafka.admin import OffsetSpec
 
 from towpath.errors import ConfigError, RetryableError
-from towpath.kafka import KafkaSettings, make_consumer, reach, record_of
+from towpath.kafka import KafkaSettings, make_admin, make_consumer, reach, record_of
 from towpath.records import Record
 
 SECONDS = 10.0
-AT_ONCE = 1_000
+AT_ONCE = 2_000
+POLL_SECONDS = 0.5
+FILL_SECONDS = 0.02
+FETCH_MILLISECONDS = 20
+"""How long the broker may hold back an answer for more data: a partition that is read to its end must not hold up the others."""
+PREFETCHED_KILOBYTES = 32 * 1024
+EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
+LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+FORBIDDEN = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED})
+
+
+class Place(NamedTuple):
+    """One partition of a topic."""
+
+    topic: str
+    partition: int
+
+
+class Extent(NamedTuple):
+    """What a partition holds now: offsets from `low` up to `high`, without it. A topic that is made anew has another `topic_id`."""
+
+    topic_id: str
+    low: int
+    high: int
+
+
+class Batch(NamedTuple):
+    """Records in order per partition, and the offset to go on from at each partition that came further."""
+
+    records: list[Record]
+    next: dict[Place, int]
+
+
+class TopicReader:
+    """Reads with one connection until it is closed.
+
+    Making it raises ConfigError where the brokers refuse us and RetryableError where none answers within `seconds`; so does each method.
+    """
+
+    def __init__(self, kafka: KafkaSettings, seconds: float = SECONDS) -> None:
+        reach(kafka, seconds)
+        self._servers, self._seconds = kafka.bootstrap_servers, seconds
+        self._admin = make_admin(kafka)
+        self._consumer = make_consumer(
+            kafka,
+            "towpath-reader",
+            enable_partition_eof=True,
+            queued_max_messages_kbytes=PREFETCHED_KILOBYTES,
+            fetch_wait_max_ms=FETCH_MILLISECONDS,
+        )
+        self._ends: dict[Place, int] = {}
+        self._left: set[Place] = set()
+
+    def close(self) -> None:
+        """Leave Kafka."""
+        self._consumer.close()
+
+    def cluster_id(self) -> str:
+        """Return the id that the cluster was given when it was set up."""
+        with self._answering("the cluster"):
+            return str(self._admin.describe_cluster(request_timeout=self._seconds).result().cluster_id)
+
+    def extents(self, topics: Iterable[str]) -> dict[Place, Extent]:
+        """Return what each partition of the topics holds now; a topic that is not there is left out."""
+        with self._answering("the topics"):
+            ids: dict[Place, str] = {}
+            for topic, described in self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=self._seconds).items():
+                try:
+                    description = described.result()
+                except KafkaException as error:
+                    if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                        continue
+                    raise
+                ids |= {Place(topic, partition.id): str(description.topic_id) for partition in description.partitions}
+            lows, highs = self._offsets(ids, EARLIEST), self._offsets(ids, LATEST)
+            return {place: Extent(topic_id, lows[place], highs[place]) for place, topic_id in ids.items()}
+
+    def _offsets(self, places: Iterable[Place], spec: OffsetSpec) -> dict[Place, int]:
+        asked = {TopicPartition(*place): spec for place in places}
+        if not asked:
+            return {}
+        answers = self._admin.list_offsets(asked, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=self._seconds)
+        return {Place(at.topic, at.partition): answer.result().offset for at, answer in answers.items()}
+
+    def read(self, spans: Mapping[Place, tuple[int, int]]) -> Iterator[Batch]:
+        """Yield what stands from the first offset up to the second, without it, at each place; at the ends perhaps a little more.
+
+        Whoever finds between two batches that a place is done further goes on there by `seek`.
+        """
+        self._ends = {place: end for place, (start, end) in spans.items() if start < end}
+        self._left = set(self._ends)
+        self._assign({place: spans[place][0] for place in self._ends})
+        heard = time.monotonic()
+        try:
+            while self._left:
+                batch = self._taken(self._polled())
+                self._left -= {place for place, offset in batch.next.items() if offset >= self._ends[place]}
+                if batch.next:
+                    yield batch
+                    heard = time.monotonic()
+                elif time.monotonic() - heard > self._seconds:
+                    raise RetryableError(f"reading {min(self._left).topic}: {self._servers} sends nothing for {self._seconds:g} s", system_wide=True)
+        finally:
+            self._consumer.unassign()
+
+    def seek(self, place: Place, offset: int) -> None:
+        """Have `read` go on at this offset of a place that it has just yielded."""
+        with self._answering(place.topic):
+            self._consumer.seek(TopicPartition(*place, offset))
+        if offset >= self._ends[place]:
+            self._left.discard(place)
+        else:
+            self._left.add(place)
+
+    def first_records(self, starts: Mapping[Place, int]) -> dict[Place, Record]:
+        """Return the first record at or after each offset, of those that come within the reader's seconds."""
+        found: dict[Place, Record] = {}
+        self._assign(starts)
+        until = time.monotonic() + self._seconds
+        try:
+            ended: set[Place] = set()
+            while set(starts) - set(found) - ended and time.monotonic() < until:
+                batch = self._taken(self._polled())
+                for record in batch.records:
+                    found.setdefault(Place(record.topic, record.partition), record)
+                ended |= set(batch.next)
+            return found
+        finally:
+            self._consumer.unassign()
+
+    def _assign(self, starts: Mapping[Place, int]) -> None:
+        with self._answering("the topics"):
+            self._consumer.assign([TopicPartition(*place, offset) for place, offset in starts.items()])
+
+    def _polled(self) -> list[Message]:
+        first = self._consumer.poll(POLL_SECONDS)
+        return [] if first is None else [first, *self._consumer.consume(AT_ONCE - 1, FILL_SECONDS)]
+
+    def _taken(self, messages: Sequence[Message]) -> Batch:
+        batch = Batch([], {})
+        for message in messages:
+            error = message.error()
+            if error is None:
+                record = record_of(message)
+                batch.records.append(record)
+                batch.next[Place(record.topic, record.partition)] = record.offset + 1
+            elif error.code() == KafkaError._PARTITION_EOF:  # noqa: SLF001 - librdkafka names its own errors so
+                batch.next[Place(str(message.topic()), int(message.partition() or 0))] = int(message.offset() or 0)
+            else:
+                raise _named(error, f"reading {message.topic()}")
+        return batch
+
+    @contextmanager
+    def _answering(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except KafkaException as error:
+            raise _named(error.args[0], f"reading {what} of {self._servers}") from error
+
+
+def _named(error: KafkaError, doing: str) -> ConfigError | RetryableError:
+    if error.code() in FORBIDDEN:
+        return ConfigError(f"{doing}: {error.str()}; allow it to the user of kafka.sasl_username")
+    return RetryableError(f"{doing}: {error.str()}", system_wide=True)
 
 
 def read_all(kafka: KafkaSettings, topics: Sequence[str]) -> Iterator[Record]:
-    """Yield every record that is there now, in order per partition; raises ConfigError when Kafka does not answer."""
-    consumer = make_consumer(kafka, f"towpath-operator-{uuid.uuid4()}", enable_partition_eof=False)
+    """Yield every record that is there now, in order per partition."""
+    reader = TopicReader(kafka)
     try:
-        left = _ends(consumer, kafka, topics)
-        consumer.assign([TopicPartition(topic, partition, low) for (topic, partition), (low, _) in left.items()])
-        remaining = {place: high for place, (_, high) in left.items()}
-        while remaining:
-            for message in consumer.consume(AT_ONCE, 1.0):
-                if message.error() is not None:
-                    raise ConfigError(f"reading {message.topic()}: {message.error()}")
-                record = record_of(message)
-                yield record
-                if record.offset + 1 >= remaining.get((record.topic, record.partition), 0):
-                    remaining.pop((record.topic, record.partition), None)
-            positions = consumer.position([TopicPartition(topic, partition) for topic, partition in remaining])
-            remaining = {
-                (at.topic, at.partition): remaining[at.topic, at.partition] for at in positions if at.offset < remaining[at.topic, at.partition]
-            }
+        spans = {place: (extent.low, extent.high) for place, extent in reader.extents(topics).items()}
+        for batch in reader.read(spans):
+            yield from batch.records
     finally:
-        consumer.close()
-
-
-def _ends(consumer: Consumer, kafka: KafkaSettings, topics: Sequence[str]) -> dict[tuple[str, int], tuple[int, int]]:
-    found: dict[tuple[str, int], tuple[int, int]] = {}
-    try:
-        present = reach(kafka, SECONDS).topics
-        for topic in topics:
-            for partition in present[topic].partitions if topic in present else ():
-                low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), SECONDS)
-                if high > low:
-                    found[topic, partition] = (low, high)
-    except RetryableError as error:
-        raise ConfigError(str(error)) from error
-    except KafkaException as error:
-        raise ConfigError(f"reading the ends of {', '.join(topics)}: {error.args[0].str()}") from error
-    return found
+        reader.close()
