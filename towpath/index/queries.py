@@ -1,0 +1,142 @@
+"""What is asked of the index."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from towpath.events import EPOCH
+from towpath.index.tables import closings, letters, steps, unread, unreadable, xref
+from towpath.topic_reader import Place
+
+STAGES = ("inbox", "received", "deliver")
+"""Topics in the order of an order's path; the outcomes come after."""
+TEXTS = ("dead_letter_id", "state", "hop", "connection", "group", "flow", "error_class", "field", "reason", "business_key")
+NUMBERS = ("attempts", "replays")
+
+still_open = sa.or_(closings.c.at.is_(None), closings.c.at < letters.c.last_at)
+with_closings = letters.outerjoin(closings, closings.c.dead_letter_id == letters.c.dead_letter_id)
+
+
+class Step(NamedTuple):
+    """One thing that happened: when (the broker's time), at which hop, what, the details, and to which business key."""
+
+    at: datetime
+    hop: str
+    what: str
+    detail: str
+    key: str
+
+
+class Letter(NamedTuple):
+    """A dead letter or parked record: where its newest failure stands, and what is told of it; `topic` to `offset` there are the original's."""
+
+    place: Place
+    offset: int
+    told: Mapping[str, Any]
+
+
+class Xref(NamedTuple):
+    """One thing under its names: the id at a connection, what was done there, and the business key at its source; newest first."""
+
+    connection: str
+    external_id: str
+    operation: str
+    effect_key: str
+    business_key: str
+    at: datetime
+
+
+def trace(connection: Connection, text: str, sources: Collection[str]) -> list[Step]:
+    """Return what happened to the orders with this number, id, business key or id at a target, oldest first; empty where none is known.
+
+    A text that names an order at its shop (`sources`) is not looked for among the ids at the targets.
+    """
+    named = sa.select(steps.c.business_key).where(steps.c.order_number == text, steps.c.order_number != "")
+    keys = {text, *(f"{source}/order/{text}" for source in sources), *connection.execute(named).scalars()} - {""}
+    found = _steps(connection, keys)
+    if not found:
+        keys = set(connection.execute(sa.select(xref.c.business_key).where(xref.c.external_id == text, xref.c.business_key != "")).scalars())
+        found = _steps(connection, keys)
+    return found
+
+
+def _steps(connection: Connection, keys: Collection[str]) -> list[Step]:
+    """Return the steps of these business keys, and what came into the inbox under the same trace."""
+    rows = list(connection.execute(sa.select(steps).where(steps.c.business_key.in_(keys))))
+    traces = {row.trace_id for row in rows} - {""}
+    others = sa.select(steps).where(unread, steps.c.trace_id.in_(traces), steps.c.business_key.not_in(keys))
+    rows += connection.execute(others)
+    failed = connection.execute(sa.select(letters).where(letters.c.business_key.in_(keys)))
+    reasons = {(row.topic, row.partition, row.offset): row.reason for row in failed}
+    return [_step(row, reasons) for row in sorted(rows, key=_when)]
+
+
+def _when(row: sa.Row[Any]) -> tuple[int, int, str, int, int]:
+    stage = row.topic.partition(".")[0]
+    return row.at, STAGES.index(stage) if stage in STAGES else len(STAGES), row.topic, row.partition, row.offset
+
+
+def _step(row: sa.Row[Any], reasons: Mapping[tuple[str, int, int], str]) -> Step:
+    place = (row.topic, row.partition, row.offset)
+    parts = (reasons.get(place, ""), f"({row.detail})" if place in reasons else row.detail, _text(*place))
+    return Step(_moment(row.at), row.hop, row.what, " ".join(filter(None, parts)), row.business_key)
+
+
+def find_letters(
+    connection: Connection, *, everything: bool = False, begins: str = "", where: Mapping[str, str] | None = None, limit: int | None = None
+) -> list[Letter]:
+    """Return the open dead letters and parked records, closed ones too with `everything`, oldest failure first.
+
+    `begins` is how the id begins; `where` says what some of TEXTS hold.
+    """
+    matching = [letters.c[name] == text for name, text in (where or {}).items()]
+    query = sa.select(*letters.c, closings.c.at, closings.c.receipt_id, closings.c.outcome).select_from(with_closings)
+    query = query.where(*matching, letters.c.dead_letter_id.startswith(begins, autoescape=True)).limit(limit)
+    if not everything:
+        query = query.where(still_open)
+    return [_letter(row) for row in connection.execute(query.order_by(letters.c.last_at, letters.c.dead_letter_id)).mappings()]
+
+
+def _letter(row: sa.RowMapping) -> Letter:
+    is_open = row["at"] is None or row["at"] < row["last_at"]
+    told = {name: row[name] for name in (*TEXTS, *NUMBERS)}
+    told |= {"open": is_open, "closed_by": "" if is_open else row["receipt_id"], "outcome": "" if is_open else row["outcome"]}
+    told |= {name: _moment(row[name]) for name in ("first_at", "last_at")}
+    told |= {name: row[f"origin_{name}"] for name in ("topic", "partition", "offset")}
+    place = Place(row["topic"], row["partition"])
+    return Letter(place, row["offset"], {**told, "stands_at": _text(*place, row["offset"])})
+
+
+def open_letters(connection: Connection) -> dict[tuple[str, str], int]:
+    """Return how many are open, by connection and state."""
+    counted = sa.select(letters.c.connection, letters.c.state, sa.func.count()).select_from(with_closings).where(still_open)
+    return {(row[0], row[1]): row[2] for row in connection.execute(counted.group_by(letters.c.connection, letters.c.state))}
+
+
+def unreadable_records(connection: Connection) -> int:
+    """Return how many records the topics hold that cannot be decoded."""
+    return int(connection.execute(sa.select(sa.func.count()).select_from(steps).where(unreadable)).scalar_one())
+
+
+def xrefs(connection: Connection, name: str, text: str) -> list[Xref]:
+    """Return what is called so at the connection `name` (the id there, or the key), and what the connection's own record is called elsewhere."""
+    own = (f"{name}/{text}", f"{name}/order/{text}")
+    here = (xref.c.external_id == text) | (xref.c.business_key == text) | (xref.c.effect_key == text)
+    either = ((xref.c.connection == name) & here) | xref.c.business_key.in_(own) | xref.c.effect_key.in_(own)
+    query = sa.select(xref).where(either).order_by(xref.c.at.desc(), xref.c.connection, xref.c.operation, xref.c.external_id)
+    return [
+        Xref(row.connection, row.external_id, row.operation, row.effect_key, row.business_key, _moment(row.at)) for row in connection.execute(query)
+    ]
+
+
+def _moment(at: int) -> datetime:
+    return EPOCH + timedelta(microseconds=at)
+
+
+def _text(topic: str, partition: int, offset: int) -> str:
+    return f"{topic}[{partition}]@{offset}"
