@@ -1,4 +1,4 @@
-"""Databases for the ledger: a SQLite file, and a real PostgreSQL where its programs are on the PATH."""
+"""Databases for the ledger and the index: a SQLite file, and a real PostgreSQL where its programs are on the PATH."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def postgres() -> Iterator[URL]:
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> URL:
     """Give the address of an empty database of each kind."""
     if request.param == "sqlite":
-        return URL.create("sqlite", database=str(tmp_path / "ledger" / "towpath.db"))
+        return URL.create("sqlite", database=str(tmp_path / "database" / "towpath.db"))
     server: URL = request.getfixturevalue("postgres")
     name = f"t{uuid.uuid4().hex}"
     engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
