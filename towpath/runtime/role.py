@@ -22,7 +22,13 @@ from towpath.runtime.guardian import Guardian, die_with_parent
 from towpath.runtime.health import Health, HealthServer
 from towpath.runtime.runfile import RunFile, remove_run_file
 
-ROLE_MODULES = {"receiver": "producers.receiver", "adapter": "producers.adapter", "processor": "processors.role", "sink": "sinks.role"}
+ROLE_MODULES = {
+    "receiver": "producers.receiver",
+    "adapter": "producers.adapter",
+    "processor": "processors.role",
+    "sink": "sinks.role",
+    "indexer": "towpath.index.role",
+}
 RESTARTS_VARIABLE = "TOWPATH_RESTARTS"
 ERROR_FILE_VARIABLE = "TOWPATH_ERROR_FILE"
 DRAIN_SECONDS = 7.0
