@@ -17,6 +17,7 @@ from towpath.clock import Clock, SystemClock
 from towpath.codec import default_codec
 from towpath.config import Config
 from towpath.delivery.deadletters import Failure, Registrar, Subject
+from towpath.delivery.lane import State
 from towpath.delivery.lanes import LaneLimits
 from towpath.delivery.ledger import Ledger, open_engine
 from towpath.delivery.runner import LaneRunner, run_all
@@ -62,6 +63,14 @@ class InboxHandler:
         _, output = self._registrar.dead_letter(record, failure, self._subject(record), self._clock.now())
         await self._producer.send(*output)
         self._metrics.add(DEAD_LETTERS, connection=self._connection, state=failure.state, error_class=failure.error_class)
+
+    def state_of(self, record: Record) -> State | None:
+        """Return None: an inbox record puts no state; what it tells is ordered by its version, further on."""
+        del record
+        return None
+
+    async def supersede(self, record: Record) -> None:
+        """Do nothing: no inbox record makes another needless."""
 
     async def _fetch(self, record: Record) -> None:
         wanted = _polled(record) if record.header(KIND) == POLLED else self._source.wanted(record.value or b"")

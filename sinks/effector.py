@@ -90,6 +90,10 @@ class Effector:
         self._locks: dict[Effect, asyncio.Lock] = {}
         self._failpoints = Failpoints.from_environment()
 
+    def is_state(self, operation: str) -> bool:
+        """Tell whether of this operation only the newest counts."""
+        return isinstance(self._target.operations.get(operation), Update)
+
     async def apply(self, operation: str, key: str, document: Document, related: Mapping[str, str], version: Order = (0, 0)) -> Effected:
         """Return what became of the effect; raises DataError, RetryableError, OutcomeUnknownError or FencedError.
 

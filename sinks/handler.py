@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from sinks.base import parse_document
-from sinks.effector import Effector
+from sinks.effector import Effected, Effector
 from towpath.acked import AckedProducer
 from towpath.clock import Clock
 from towpath.codec import Codec
 from towpath.delivery.deadletters import Failure, Registrar, Subject
+from towpath.delivery.lane import State
 from towpath.delivery.ledger import Effect, Ledger
 from towpath.errors import DataError
 from towpath.metrics import DEAD_LETTERS, DELIVERED, Metrics
@@ -33,8 +34,24 @@ class DeliveryHandler:
         if delivery["target"] != self._connection:
             raise DataError(f"a delivery for {delivery['target']} on {record.topic}", field="target", value=delivery["target"])
         document = parse_document(delivery["document"], "document")
-        version = (delivery["version"]["major"], delivery["version"]["minor"])
-        effected = await self._effector.apply(delivery["operation"], delivery["effect_key"], document, delivery["related"], version)
+        effected = await self._effector.apply(delivery["operation"], delivery["effect_key"], document, delivery["related"], _version(delivery))
+        await self._tell(record, delivery, effected)
+
+    def state_of(self, record: Record) -> State | None:
+        """Return the state that a delivery puts, None for a one-shot effect and for what an operator wants done again."""
+        try:
+            delivery = self._codec.decode_as("Delivery", record.value)
+        except DataError:
+            return None
+        if record.replay is not None or not self._effector.is_state(delivery["operation"]):
+            return None
+        return State(f"{delivery['operation']} {delivery['effect_key']}", _version(delivery))
+
+    async def supersede(self, record: Record) -> None:
+        """Write the receipt of a delivery that a newer one made needless."""
+        await self._tell(record, self._codec.decode_as("Delivery", record.value), Effected("superseded", ""))
+
+    async def _tell(self, record: Record, delivery: dict[str, Any], effected: Effected) -> None:
         closes = effected.closes | ({record.replay.dead_letter_id} if record.replay else set())
         for dead_letter_id in sorted(closes) or [""]:
             receipt = self._registrar.receipt(
@@ -66,3 +83,7 @@ class DeliveryHandler:
 def _subject(connection: str, delivery: dict[str, Any]) -> Subject:
     names = ("key", "flow", "event_id", "trace_id", "operation", "effect_key", "mapping_version")
     return Subject(connection, **{name: delivery[name] for name in names})
+
+
+def _version(delivery: dict[str, Any]) -> tuple[int, int]:
+    return delivery["version"]["major"], delivery["version"]["minor"]

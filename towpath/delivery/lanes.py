@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import random
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
 
 from towpath.clock import Clock
 from towpath.delivery.deadletters import PARKED, Failure
-from towpath.errors import DataError, FencedError, OutcomeUnknownError, RetryableError
+from towpath.delivery.lane import Lane, Played, State
+from towpath.errors import DataError, DependencyError, FencedError, OutcomeUnknownError, RetryableError
 from towpath.metrics import IN_FLIGHT, RETRIES, Metrics
 from towpath.records import Record
 
@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 LONGEST_BACKOFF = 10.0
 LONGEST_TOLD = 60.0  # a lane asks again after a minute, whatever it was told: the target may be well long before
 BUG_ATTEMPTS = 3
+WAIT_ATTEMPTS = 2  # how long a lane rests in which all wait for something else: as after so many tries
 
 
 class Handler(Protocol):
@@ -36,22 +37,22 @@ class Handler(Protocol):
         """Store the record as a dead letter or parked; returns once Kafka has it."""
         ...
 
+    def state_of(self, record: Record) -> State | None:
+        """Return which state the record puts and in which version, None where it is no state of which only the newest counts."""
+        ...
+
+    async def supersede(self, record: Record) -> None:
+        """Tell that a newer record makes this one needless."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class LaneLimits:
-    """How many calls at once, and how long a passing failure is retried before the record parks (seconds)."""
+    """How many calls at once, and how long a passing failure, or what a record depends on, is waited for before it parks (seconds)."""
 
     in_flight: int = 16
     retry_seconds: float = 60.0
-
-
-@dataclass(slots=True, eq=False)
-class _Lane:
-    """The records of one key; `busy` while a call for the first of them is under way."""
-
-    key: bytes
-    records: deque[Record] = field(default_factory=deque)
-    busy: bool = False
+    dependency_seconds: float = 10.0
 
 
 class Lanes:
@@ -74,8 +75,8 @@ class Lanes:
         self._handler, self._clock, self._limits = handler, clock, limits
         self._finished = finished
         self._slots = asyncio.Semaphore(limits.in_flight)
-        self._lanes: dict[bytes, _Lane] = {}
-        self._tasks: dict[asyncio.Task[None], _Lane] = {}
+        self._lanes: dict[bytes, Lane] = {}
+        self._tasks: dict[asyncio.Task[None], Lane] = {}
         self._draining = False
         self._random = random.Random()  # noqa: S311 - jitter
         self.failure: BaseException | None = None
@@ -83,14 +84,14 @@ class Lanes:
     @property
     def pending(self) -> int:
         """Return how many records are taken and not finished."""
-        return sum(len(lane.records) for lane in self._lanes.values())
+        return sum(lane.pending for lane in self._lanes.values())
 
     def submit(self, record: Record) -> None:
         """Append a record to its key's lane; one without a key is a lane of its own."""
         key = record.key if record.key is not None else b"\0%s-%d-%d" % (record.topic.encode(), record.partition, record.offset)
         lane = self._lanes.get(key)
         if lane is None:
-            lane = self._lanes[key] = _Lane(key)
+            lane = self._lanes[key] = Lane(key)
             task = asyncio.create_task(self._run(lane), name=f"lane {key!r}")
             self._tasks[task] = lane
             task.add_done_callback(self._ended)
@@ -99,7 +100,7 @@ class Lanes:
     def drop(self, unwanted: Callable[[Record], bool]) -> None:
         """Forget records that another process owns now; a call under way is cancelled and left to the ledger."""
         for task, lane in list(self._tasks.items()):
-            if lane.records and unwanted(lane.records[0]):
+            if any(unwanted(record) for record in (*lane.aside, *lane.records)):
                 self._leave(lane)  # at once, so that a record of this key that comes back starts a lane of its own
                 task.cancel()
 
@@ -115,7 +116,7 @@ class Lanes:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _leave(self, lane: _Lane) -> None:
+    def _leave(self, lane: Lane) -> None:
         if self._lanes.get(lane.key) is lane:
             del self._lanes[lane.key]
 
@@ -124,54 +125,80 @@ class Lanes:
         if not task.cancelled() and task.exception() is not None:
             self.failure = task.exception()
 
-    async def _run(self, lane: _Lane) -> None:
+    async def _run(self, lane: Lane) -> None:
         while lane.records and not self._draining:
-            done = await self._play(lane, lane.records[0])
-            if not done or self._lanes.get(lane.key) is not lane:
+            record = lane.records[0]
+            played = await self._play(lane, record)
+            if played is Played.LEFT or self._lanes.get(lane.key) is not lane:
                 return
-            self._finished(lane.records.popleft())
+            lane.records.popleft()
+            if played is Played.WAITS:
+                lane.aside.append(record)
+                if not lane.records and not await self._back_off(lane, WAIT_ATTEMPTS, None):
+                    return
+            else:
+                lane.since.pop(record.offset, None)
+                self._finished(record)
+            if played is Played.DONE or not lane.records:
+                lane.come_back()
         self._leave(lane)  # before anything else runs: a record that comes now must not join a lane that has ended
 
-    async def _play(self, lane: _Lane, record: Record) -> bool:
-        """Tell whether the record is done with: handled, dead or parked; False where draining came first."""
-        trouble_since, attempts, bugs, lane.busy = None, 0, 0, False
+    async def _play(self, lane: Lane, record: Record) -> Played:
+        """Tell whether the record is done with (handled, superseded, dead or parked), waits for another, or is left because of draining."""
+        lane.trouble_since, attempts, bugs, lane.busy = None, 0, 0, False
         while True:
-            attempts += 1
+            attempts, told, failure = attempts + 1, None, None
             try:
-                async with self._slots:
-                    if attempts > 1:
-                        self._metrics.add(RETRIES, connection=self._connection)
-                    lane.busy = True
-                    with self._metrics.during(IN_FLIGHT, connection=self._connection):
-                        await self._handler.handle(record)
-                return True
+                await self._try(lane, record, again=attempts > 1)
+                return Played.DONE
             except DataError as error:
                 failure = dataclasses.replace(Failure.of(error), attempts=attempts)
-            except (RetryableError, OutcomeUnknownError, FencedError) as error:
-                trouble_since = None if _blames_nobody(error) else self._clock.monotonic() if trouble_since is None else trouble_since
-                if trouble_since is None or self._clock.monotonic() - trouble_since < self._limits.retry_seconds:
-                    if await self._back_off(lane, attempts, error.retry_after if isinstance(error, RetryableError) else None):
-                        continue
-                    return False
+            except DependencyError as error:
+                if self._may_wait(lane, record):
+                    return Played.WAITS
                 failure = Failure(str(error), "passing", state=PARKED, attempts=attempts)
+            except (RetryableError, OutcomeUnknownError, FencedError) as error:
+                told = error.retry_after if isinstance(error, RetryableError) else None
+                if self._has_lasted(lane, error):
+                    failure = Failure(str(error), "passing", state=PARKED, attempts=attempts)
             except Exception as error:  # a bug must not stop the other keys: the record is kept with what is known
                 bugs += 1
                 log.exception("unexpected error", topic=record.topic, partition=record.partition, offset=record.offset)
-                if bugs < BUG_ATTEMPTS:
-                    if await self._back_off(lane, attempts, None):
-                        continue
-                    return False
-                failure = Failure(f"unexpected {type(error).__name__}", "bug", attempts=attempts)
-            return await self._store(lane, record, failure)
+                if bugs >= BUG_ATTEMPTS:
+                    failure = Failure(f"unexpected {type(error).__name__}", "bug", attempts=attempts)
+            if failure is not None:
+                return await self._store(lane, record, failure)
+            if not await self._back_off(lane, attempts, told):
+                return Played.LEFT
 
-    async def _store(self, lane: _Lane, record: Record, failure: Failure) -> bool:
+    def _may_wait(self, lane: Lane, record: Record) -> bool:
+        since = lane.since.setdefault(record.offset, self._clock.monotonic())
+        return self._clock.monotonic() - since < self._limits.dependency_seconds
+
+    def _has_lasted(self, lane: Lane, error: RetryableError | OutcomeUnknownError | FencedError) -> bool:
+        now = self._clock.monotonic()
+        lane.trouble_since = None if _blames_nobody(error) else now if lane.trouble_since is None else lane.trouble_since
+        return lane.trouble_since is not None and now - lane.trouble_since >= self._limits.retry_seconds
+
+    async def _try(self, lane: Lane, record: Record, *, again: bool) -> None:
+        async with self._slots:
+            if again:
+                self._metrics.add(RETRIES, connection=self._connection)
+            lane.busy = True
+            with self._metrics.during(IN_FLIGHT, connection=self._connection):
+                if lane.is_outdated(record, self._handler.state_of):
+                    await self._handler.supersede(record)
+                else:
+                    await self._handler.handle(record)
+
+    async def _store(self, lane: Lane, record: Record, failure: Failure) -> Played:
         """Give the record up; Kafka's own trouble is retried for ever, for nothing may be lost."""
         attempts = 0
         while True:
             attempts += 1
             try:
                 await self._handler.give_up(record, failure)
-                return True
+                return Played.DONE
             except DataError as error:
                 if record.value is None:
                     raise
@@ -181,9 +208,9 @@ class Lanes:
             except RetryableError as error:
                 log.warning("storing a dead letter again", reason=str(error))
                 if not await self._back_off(lane, attempts, error.retry_after):
-                    return False
+                    return Played.LEFT
 
-    async def _back_off(self, lane: _Lane, attempts: int, told: float | None) -> bool:
+    async def _back_off(self, lane: Lane, attempts: int, told: float | None) -> bool:
         """Wait before the next try; False where there is none, because the lanes drain."""
         if self._draining:
             return False

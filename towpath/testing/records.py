@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from towpath.delivery.deadletters import Failure
+from towpath.delivery.lane import State
 from towpath.records import Record
 
 
@@ -23,6 +24,9 @@ class ScriptedHandler:
         self.done: list[int] = []
         self.given_up: list[tuple[int, Failure]] = []
         self.storing: list[Exception] = []
+        self.states: dict[int, State] = {}
+        """By offset: which state a record puts; none where it puts none."""
+        self.superseded: list[int] = []
         self.at_once = self.most_at_once = 0
 
     async def handle(self, record: Record) -> None:
@@ -36,6 +40,14 @@ class ScriptedHandler:
         finally:
             self.at_once -= 1
         self.done.append(record.offset)
+
+    def state_of(self, record: Record) -> State | None:
+        """Return what stands in `states`."""
+        return self.states.get(record.offset)
+
+    async def supersede(self, record: Record) -> None:
+        """Note the record."""
+        self.superseded.append(record.offset)
 
     async def give_up(self, record: Record, failure: Failure) -> None:
         """Note the failure; raise what stands in `storing` first."""

@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from towpath.delivery.deadletters import DEAD, PARKED, Failure
+from towpath.delivery.lane import State
 from towpath.delivery.lanes import BUG_ATTEMPTS, LONGEST_TOLD, LaneLimits, Lanes
-from towpath.errors import DataError, FencedError, OutcomeUnknownError, RetryableError
+from towpath.errors import DataError, DependencyError, FencedError, OutcomeUnknownError, RetryableError
 from towpath.metrics import Metrics
 from towpath.records import Record
 from towpath.testing.clock import VirtualClock, settled
@@ -370,3 +371,92 @@ async def test_a_dropped_record_is_not_finished_even_when_its_call_ends_all_the_
     await settled()
     assert bench.finished == []
     assert bench.handler.begun == [0]
+
+
+# --- what depends on something else
+
+
+def waits_for(wanted: int) -> Script:
+    """Return a script whose record 0 waits until record `wanted` is done."""
+
+    async def script(record: Record, _attempt: int) -> None:
+        if record.offset == 0 and not done.is_set():
+            raise DependencyError("waits for another")
+        if record.offset == wanted:
+            done.set()
+
+    done = asyncio.Event()
+    return script
+
+
+async def test_what_a_record_waits_for_may_come_behind_it_in_its_own_lane() -> None:
+    bench = Bench(waits_for(2))
+    bench.submit(*(a_record(offset) for offset in range(4)))
+    await bench.finish()
+    assert [1, 2, 0, 3] == bench.handler.done
+    assert [] == bench.handler.given_up
+
+
+async def test_what_waits_is_tried_again_when_nothing_else_is_in_its_lane() -> None:
+    bench = Bench(waits_for(1))
+    bench.submit(a_record(0))
+    await bench.clock.run(asyncio.sleep(0))
+    await settled()
+    bench.submit(a_record(1))
+    await bench.finish()
+    assert [1, 0] == bench.handler.done
+
+
+async def test_what_never_comes_is_waited_for_so_long_and_then_parks_with_the_reason() -> None:
+    bench = Bench(waits_for(9))
+    bench.submit(a_record(0), a_record(1))
+    begun = bench.clock.monotonic()
+    await bench.finish()
+    [(offset, failure)] = bench.handler.given_up
+    assert (0, PARKED, "waits for another") == (offset, failure.state, failure.reason)
+    assert 10 <= bench.clock.monotonic() - begun < 15
+    assert [1, 0] == bench.finished
+
+
+async def test_all_that_wait_keep_their_order() -> None:
+    async def script(record: Record, _attempt: int) -> None:
+        if record.offset == 3:
+            done.set()
+        elif not done.is_set():
+            raise DependencyError("waits for another")
+
+    done = asyncio.Event()
+    bench = Bench(script)
+    bench.submit(*(a_record(offset) for offset in range(4)))
+    await bench.finish()
+    assert [3, 0, 1, 2] == bench.handler.done
+
+
+# --- states of which only the newest counts
+
+
+async def test_of_a_state_only_the_newest_that_waits_is_put() -> None:
+    bench = Bench()
+    bench.handler.states = {offset: State("stock", (offset, 0)) for offset in range(5)}
+    bench.submit(*(a_record(offset) for offset in range(5)))
+    await bench.finish()
+    assert ([4], [0, 1, 2, 3]) == (bench.handler.done, bench.handler.superseded)
+
+
+async def test_an_older_version_that_comes_later_supersedes_nothing() -> None:
+    bench = Bench()
+    bench.handler.states = {0: State("stock", (2, 0)), 1: State("stock", (1, 0)), 2: State("status", (9, 0))}
+    bench.submit(*(a_record(offset) for offset in range(3)))
+    await bench.finish()
+    assert ([0, 1, 2], []) == (bench.handler.done, bench.handler.superseded)
+
+
+async def test_a_state_that_cannot_be_put_gives_way_to_a_newer_one() -> None:
+    bench = Bench(raising(RetryableError("no"), offset=0))
+    bench.handler.states = {0: State("stock", (0, 0)), 1: State("stock", (1, 0))}
+    bench.submit(a_record(0))
+    await bench.clock.run(asyncio.sleep(0))
+    await settled()
+    bench.submit(a_record(1))
+    await bench.finish()
+    assert ([1], [0], []) == (bench.handler.done, bench.handler.superseded, bench.handler.given_up)
