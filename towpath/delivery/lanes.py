@@ -26,6 +26,10 @@ BUG_ATTEMPTS = 3
 WAIT_ATTEMPTS = 2  # how long a lane rests in which all wait for something else: as after so many tries
 
 
+Known = DataError | RetryableError | OutcomeUnknownError | FencedError
+KNOWN = (DataError, RetryableError, OutcomeUnknownError, FencedError)
+
+
 class Handler(Protocol):
     """What a lane does with a record."""
 
@@ -151,16 +155,11 @@ class Lanes:
             try:
                 await self._try(lane, record, again=attempts > 1)
                 return Played.DONE
-            except DataError as error:
-                failure = dataclasses.replace(Failure.of(error), attempts=attempts)
-            except DependencyError as error:
-                if self._may_wait(lane, record):
+            except KNOWN as error:
+                if isinstance(error, DependencyError) and self._may_wait(lane, record):
                     return Played.WAITS
-                failure = Failure(str(error), "passing", state=PARKED, attempts=attempts)
-            except (RetryableError, OutcomeUnknownError, FencedError) as error:
+                failure = self._failure(lane, error, attempts)
                 told = error.retry_after if isinstance(error, RetryableError) else None
-                if self._has_lasted(lane, error):
-                    failure = Failure(str(error), "passing", state=PARKED, attempts=attempts)
             except Exception as error:  # a bug must not stop the other keys: the record is kept with what is known
                 bugs += 1
                 log.exception("unexpected error", topic=record.topic, partition=record.partition, offset=record.offset)
@@ -175,10 +174,15 @@ class Lanes:
         since = lane.since.setdefault(record.offset, self._clock.monotonic())
         return self._clock.monotonic() - since < self._limits.dependency_seconds
 
-    def _has_lasted(self, lane: Lane, error: RetryableError | OutcomeUnknownError | FencedError) -> bool:
+    def _failure(self, lane: Lane, error: Known, attempts: int) -> Failure | None:
+        """Return why the record is given up, None while it is worth another try."""
+        if isinstance(error, DataError):
+            return dataclasses.replace(Failure.of(error), attempts=attempts)
         now = self._clock.monotonic()
         lane.trouble_since = None if _blames_nobody(error) else now if lane.trouble_since is None else lane.trouble_since
-        return lane.trouble_since is not None and now - lane.trouble_since >= self._limits.retry_seconds
+        lasted = lane.trouble_since is not None and now - lane.trouble_since >= self._limits.retry_seconds
+        parks = lasted or isinstance(error, DependencyError)
+        return Failure(str(error), "passing", state=PARKED, attempts=attempts) if parks else None
 
     async def _try(self, lane: Lane, record: Record, *, again: bool) -> None:
         async with self._slots:
@@ -220,5 +224,5 @@ class Lanes:
         return not self._draining
 
 
-def _blames_nobody(error: RetryableError | OutcomeUnknownError | FencedError) -> bool:
+def _blames_nobody(error: Known) -> bool:
     return isinstance(error, FencedError) or (isinstance(error, RetryableError) and (error.throttled or error.system_wide))
