@@ -101,7 +101,7 @@ async def test_customers_register_and_change(serve: Serve) -> None:
     assert [(row["key"], row["value"]) for row in attributes] == [("Customer Type", "Retail")]
 
 
-@pytest.mark.parametrize("path", ["Order/Search?pageIndex=x", "Order/Search?createdFromUtc=soon", "Order/GetById/0"])
+@pytest.mark.parametrize("path", ["Order/Search?pageIndex=x", "Order/Search?createdFromUtc=soon", "Order/GetById/0", "Order/GetById/2147483648"])
 async def test_what_makes_no_sense_is_400(serve: Serve, path: str) -> None:
     shop = await serve("nopcommerce")
     assert (await shop.get(f"/api-backend/{path}", headers=await enter(shop))).status == 400

@@ -124,6 +124,36 @@ async def test_one_order_can_be_paid_cancelled_and_edited(open_shop: OpenShop) -
     assert (await shop.control(f"orders/{order['id']}/edit", back))["order"]["order_total"] == order["order_total"]
 
 
+async def test_an_edit_that_is_taken_back_leaves_the_order_as_it_was(open_shop: OpenShop) -> None:
+    shop = await open_shop()
+    await shop.control("shopper", {"orders": 100, "seed": 2})
+    reduced = {order["id"] for order in await shop.rows("orders") if order["order_discount"]}
+    items = [item for item in await shop.rows("order_items") if item["order_id"] in reduced and item["discount_amount_excl_tax"]]
+    item = next(item for item in items if item["quantity"] > 1)
+    product = await shop.ask("GET", f"Product/GetById/{item['product_id']}")
+    before = await shop.rows("orders"), await shop.rows("order_items"), await shop.rows("products")
+    for quantity in (item["quantity"] + 1, item["quantity"]):
+        edited = await shop.control(f"orders/{item['order_id']}/edit", {"quantities": {product["sku"]: quantity}})
+        assert adds_up(edited["order"], edited["items"])
+        assert edited["order"]["order_discount"] > 0
+    assert (await shop.rows("orders"), await shop.rows("order_items"), await shop.rows("products")) == before
+
+
+async def test_second_thoughts_do_not_oversell(open_shop: OpenShop, clock: ManualClock) -> None:
+    shop = await open_shop(clock=clock)
+    await shop.control("shopper", {"orders": 100, "seed": 2, "edited": 1, "later_seconds": 60})
+    for product in await shop.rows("products"):
+        await shop.control(f"products/{product['sku']}", {"stock_quantity": 0})
+    clock.advance(60)
+    async with asyncio.timeout(10):
+        while (await progress(shop))["busy"]:
+            pass
+    changes = [row for row in await shop.rows("stock_changes") if row["by"] == "edit"]
+    assert (await progress(shop))["edited"] == 100
+    assert min(row["to"] for row in changes) >= 0
+    assert len(changes) > 10
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status"),
     [

@@ -43,6 +43,8 @@ async def test_a_product_update_loses_what_it_leaves_out_and_what_was_sold_meanw
     await shop.ask("POST", "Product/AdjustInventory/1?quantityToChange=-2&message=sold")
     await shop.ask("PUT", "Product/Update", {**read, "stock_quantity": read["stock_quantity"] + 5})
     assert (await bag(shop))["stock_quantity"] == STOCK + 5
+    last = (await shop.rows("stock_changes"))[-1]
+    assert (last["from"], last["to"], last["by"], last["order_id"]) == (STOCK - 2, STOCK + 5, "Product/Update", None)
     await shop.ask("PUT", "Product/Update", {"id": 1, "sku": BAG})
     product = await bag(shop)
     assert (product["name"], product["price"], product["published"], product["stock_quantity"]) == (None, 0.0, False, 0)
@@ -184,5 +186,8 @@ async def test_stock_in_several_warehouses_is_reserved_booked_and_freed(open_sho
     rows = await shop.ask("GET", "ProductWarehouse/GetAllProductWarehouseInventoryRecords/1")
     assert [(row["stock_quantity"], row["reserved_quantity"]) for row in rows] == [(9, 1), (8, 0)]
     assert [(row["from"], row["to"]) for row in await shop.rows("stock_changes")][-3:] == [(13, 3), (3, 7), (7, 16)]
+    await shop.ask("POST", "Product/AdjustInventory/1?quantityToChange=-20")
+    rows = await shop.ask("GET", "ProductWarehouse/GetAllProductWarehouseInventoryRecords/1")
+    assert [(row["stock_quantity"], row["reserved_quantity"]) for row in rows] == [(9, 13), (8, 8)]
     error = await shop.ask("PUT", "ProductWarehouse/Update", {**rows[0], "warehouse_id": 7}, status=500)
     assert "FOREIGN KEY" in error["message"]
