@@ -23,6 +23,9 @@ FETCH_MILLISECONDS = 20
 PREFETCHED_KILOBYTES = 32 * 1024
 EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+PASSING = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART})
+"""What a partition answers while its topic is being made or deleted, or its leader changes."""
+PAUSE_SECONDS = 0.2
 FORBIDDEN = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED})
 
 
@@ -79,18 +82,28 @@ class TopicReader:
 
     def extents(self, topics: Iterable[str]) -> dict[Place, Extent]:
         """Return what each partition of the topics holds now; a topic that is not there is left out."""
+        asked, until = list(topics), time.monotonic() + self._seconds
         with self._answering("the topics"):
-            ids: dict[Place, str] = {}
-            for topic, described in self._admin.describe_topics(TopicCollection(list(topics)), request_timeout=self._seconds).items():
+            while True:
                 try:
-                    description = described.result()
+                    return self._extents(asked)
                 except KafkaException as error:
-                    if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                        continue
-                    raise
-                ids |= {Place(topic, partition.id): str(description.topic_id) for partition in description.partitions}
-            lows, highs = self._offsets(ids, EARLIEST), self._offsets(ids, LATEST)
-            return {place: Extent(topic_id, lows[place], highs[place]) for place, topic_id in ids.items()}
+                    if error.args[0].code() not in PASSING or time.monotonic() > until:
+                        raise
+                time.sleep(PAUSE_SECONDS)
+
+    def _extents(self, topics: list[str]) -> dict[Place, Extent]:
+        ids: dict[Place, str] = {}
+        for topic, described in self._admin.describe_topics(TopicCollection(topics), request_timeout=self._seconds).items():
+            try:
+                description = described.result()
+            except KafkaException as error:
+                if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    continue
+                raise
+            ids |= {Place(topic, partition.id): str(description.topic_id) for partition in description.partitions}
+        lows, highs = self._offsets(ids, EARLIEST), self._offsets(ids, LATEST)
+        return {place: Extent(topic_id, lows[place], highs[place]) for place, topic_id in ids.items()}
 
     def _offsets(self, places: Iterable[Place], spec: OffsetSpec) -> dict[Place, int]:
         asked = {TopicPartition(*place): spec for place in places}
@@ -179,14 +192,3 @@ def _named(error: KafkaError, doing: str) -> ConfigError | RetryableError:
     if error.code() in FORBIDDEN:
         return ConfigError(f"{doing}: {error.str()}; allow it to the user of kafka.sasl_username")
     return RetryableError(f"{doing}: {error.str()}", system_wide=True)
-
-
-def read_all(kafka: KafkaSettings, topics: Sequence[str]) -> Iterator[Record]:
-    """Yield every record that is there now, in order per partition."""
-    reader = TopicReader(kafka)
-    try:
-        spans = {place: (extent.low, extent.high) for place, extent in reader.extents(topics).items()}
-        for batch in reader.read(spans):
-            yield from batch.records
-    finally:
-        reader.close()

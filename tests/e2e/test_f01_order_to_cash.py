@@ -14,8 +14,8 @@ import pytest
 from towpath.demo.pairs import ERP, SHOP
 from towpath.demo.play import Plan, fault_settings, figures, place, report, settle, verdict
 from towpath.demo.stack import Stack
+from towpath.testing.reading import read_all
 from towpath.testing.waiting import until
-from towpath.topic_reader import read_all
 from towpath.topics import load_topics
 
 PLAN = Plan("bng-nopcommerce", 40, 7, "mild")
@@ -86,7 +86,7 @@ async def test_f01_card_numbers_reach_no_topic_database_or_log(start: Callable[.
             assert CANARY_CARD in await response.text()  # the shop did send it, or the search below proves nothing
         assert (await figures(stack)).orders_in_target == 5
         topics = [spec.name for spec in load_topics().expand(stack.config().connections)]
-        records = list(read_all(stack.config().kafka, topics))  # segments on disk are compressed, so the records are searched as well
+        records = read_all(stack.config().kafka, topics)  # segments on disk are compressed, so the records are searched as well
     assert len(records) >= 5
     assert [record for record in records if CANARY_CARD.encode() in (record.value or b"")] == []
     found = [str(path) for path in _files(stack.directory) if CANARY_CARD.encode() in path.read_bytes()]

@@ -2,54 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from towpath.cli._index import ConfigOption, JsonOption, load
+
 if TYPE_CHECKING:
+    from confluent_kafka import KafkaError, Message
+    from sqlalchemy import Connection
+
     from towpath.config import Config
+    from towpath.index.queries import Letter
+    from towpath.records import Output
 
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="The configuration file.")]
 commands = typer.Typer(name="dlq", no_args_is_help=True, help="Dead letters: list, show, replay.")
-
-
-def _load(path: Path | None) -> Config:
-    from towpath.config import config_path, load_config
-
-    return load_config(config_path(path), resolve=False)
-
-
-def _plain(letter: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a dead letter as JSON can hold it: bytes as text where they are text, else as hex."""
-
-    def text(value: object) -> object:
-        if isinstance(value, bytes):
-            return value.decode() if value.isascii() and value.decode().isprintable() else f"hex:{value.hex()}"
-        return value
-
-    headers = {header["name"]: text(header["value"]) for header in letter["headers"]}
-    return {**{name: text(value) for name, value in letter.items()}, "headers": headers}
 
 
 @commands.command("list")
 def list_letters(
     config: ConfigOption = None,
     everything: Annotated[bool, typer.Option("--all", help="Also those that are closed.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    where: Annotated[list[str] | None, typer.Option(help="Only those with this in a field, such as connection=erp or state=parked.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """List the open dead letters and parked records, oldest first."""
     import orjson
     from rich.console import Console
     from rich.table import Table
 
-    from towpath.workbench import letters
+    from towpath.index.asking import caught_up
+    from towpath.index.queries import find_letters
 
-    found = [letter for letter in letters(_load(config)) if everything or letter["open"]]
+    conditions = _conditions(where or [])
+    with caught_up(load(config)) as indexer, indexer.transaction() as connection:
+        found = [letter.told for letter in find_letters(connection, everything=everything, where=conditions, limit=limit)]
     if as_json:
         for letter in found:
-            typer.echo(orjson.dumps(_plain(letter)))
+            typer.echo(orjson.dumps(letter))
         return
     table = Table("id", "what", "state", "field", "reason", "attempts", "last (UTC)", title=f"{len(found)} dead letters")
     for letter in found:
@@ -60,13 +52,42 @@ def list_letters(
     Console().print(table)
 
 
+def _conditions(where: Sequence[str]) -> dict[str, str]:
+    from towpath.config.connections import near
+    from towpath.errors import ConfigError
+    from towpath.index.queries import TEXTS
+
+    found = dict(condition.partition("=")[::2] for condition in where)
+    if wrong := [name for name in found if name not in TEXTS]:
+        raise ConfigError(f"--where {wrong[0]}: write field=value; {near(wrong[0], list(TEXTS))}")
+    return found
+
+
 @commands.command()
 def show(letter_id: Annotated[str, typer.Argument(help="The id, or its first characters.")], config: ConfigOption = None) -> None:
     """Show all that is known of one dead letter, its original record too."""
     import orjson
 
-    letter = _one(_load(config), letter_id)
-    typer.echo(orjson.dumps(_plain(letter), option=orjson.OPT_INDENT_2))
+    from towpath.index.asking import caught_up, originals
+
+    with caught_up(load(config)) as indexer:
+        with indexer.transaction() as connection:
+            letter = _one(connection, letter_id)
+        (original,) = originals(indexer.reader, [letter])
+    told = {**_plain(original), **letter.told}
+    typer.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2))
+
+
+def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a dead letter as JSON can hold it: bytes as text where they are text, else as hex."""
+
+    def text(value: object) -> object:
+        if isinstance(value, bytes):
+            return value.decode() if value.isascii() and value.decode().isprintable() else f"hex:{value.hex()}"
+        return value
+
+    headers = {header["name"]: text(header["value"]) for header in value["headers"]}
+    return {**{name: text(part) for name, part in value.items()}, "headers": headers}
 
 
 @commands.command()
@@ -78,36 +99,44 @@ def replay(
     """Send dead letters again, unchanged, to the consumer that failed; what it closes is gone from `dlq list`."""
     from towpath.delivery.deadletters import replay_of
     from towpath.errors import ConfigError
-    from towpath.kafka import make_producer
-    from towpath.workbench import letters
+    from towpath.index.asking import caught_up, originals
+    from towpath.index.queries import find_letters
 
-    settings = _load(config)
+    settings = load(config)
     if everything == bool(letter_id):
         raise ConfigError("dlq replay: name one dead letter, or give --all")
-    chosen = [letter for letter in letters(settings) if letter["open"]] if everything else [_one(settings, letter_id)]
-    producer = make_producer(settings.kafka)
-    failed: list[str] = []
-    for letter in chosen:
-        if not letter["open"]:
-            raise ConfigError(f"dead letter {letter['dead_letter_id']} is closed already: its effect stands")
-        output = replay_of(letter)
-        producer.produce(
-            output.topic,
-            output.value,
-            output.key,
-            headers=list(output.headers),
-            on_delivery=lambda error, _: failed.append(str(error)) if error else None,
-        )
-    if producer.flush(30) or failed:
-        raise ConfigError(f"dlq replay: Kafka did not take {len(failed) or 'all'} records: {failed[:1]}; run it again, nothing is done twice")
+    with caught_up(settings) as indexer:
+        with indexer.transaction() as connection:
+            chosen = find_letters(connection) if everything else [_one(connection, letter_id)]
+        if closed := [letter for letter in chosen if not letter.told["open"]]:
+            raise ConfigError(f"dead letter {closed[0].told['dead_letter_id']} is closed already: its effect stands")
+        _send(settings, map(replay_of, originals(indexer.reader, chosen)))
     typer.echo(f"replayed {len(chosen)}")
 
 
-def _one(config: Config, letter_id: str) -> Mapping[str, Any]:
+def _send(config: Config, outputs: Iterable[Output]) -> None:
     from towpath.errors import ConfigError
-    from towpath.workbench import letters
+    from towpath.kafka import make_producer
 
-    found = [letter for letter in letters(config) if letter["dead_letter_id"].startswith(letter_id)]
+    producer = make_producer(config.kafka)
+    failed: list[str] = []
+
+    def note(error: KafkaError | None, _message: Message) -> None:
+        if error is not None:
+            failed.append(str(error))
+
+    for output in outputs:
+        producer.produce(output.topic, output.value, output.key, headers=list(output.headers), on_delivery=note)
+        producer.poll(0)
+    if producer.flush(30) or failed:
+        raise ConfigError(f"dlq replay: Kafka did not take {len(failed) or 'all'} records: {failed[:1]}; run it again, nothing is done twice")
+
+
+def _one(connection: Connection, letter_id: str) -> Letter:
+    from towpath.errors import ConfigError
+    from towpath.index.queries import find_letters
+
+    found = find_letters(connection, everything=True, begins=letter_id)
     if len(found) != 1 or not letter_id:
         raise ConfigError(f"{len(found)} dead letters begin with {letter_id!r}; take an id from `towpath dlq list --all`")
     return found[0]

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from towpath.cli._index import ConfigOption, JsonOption, load
+
 
 def trace(
-    order: Annotated[str, typer.Argument(help="Order number, order id, or business key such as shop/order/1001.")],
-    config: Annotated[Path | None, typer.Option(help="The configuration file.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    order: Annotated[str, typer.Argument(help="Order number, order id, business key such as shop/order/1001, or the target's id of it.")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Show what happened to an order at every hop; exits 1 where nothing is known of it."""
     import orjson
     from rich.console import Console
     from rich.table import Table
 
-    from towpath.config import config_path, load_config
-    from towpath.workbench import trace as find
+    from towpath.index import queries
+    from towpath.index.asking import caught_up
 
-    steps = find(load_config(config_path(config), resolve=False), order)
+    settings = load(config)
+    with caught_up(settings) as indexer, indexer.transaction() as connection:
+        steps = queries.trace(connection, order, settings.connections)
     console = Console()
     if as_json:
         for step in steps:
             typer.echo(orjson.dumps(step._asdict()))
     elif steps:
-        table = Table("time (UTC)", "hop", "what", "details", title=f"order {order}")
+        table = Table("time (UTC)", "hop", "what", "details", title=", ".join(dict.fromkeys(step.key for step in steps if step.key)))
         for step in steps:
             table.add_row(step.at.strftime("%H:%M:%S.%f")[:-3], step.hop, step.what, step.detail)
         console.print(table)

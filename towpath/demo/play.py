@@ -14,9 +14,9 @@ from towpath.demo.proof import Proof, prove, read_stores, session
 from towpath.demo.stack import Stack
 from towpath.errors import RetryableError
 from towpath.events import AGGREGATES
+from towpath.index.asking import told_letters
 from towpath.lag import lag, pipeline
 from towpath.startup import in_daemon
-from towpath.workbench import letters
 
 LATE_COMMIT_SECONDS = 2.0
 PLACE_SECONDS = 300.0
@@ -100,7 +100,7 @@ async def report(stack: Stack, plan: Plan) -> dict[str, Any]:
     proof = await figures(stack)
     try:
         async with asyncio.timeout(LETTERS_SECONDS):
-            open_letters = [letter for letter in await in_daemon(lambda: letters(stack.config())) if letter["open"]]
+            open_letters = await in_daemon(lambda: told_letters(stack.config()))
     except TimeoutError:
         raise TimeoutError(f"reading the dead letters took more than {LETTERS_SECONDS:g} s") from None
     dead = {letter["business_key"] for letter in open_letters}

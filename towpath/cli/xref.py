@@ -1,0 +1,53 @@
+"""`towpath xref`: what a thing is called elsewhere."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from towpath.cli._index import ConfigOption, JsonOption, load
+
+
+def xref(
+    connection: Annotated[str, typer.Argument(help="The connection's name.")],
+    identity: Annotated[str, typer.Argument(metavar="ID", help="An id there, or a business key such as shop/order/1001.")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a thing is called, both ways: from a target's id to the key at its source, and from a source's id to those at the targets.
+
+    Newest first: a target that lost a record and got it again has two ids for it. Exits 1 where nothing is known.
+    """
+    import orjson
+    from rich.console import Console
+    from rich.table import Table
+
+    from towpath.config.connections import near
+    from towpath.errors import ConfigError
+    from towpath.index import queries
+    from towpath.index.asking import caught_up
+
+    settings = load(config)
+    if connection not in settings.connections:
+        raise ConfigError(f'xref: no connection is called "{connection}"; {near(connection, list(settings.connections))}')
+    with caught_up(settings) as indexer, indexer.transaction() as database:
+        found = queries.xrefs(database, connection, identity)
+    if as_json:
+        for one in found:
+            typer.echo(orjson.dumps(one._asdict()))
+    elif found:
+        table = Table("connection", "its id", "what", "effect", "business key", "since (UTC)")
+        for one in found:
+            since = f"{one.at:%Y-%m-%d %H:%M:%S}"
+            table.add_row(one.connection, one.external_id, one.operation, one.effect_key, one.business_key, since)
+        Console().print(table)
+    else:
+        Console().print(f"nothing is known of {identity} at {connection}", markup=False)
+    if not found:
+        raise typer.Exit(1)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(xref)

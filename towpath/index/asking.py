@@ -1,0 +1,45 @@
+"""What an operator's command asks: the index as the topics stand now, whether or not an indexer runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from towpath.codec import default_codec
+from towpath.config import Config
+from towpath.errors import ConfigError, RetryableError
+from towpath.index.indexer import Indexer
+from towpath.index.queries import Letter, find_letters
+from towpath.topic_reader import Place, TopicReader
+
+
+@contextmanager
+def caught_up(config: Config) -> Iterator[Indexer]:
+    """Give the index, caught up with the topics; ConfigError where Kafka or the database does not answer."""
+    try:
+        with Indexer(config) as indexer:
+            indexer.catch_up()
+            yield indexer
+    except RetryableError as error:
+        raise ConfigError(str(error)) from error
+
+
+def told_letters(config: Config, *, everything: bool = False) -> list[Mapping[str, Any]]:
+    """Return what is told of the open dead letters and parked records, closed ones too with `everything`, oldest failure first."""
+    with caught_up(config) as indexer, indexer.transaction() as connection:
+        return [letter.told for letter in find_letters(connection, everything=everything)]
+
+
+def originals(reader: TopicReader, letters: Sequence[Letter]) -> Iterator[dict[str, Any]]:
+    """Yield each dead letter whole, as it stands in its topic; raises ConfigError at the end where retention has taken some."""
+    missing = {(letter.place, letter.offset): letter.told for letter in letters}
+    offsets: dict[Place, list[int]] = {}
+    for letter in letters:
+        offsets.setdefault(letter.place, []).append(letter.offset)
+    for batch in reader.read({place: (min(found), max(found) + 1) for place, found in offsets.items()}):
+        for record in batch.records:
+            if missing.pop((Place(record.topic, record.partition), record.offset), {}):
+                yield default_codec().decode_as("DeadLetter", record.value)
+    for told in missing.values():
+        raise ConfigError(f"dead letter {told['dead_letter_id']}: {told['stands_at']} is gone, past the topic's retention")
