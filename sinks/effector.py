@@ -94,6 +94,10 @@ class Effector:
         """Tell whether of this operation only the newest counts."""
         return isinstance(self._target.operations.get(operation), Update)
 
+    def is_awaited(self, operation: str) -> bool:
+        """Tell whether other effects may depend on this operation's."""
+        return operation in self._target.creates.values()
+
     async def apply(self, operation: str, key: str, document: Document, related: Mapping[str, str], version: Order = (0, 0)) -> Effected:
         """Return what became of the effect; raises DataError, RetryableError, OutcomeUnknownError or FencedError.
 
@@ -179,7 +183,7 @@ class Effector:
             return (await self._once(effect, parse_document(related[name], name), related, (0, 0), within)).external_id
         known = await self._ledger.peek(effect)
         if known is None or known.state != State.DONE:
-            raise DependencyError(f"waits for {name}, which is not at {self._connection} yet")
+            raise DependencyError(f"waits for {name}, which is not at {self._connection} yet", awaits=f"{operation} {reference.key}")
         return known.external_id
 
     async def _reopen(self, entity: str | None, ids: Mapping[Reference, str]) -> bool:

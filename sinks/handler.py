@@ -9,9 +9,10 @@ from sinks.effector import Effected, Effector
 from towpath.acked import AckedProducer
 from towpath.clock import Clock
 from towpath.codec import Codec
-from towpath.delivery.deadletters import Failure, Registrar, Subject
+from towpath.delivery.deadletters import PARKED, Failure, Registrar, Subject
 from towpath.delivery.lane import State
 from towpath.delivery.ledger import Effect, Ledger
+from towpath.delivery.parking import Parked, Parking
 from towpath.errors import DataError
 from towpath.metrics import DEAD_LETTERS, DELIVERED, Metrics
 from towpath.records import Record
@@ -21,10 +22,19 @@ class DeliveryHandler:
     """Handles the deliveries of one connection."""
 
     def __init__(
-        self, connection: str, *, effector: Effector, ledger: Ledger, registrar: Registrar, producer: AckedProducer, clock: Clock, metrics: Metrics
+        self,
+        connection: str,
+        *,
+        effector: Effector,
+        ledger: Ledger,
+        parking: Parking,
+        registrar: Registrar,
+        producer: AckedProducer,
+        clock: Clock,
+        metrics: Metrics,
     ) -> None:
         self._connection = connection
-        self._effector, self._ledger, self._registrar = effector, ledger, registrar
+        self._effector, self._ledger, self._parking, self._registrar = effector, ledger, parking, registrar
         self._codec: Codec = registrar.codec
         self._producer, self._clock, self._metrics = producer, clock, metrics
 
@@ -36,6 +46,8 @@ class DeliveryHandler:
         document = parse_document(delivery["document"], "document")
         effected = await self._effector.apply(delivery["operation"], delivery["effect_key"], document, delivery["related"], _version(delivery))
         await self._tell(record, delivery, effected)
+        if self._effector.is_awaited(delivery["operation"]):
+            await self._parking.wake(self._connection, f"{delivery['operation']} {delivery['effect_key']}")
 
     def state_of(self, record: Record) -> State | None:
         """Return the state that a delivery puts, None for a one-shot effect and for what an operator wants done again."""
@@ -64,6 +76,7 @@ class DeliveryHandler:
                 dead_letter_id=dead_letter_id,
             )
             await self._producer.send(*receipt)
+        await self._parking.forget(sorted(closes))
         self._metrics.add(DELIVERED, connection=self._connection, operation=delivery["operation"], outcome=effected.outcome)
 
     async def give_up(self, record: Record, failure: Failure) -> None:
@@ -74,7 +87,11 @@ class DeliveryHandler:
             delivery = None
         subject = _subject(self._connection, delivery) if delivery else Subject(self._connection)
         dead_letter_id, output = self._registrar.dead_letter(record, failure, subject, self._clock.now())
-        await self._producer.send(*output)
+        place = await self._producer.send(*output)
+        if failure.state == PARKED:
+            await self._parking.park(self._connection, Parked(dead_letter_id, output.topic, *place), failure.awaits)
+        elif record.replay is not None:
+            await self._parking.forget([dead_letter_id])
         self._metrics.add(DEAD_LETTERS, connection=self._connection, state=failure.state, error_class=failure.error_class)
         if delivery is not None:
             await self._ledger.blame(Effect(self._connection, delivery["operation"], delivery["effect_key"]), dead_letter_id)

@@ -6,10 +6,12 @@ import asyncio
 import importlib
 import uuid
 from dataclasses import dataclass
+from datetime import timedelta
 
 from sinks.base import Target
 from sinks.effector import Effector, Patience
 from sinks.handler import DeliveryHandler
+from sinks.resume import Resumer
 from towpath.acked import AckedProducer
 from towpath.clock import SystemClock
 from towpath.codec import default_codec
@@ -17,6 +19,7 @@ from towpath.config import Config
 from towpath.delivery.deadletters import Registrar
 from towpath.delivery.lanes import LaneLimits
 from towpath.delivery.ledger import Ledger, open_engine
+from towpath.delivery.parking import Parking
 from towpath.delivery.runner import LaneRunner, run_all
 from towpath.runtime import RoleContext
 from towpath.systems.base import connect
@@ -34,6 +37,7 @@ class SinkRole:
         clock, config = SystemClock(), self.config
         targets = sorted({flow.target for flow in config.flows.values()})
         producer = AckedProducer(config.kafka)
+        parking = Parking(open_engine(config.database_url()), clock, timedelta(seconds=config.defaults.park_retry_seconds))
         ledger = Ledger(open_engine(config.database_url()), clock, owner=str(uuid.uuid4()))
         runners: list[LaneRunner] = []
         clients = []
@@ -45,15 +49,26 @@ class SinkRole:
             effector = Effector(name, find_target(connection.system), api, ledger, patience, clock)
             registrar = Registrar(default_codec(), self.name, f"sink.{name}", frozenset(config.connections))
             handler = DeliveryHandler(
-                name, effector=effector, ledger=ledger, registrar=registrar, producer=producer, clock=clock, metrics=context.metrics
+                name,
+                effector=effector,
+                ledger=ledger,
+                parking=parking,
+                registrar=registrar,
+                producer=producer,
+                clock=clock,
+                metrics=context.metrics,
             )
-            limits = LaneLimits(connection.limits.in_flight, config.defaults.lane_retry_seconds)
+            patient = config.defaults
+            limits = LaneLimits(connection.limits.in_flight, patient.lane_retry_seconds, patient.dependency_wait_seconds)
             place = {"group": f"sink.{name}", "topic": f"deliver.{name}", "connection": name}
             runners.append(LaneRunner(config.kafka, **place, handler=handler, clock=clock, limits=limits, metrics=context.metrics))
+        resumer = Resumer(config.kafka, targets, parking, producer, default_codec())
+        resuming = asyncio.create_task(resumer.run(context.stop, context.metrics))
         try:
             await run_all(runners, producer, context.stop, context.health)
         finally:
-            await asyncio.gather(*(client.close() for client in clients), producer.close(2), ledger.close(), return_exceptions=True)
+            closing = (ledger.close(), parking.close(), *(client.close() for client in clients))
+            await asyncio.gather(resuming, producer.close(2), *closing, return_exceptions=True)
 
 
 def find_target(system: str) -> Target:

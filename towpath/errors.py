@@ -26,7 +26,14 @@ class RetryableError(TowpathError):
 
 
 class DependencyError(RetryableError):
-    """What the record depends on is not there yet: others of its key may go first, among them what it waits for."""
+    """What the record depends on is not there yet: others of its key may go first, among them what it waits for.
+
+    `awaits` names the effect ("operation key") that will make it possible.
+    """
+
+    def __init__(self, message: str, *, awaits: str) -> None:
+        super().__init__(message)
+        self.awaits = awaits
 
 
 class DataError(TowpathError):

@@ -61,6 +61,7 @@ DEAD_LETTERS = Count(
     "Records given up, by state (dead; parked: what failed may pass) and class of error (data, passing, bug).",
     ("connection", "state", "error_class"),
 )
+PARKED = Level("towpath_parked", "Deliveries that wait in parking now, and are tried again by themselves.", ("connection",))
 RETRIES = Count("towpath_retries", "Tries of a record after its first one.", ("connection",))
 LAG = Level(
     "towpath_lag_records",
@@ -77,6 +78,9 @@ THROTTLED = Count("towpath_throttled", "Answers by which a connection's system a
 CIRCUIT_OPEN = Level(
     "towpath_circuit_open", "1 while the connection's system as a whole does not answer, and one probe at a time goes out.", ("connection",)
 )
+POLL_AGE = Level(
+    "towpath_poll_age_seconds", "Time since the list of an entity was last read to its end, or since the start.", ("connection", "entity")
+)
 RESTARTS = Level("towpath_restarts", "How often the supervisor has restarted this role since it started.", ("role",))
 
 METRICS: tuple[Metric, ...] = (
@@ -87,12 +91,14 @@ METRICS: tuple[Metric, ...] = (
     ROUTED,
     DELIVERED,
     DEAD_LETTERS,
+    PARKED,
     RETRIES,
     LAG,
     IN_FLIGHT,
     CALL_SECONDS,
     THROTTLED,
     CIRCUIT_OPEN,
+    POLL_AGE,
     RESTARTS,
 )
 

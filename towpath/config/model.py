@@ -71,6 +71,8 @@ class Defaults(Settings):
     """What holds for every connection (seconds)."""
 
     lane_retry_seconds: float = Field(default=60, ge=0, description="how long a passing failure is retried in its lane before it parks")
+    dependency_wait_seconds: float = Field(default=10, ge=0, description="how long a delivery waits in its lane for what it depends on")
+    park_retry_seconds: float = Field(default=60, gt=0, description="when what parked is tried again; twice as long after each try, up to an hour")
 
 
 class Config(Settings):

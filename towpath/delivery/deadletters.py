@@ -33,7 +33,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a record failed: `error_class` is data, passing or bug; `state` says whether it is dead or parked."""
+    """Why a record failed: `error_class` is data, passing or bug; `state` says whether it is dead or parked, and `awaits` for which effect."""
 
     reason: str
     error_class: str = "data"
@@ -41,6 +41,7 @@ class Failure:
     value: str = ""
     state: str = DEAD
     attempts: int = 1
+    awaits: str = ""
 
     @classmethod
     def of(cls, error: DataError) -> Failure:

@@ -181,8 +181,8 @@ class Lanes:
         now = self._clock.monotonic()
         lane.trouble_since = None if _blames_nobody(error) else now if lane.trouble_since is None else lane.trouble_since
         lasted = lane.trouble_since is not None and now - lane.trouble_since >= self._limits.retry_seconds
-        parks = lasted or isinstance(error, DependencyError)
-        return Failure(str(error), "passing", state=PARKED, attempts=attempts) if parks else None
+        awaits = error.awaits if isinstance(error, DependencyError) else ""
+        return Failure(str(error), "passing", state=PARKED, attempts=attempts, awaits=awaits) if lasted or awaits else None
 
     async def _try(self, lane: Lane, record: Record, *, again: bool) -> None:
         async with self._slots:

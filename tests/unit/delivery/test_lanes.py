@@ -381,7 +381,7 @@ def waits_for(wanted: int) -> Script:
 
     async def script(record: Record, _attempt: int) -> None:
         if record.offset == 0 and not done.is_set():
-            raise DependencyError("waits for another")
+            raise DependencyError("waits for another", awaits="create_order 1")
         if record.offset == wanted:
             done.set()
 
@@ -423,7 +423,7 @@ async def test_all_that_wait_keep_their_order() -> None:
         if record.offset == 3:
             done.set()
         elif not done.is_set():
-            raise DependencyError("waits for another")
+            raise DependencyError("waits for another", awaits="create_order 1")
 
     done = asyncio.Event()
     bench = Bench(script)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from towpath.delivery.deadletters import Failure, Registrar, replay_of
 from towpath.delivery.gate import Gate
 from towpath.delivery.lanes import LaneLimits, Lanes
 from towpath.delivery.ledger import Ledger, open_engine
+from towpath.delivery.parking import Parking
 from towpath.errors import DataError, FencedError, OutcomeUnknownError, RetryableError
 from towpath.http import ApiClient
 from towpath.metrics import Metrics
@@ -43,13 +45,21 @@ class Process:
         connection = Connection.model_validate({"system": "bng", "url": str(target.server.make_url("/")), "credentials": {"api_key": "k"}})
         self.clock, self.producer, self.finished = clock, FakeProducer(), list[int]()
         self.ledger = Ledger(open_engine(URL.create("sqlite", database=str(database))), clock, owner)
+        self.parking = Parking(open_engine(URL.create("sqlite", database=str(database))), clock, timedelta(seconds=60))
         authoriser = bng.authoriser(connection)
         self.api = ApiClient("erp", connection.url, dialect=bng.DIALECT, authoriser=authoriser, gate=Gate(clock), timeout=PATIENCE.timeout)
         effector = Effector("erp", TARGET, self.api, self.ledger, PATIENCE, clock)
         registrar = Registrar(default_codec(), "sink", "sink.erp", frozenset({"erp"}))
         self.effector = effector
         self.handler = DeliveryHandler(
-            "erp", effector=effector, ledger=self.ledger, registrar=registrar, producer=self.producer, clock=clock, metrics=Metrics()
+            "erp",
+            effector=effector,
+            ledger=self.ledger,
+            parking=self.parking,
+            registrar=registrar,
+            producer=self.producer,
+            clock=clock,
+            metrics=Metrics(),
         )
         self.lanes = Lanes(self.handler, clock, LaneLimits(), lambda record: self.finished.append(record.offset))
 
@@ -76,6 +86,7 @@ class Process:
         await self.lanes.drain(1)
         await self.api.close()
         await self.ledger.close()
+        await self.parking.close()
 
 
 Start = Callable[[str], Process]

@@ -1,0 +1,73 @@
+"""What parked is tried again by itself: its record goes back to the topic it came from, as an operator's replay would send it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from towpath.acked import AckedProducer
+from towpath.codec import Codec
+from towpath.delivery.deadletters import replay_of
+from towpath.delivery.parking import Parked, Parking
+from towpath.errors import DataError, RetryableError
+from towpath.kafka import KafkaSettings
+from towpath.metrics import PARKED, Metrics
+from towpath.records import Record
+from towpath.topic_reader import Place, TopicReader
+
+log = structlog.get_logger(__name__)
+
+TICK_SECONDS = 1.0
+
+
+class Resumer:
+    """Looks every second for what is due of some connections."""
+
+    def __init__(self, kafka: KafkaSettings, connections: Sequence[str], parking: Parking, producer: AckedProducer, codec: Codec) -> None:
+        self._kafka, self._connections = kafka, connections
+        self._parking, self._producer, self._codec = parking, producer, codec
+
+    async def run(self, stop: asyncio.Event, metrics: Metrics) -> None:
+        """Work until `stop` is set; what cannot be sent now is sent another time."""
+        while not stop.is_set():
+            for connection in self._connections:
+                try:
+                    await self.resume(connection)
+                    metrics.set(PARKED, await self._parking.count(connection), connection=connection)
+                except RetryableError as error:
+                    log.warning("trying what is parked", connection=connection, reason=str(error))
+            try:
+                await asyncio.wait_for(stop.wait(), TICK_SECONDS)
+            except TimeoutError:
+                continue
+
+    async def resume(self, connection: str) -> None:
+        """Send again what is due of one connection."""
+        due = await self._parking.due(connection)
+        if not due:
+            return
+        for record in await asyncio.to_thread(_read, self._kafka, due):
+            try:
+                letter = self._codec.decode_as("DeadLetter", record.value)
+            except DataError as error:
+                log.warning("a parked record cannot be read", topic=record.topic, partition=record.partition, offset=record.offset, reason=str(error))
+                continue
+            await self._producer.send(*replay_of(letter))
+
+
+def _read(kafka: KafkaSettings, due: Sequence[Parked]) -> list[Record]:
+    """Return the records at these places, in their order; one that retention has taken is left out."""
+    reader, found = TopicReader(kafka), []
+    try:
+        for one in due:
+            place = Place(one.topic, one.partition)
+            record = reader.first_records({place: one.offset}).get(place)
+            if record is not None and record.offset == one.offset:
+                found.append(record)
+            else:
+                log.error("a parked record is gone", dead_letter=one.dead_letter_id, topic=one.topic, partition=one.partition, offset=one.offset)
+        return found
+    finally:
+        reader.close()

@@ -1,0 +1,100 @@
+"""Parked records come back by themselves: in time, when what they await is there, and to one process only."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy.engine import URL
+
+from towpath.delivery.ledger import open_engine
+from towpath.delivery.parking import LONGEST, Parked, Parking
+from towpath.testing.clock import VirtualClock
+
+ONE = Parked("letter-1", "parked.erp", 2, 7)
+
+
+class Bench:
+    """Two processes over one database, on a clock that a test moves."""
+
+    def __init__(self, path: Path) -> None:
+        self.clock = VirtualClock()
+        self.one, self.other = (Parking(open_engine(URL.create("sqlite", database=str(path))), self.clock, timedelta(seconds=60)) for _ in range(2))
+
+    async def pass_by(self, seconds: float) -> None:
+        await self.clock.run(self.clock.sleep(seconds))
+
+    async def close(self) -> None:
+        await self.one.close()
+        await self.other.close()
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    bench = Bench(tmp_path / "parked.db")
+    yield bench
+    await bench.close()
+
+
+async def test_what_is_parked_comes_back_after_its_pause_and_not_before(bench: Bench) -> None:
+    await bench.one.park("erp", ONE)
+    await bench.pass_by(59)
+    assert [] == await bench.one.due("erp")
+    await bench.pass_by(2)
+    assert [ONE] == await bench.one.due("erp")
+
+
+async def test_one_process_only_gets_what_is_due(bench: Bench) -> None:
+    await bench.one.park("erp", ONE)
+    await bench.pass_by(61)
+    assert [ONE] == await bench.one.due("erp")
+    assert [] == await bench.other.due("erp")
+
+
+async def test_what_was_claimed_and_lost_comes_back(bench: Bench) -> None:
+    await bench.one.park("erp", ONE)
+    await bench.pass_by(61)
+    await bench.one.due("erp")
+    await bench.pass_by(LONGEST.total_seconds() + 1)
+    assert [ONE] == await bench.other.due("erp")
+
+
+async def test_each_try_waits_twice_as_long_up_to_an_hour(bench: Bench) -> None:
+    pauses = []
+    for offset in range(9):
+        await bench.one.park("erp", ONE._replace(offset=offset))
+        begun = bench.clock.monotonic()
+        while not await bench.one.due("erp"):
+            await bench.pass_by(10)
+        pauses.append(bench.clock.monotonic() - begun)
+    assert [60, 120, 240, 480, 960, 1920, 3600, 3600, 3600] == pytest.approx(pauses, abs=15)
+
+
+async def test_what_is_parked_again_stands_at_its_new_place(bench: Bench) -> None:
+    await bench.one.park("erp", ONE)
+    await bench.one.park("erp", ONE._replace(offset=9))
+    await bench.pass_by(200)
+    assert [ONE._replace(offset=9)] == await bench.one.due("erp")
+    assert 1 == await bench.one.count("erp")
+
+
+async def test_what_awaits_an_effect_comes_back_with_it(bench: Bench) -> None:
+    await bench.one.park("erp", ONE, awaits="create_order shop/order/1")
+    await bench.one.park("erp", ONE._replace(dead_letter_id="letter-2"), awaits="create_order shop/order/2")
+    await bench.other.wake("erp", "create_order shop/order/1")
+    assert [ONE] == await bench.one.due("erp")
+
+
+async def test_what_succeeded_is_parked_no_more(bench: Bench) -> None:
+    await bench.one.park("erp", ONE)
+    await bench.one.forget(["letter-1"])
+    await bench.pass_by(61)
+    assert ([], 0) == (await bench.one.due("erp"), await bench.one.count("erp"))
+
+
+async def test_connections_do_not_see_each_others(bench: Bench) -> None:
+    await bench.one.park("erp", ONE)
+    await bench.pass_by(61)
+    assert ([], 0) == (await bench.one.due("shop"), await bench.one.count("shop"))
