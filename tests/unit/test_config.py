@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,13 @@ def test_flows_are_found_by_either_end(config: Config) -> None:
     assert list(config.flows_from("shop")) == ["shop-orders-to-erp"]
     assert list(config.flows_to("erp")) == ["shop-orders-to-erp"]
     assert list(config.flows_to("shop")) == []
+
+
+def test_a_connection_is_polled_every_minute_from_now_on_unless_it_says_otherwise(folder: Path) -> None:
+    said = GOOD.replace("webhook_secret: file", "poll_seconds: null\n    poll_from: 2026-01-31T01:00:00+01:00\n    webhook_secret: file")
+    shop, erp = load_config(write(folder, said)).connections.values()
+    assert (60, "now") == (erp.poll_seconds, erp.poll_from)
+    assert (None, datetime(2026, 1, 31, tzinfo=UTC)) == (shop.poll_seconds, shop.poll_from)
 
 
 def test_health_ports_are_known_by_role(config: Config) -> None:

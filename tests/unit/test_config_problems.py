@@ -29,6 +29,7 @@ def shop(**changes: object) -> dict[str, Any]:
     return given
 
 
+BEGINNING = "must be now, or a time with its zone such as 2026-01-31T00:00:00Z"
 LITERAL = "a secret may not stand in the file itself; put it elsewhere and write env:NAME or file:PATH"
 
 
@@ -53,6 +54,11 @@ LITERAL = "a secret may not stand in the file itself; put it elsewhere and write
         (shop(system="bngg"), 'connections.shop.system: no system is called "bngg"; did you mean "bng"?'),
         (shop(url="ftp://shop"), "connections.shop.url: must be an address that starts with http:// or https://"),
         (shop(url="http://me:hunter2@shop"), "connections.shop.url: must not hold a user or password; put them into credentials"),
+        (shop(poll_seconds=0), "connections.shop.poll_seconds: should be greater than 0, not 0"),
+        *(
+            (shop(poll_from=text), f"connections.shop.poll_from: {BEGINNING}")
+            for text in ("yesterday", "2026-01-31T00:00:00", "1601-01-01T00:00:00Z", 7)
+        ),
         (shop(webhook_secret="hunter2"), f"connections.shop.webhook_secret: {LITERAL}"),
         (shop(credentials={"api_key": "hunter2"}), f"connections.shop.credentials.api_key: {LITERAL}"),
         (shop(options={"access_token": "hunter2"}), f"connections.shop.options.access_token: {LITERAL}"),

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, SecretStr
 
 import towpath.systems
 from towpath.config.secret import Credential, Secret, SecretRef, refuse
 from towpath.errors import ConfigError
+from towpath.events import EPOCH
 
 
 class Settings(BaseModel):
@@ -54,6 +56,18 @@ def _http_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def _beginning(value: object) -> datetime | Literal["now"]:
+    if value == "now":
+        return "now"
+    try:
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+        if moment.tzinfo is not None and moment.year >= EPOCH.year:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise refuse("must be now, or a time with its zone such as 2026-01-31T00:00:00Z")
+
+
 class Limits(Settings):
     """What a connection's system allows, and how long Towpath waits for it (seconds)."""
 
@@ -72,6 +86,11 @@ class Connection(Settings):
     credentials: Mapping[str, Credential] = Field(default_factory=dict)
     webhook_secret: Secret | None = None
     limits: Limits = Field(default_factory=Limits)
+    poll_seconds: float | None = Field(default=60, gt=0, le=86_400, description="pause between two reads of its lists; null: it is not polled")
+    poll_overlap_seconds: float = Field(default=900, ge=0, le=86_400, description="how far a read goes back behind the newest change seen")
+    poll_from: Annotated[datetime | Literal["now"], PlainValidator(_beginning)] = Field(
+        default="now", description="where the first read of a new connection begins; it has no effect on one that was read before"
+    )
     options: Mapping[str, Any] = Field(default_factory=dict)
 
     def credential(self, name: str) -> SecretStr:
