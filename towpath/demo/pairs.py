@@ -68,7 +68,7 @@ def configuration(pair: Pair, ports: Mapping[str, int]) -> dict[str, Any]:
     return {
         "kafka": {"bootstrap_servers": f"127.0.0.1:{ports['kafka']}"},
         "data_dir": "data",
-        "health": {"receiver": 0, "adapter": 0, "processor": 0, "sink": 0, "indexer": 0},
+        "health": {"receiver": 0, "poller": 0, "adapter": 0, "processor": 0, "sink": 0, "indexer": 0},
         "receiver": {"port": ports["receiver"]},
         "connections": {
             SHOP: {

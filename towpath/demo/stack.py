@@ -23,7 +23,7 @@ from towpath.demo.pairs import ERP, SHOP, Pair, configuration
 from towpath.errors import ConfigError
 from towpath.runtime import PARENT_VARIABLE, read_run_file
 
-ROLES = ("receiver", "adapter", "processor", "sink", "indexer")
+ROLES = ("receiver", "poller", "adapter", "processor", "sink", "indexer")
 START_SECONDS = 180.0
 STOP_SECONDS = 15.0
 

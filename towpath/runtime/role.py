@@ -24,6 +24,7 @@ from towpath.runtime.runfile import RunFile, remove_run_file
 
 ROLE_MODULES = {
     "receiver": "producers.receiver",
+    "poller": "producers.poller",
     "adapter": "producers.adapter",
     "processor": "processors.role",
     "sink": "sinks.role",
