@@ -135,7 +135,9 @@ class ApiClient:
                     await self._fence()
                 self._failpoints.hit("sink.before_call")
             sent = True
-            async with session.request(method, self._base_url + path, params=params, json=body, headers=headers, allow_redirects=False) as response:
+            once = (_sent_once,) if write else None
+            url = self._base_url + path
+            async with session.request(method, url, params=params, json=body, headers=headers, allow_redirects=False, middlewares=once) as response:
                 if write:
                     self._failpoints.hit("sink.target_committed")
                 raw = await read_whole(response.content)
@@ -194,6 +196,16 @@ class ApiClient:
             timeout = aiohttp.ClientTimeout(total=self._timeout, connect=min(5.0, self._timeout))
             self._sessions.append(aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)))
         return self._sessions[0]
+
+
+async def _sent_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Keep aiohttp from sending a GET, PUT or DELETE a second time by itself where the connection broke: the first may be committed."""
+    try:
+        return await send(request)
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):  # nothing was sent
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise aiohttp.ClientConnectionError(str(error)) from error
 
 
 async def read_whole(content: aiohttp.StreamReader) -> bytes:

@@ -304,6 +304,19 @@ async def test_a_write_is_sent_once_whatever_its_method(target: Target, method: 
     assert 1 == target.calls("5xx")
 
 
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "POST"])
+async def test_a_write_whose_connection_breaks_is_not_sent_again_by_the_http_library(target: Target, method: str) -> None:
+    async def broken(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
+
+    target.answer = broken
+    api = target.client()
+    assert isinstance(await target.error_of(api.write(method, "/things")), OutcomeUnknownError)
+    assert [(method, "/things")] == [call for call in target.seen if call[1] == "/things"]
+
+
 async def test_being_throttled_holds_every_call_of_the_connection_and_is_no_fault(target: Target) -> None:
     target.answer = answering(429, headers={"Retry-After": "30"})
     api = target.client()
