@@ -126,17 +126,20 @@ class Ledger:
         until = now + lease.total_seconds()
         changed = await self._set(effect, mine=True, leased_until=until, settled_at=until + settle.total_seconds())
         if not changed:
-            raise FencedError(f"{effect.connection}: {effect.operation} {effect.key} belongs to another process now")
+            raise _taken(effect)
 
     async def complete(self, effect: Effect, external_id: str, *, digest: str | None = None, version: Order | None = None) -> None:
         """Note that the effect stands at the target under this id, with the content of `digest` where that is known, and as this version.
 
-        Its dead letters stay noted: a process that dies before it told of their end must find them when it comes again.
+        Its dead letters stay noted: a process that dies before it told of their end must find them when it comes again. Raises FencedError,
+        for a version only, when another owner has taken the effect: what it writes may be newer.
         """
         content: dict[str, Any] = {} if digest is None else {"digest": digest}
         if version is not None:
             content |= {"major": version[0], "minor": version[1]}
-        await self._set(effect, state=State.DONE, external_id=external_id, **content)
+        changed = await self._set(effect, mine=version is not None, state=State.DONE, external_id=external_id, **content)
+        if version is not None and not changed:
+            raise _taken(effect)
 
     async def refused(self, effect: Effect) -> None:
         """Note that the target refused the effect for good: the outcome is known, nothing was written."""
@@ -247,6 +250,10 @@ def stands(known: Order | None, wanted: Order) -> bool:
 def _known(row: sa.Row[Any]) -> dict[str, Any]:
     version = None if row.major is None else (row.major, row.minor)
     return {"external_id": row.external_id, "digest": row.digest, "dead_letters": frozenset(row.dead_letters.split()), "version": version}
+
+
+def _taken(effect: Effect) -> FencedError:
+    return FencedError(f"{effect.connection}: {effect.operation} {effect.key} belongs to another process now")
 
 
 def _names(effect: Effect) -> dict[str, str]:

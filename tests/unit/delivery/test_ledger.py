@@ -14,12 +14,13 @@ from sqlalchemy.engine import URL
 
 from towpath.clock import SystemClock
 from towpath.delivery.committer import GroupCommitter
-from towpath.delivery.ledger import Claim, Effect, Ledger, State, open_engine
+from towpath.delivery.ledger import Claim, Effect, Ledger, Order, State, open_engine
 from towpath.errors import FencedError, RetryableError
 from towpath.testing.clock import VirtualClock
 
 LEASE, SETTLE = timedelta(seconds=20), timedelta(seconds=5)
 ORDER = Effect("erp", "create_order", "shop/order/1001")
+STOCK = Effect("shop", "set_stock", "erp/stock/A-7")
 Open = Callable[[str], Ledger]
 
 
@@ -41,8 +42,16 @@ async def ledger_of(database: URL, clock: VirtualClock) -> AsyncIterator[Open]:
         await ledger.close()
 
 
-async def begin(ledger: Ledger, effect: Effect = ORDER, digest: str = "d1") -> Claim:
-    return await ledger.begin(effect, digest=digest, lease=LEASE, settle=SETTLE)
+async def begin(ledger: Ledger, effect: Effect = ORDER, digest: str = "d1", version: Order | None = None) -> Claim:
+    return await ledger.begin(effect, digest=digest, lease=LEASE, settle=SETTLE, version=version)
+
+
+async def put(ledger: Ledger, version: Order) -> Claim:
+    """Claim a state and note that it stands, where it is not done already; return the claim."""
+    claim = await begin(ledger, STOCK, f"d{version}", version)
+    if claim.mine:
+        await ledger.complete(STOCK, "17", digest=f"d{version}", version=version)
+    return claim
 
 
 async def test_the_first_claim_is_fresh_and_nobody_elses(ledger_of: Open) -> None:
@@ -236,6 +245,76 @@ async def test_who_only_reads_waits_for_no_writer_and_holds_none_up(database: UR
     assert None is await reader.key_of("erp", "create_order", "SO-1")
     await reader.close()
     writing.dispose()
+
+
+async def test_a_state_is_done_where_its_version_or_a_newer_one_stands_and_only_there(ledger_of: Open) -> None:
+    one, other = ledger_of("one"), ledger_of("other")
+    first = await put(one, (5, 0))
+    assert (True, True, None) == (first.mine, first.fresh, first.version)
+    for older in ((5, 0), (4, 99), (0, 0)):
+        claim = await put(other, older)
+        assert (State.DONE, False, (5, 0)) == (claim.state, claim.mine, claim.version), older
+    for newer, stood in (((5, 1), (5, 0)), ((6, 0), (5, 1)), ((2**53, 7), (6, 0))):
+        claim = await put(other, newer)
+        assert (True, False, stood) == (claim.mine, claim.fresh, claim.version), newer
+    known = await one.peek(STOCK)
+    assert known is not None
+    assert ((2**53, 7), f"d{(2**53, 7)}", "17") == (known.version, known.digest, known.external_id)
+
+
+async def test_a_newer_state_waits_until_the_older_one_has_settled(ledger_of: Open, clock: VirtualClock) -> None:
+    one, other = ledger_of("one"), ledger_of("other")
+    await begin(one, STOCK, version=(1, 0))
+    await one.settles_in(STOCK, 5)
+    for ledger in (one, other):
+        waiting = await begin(ledger, STOCK, version=(2, 0))
+        assert (False, None) == (waiting.mine, waiting.version)
+        assert waiting.wait == pytest.approx(5, abs=0.001)
+    await clock.advance(5)
+    claim = await put(other, (2, 0))
+    assert (True, None) == (claim.mine, claim.version), "whether the older one stands is not known"
+    assert State.DONE == (await begin(one, STOCK, version=(1, 0))).state
+
+
+async def test_a_refused_state_leaves_the_version_that_stands(ledger_of: Open) -> None:
+    one = ledger_of("one")
+    await put(one, (1, 0))
+    await begin(one, STOCK, version=(2, 0))
+    await one.refused(STOCK)
+    assert not (await begin(one, STOCK, version=(1, 0))).mine
+    claim = await begin(one, STOCK, version=(2, 0))
+    assert (True, (1, 0)) == (claim.mine, claim.version)
+
+
+async def test_a_zombie_notes_no_older_version_over_a_newer_one_nor_while_another_puts_it(ledger_of: Open, clock: VirtualClock) -> None:
+    zombie, other, third = ledger_of("zombie"), ledger_of("other"), ledger_of("third")
+    await begin(zombie, STOCK, version=(1, 0))
+    await clock.advance(25)
+    assert (await begin(other, STOCK, version=(2, 0))).mine
+    with pytest.raises(FencedError, match="set_stock erp/stock/A-7 belongs to another process"):
+        await zombie.complete(STOCK, "17", version=(1, 0))
+    assert not (await begin(third, STOCK, version=(3, 0))).mine, "the other's call is still under way"
+    await other.complete(STOCK, "17", version=(2, 0))
+    with pytest.raises(FencedError):
+        await zombie.complete(STOCK, "17", version=(1, 0))
+    known = await third.peek(STOCK)
+    assert known is not None
+    assert (State.DONE, (2, 0)) == (known.state, known.version)
+
+
+async def test_of_versions_in_any_order_from_many_those_that_are_put_rise_strictly(ledger_of: Open) -> None:
+    ledgers, applied = [ledger_of(f"owner-{number}") for number in range(3)], list[Order]()
+
+    async def deliver(ledger: Ledger, version: Order) -> None:
+        while (claim := await begin(ledger, STOCK, version=version)).state != State.DONE or claim.mine:
+            if claim.mine:
+                applied.append(version)
+                await ledger.complete(STOCK, "17", version=version)
+
+    versions = [(number * 7 % 20, 0) for number in range(20)]
+    await asyncio.gather(*(deliver(ledgers[number % 3], version) for number, version in enumerate(versions)))
+    assert sorted(set(applied)) == applied
+    assert max(versions) == applied[-1]
 
 
 WORKER = """
