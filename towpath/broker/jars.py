@@ -48,9 +48,9 @@ def _fetch() -> list[Path]:
     log.info("fetching Apache Kafka %s from Maven Central, once", KAFKA_VERSION)
     settings = GlobalSettings.load()
     reason = ""
-    for attempt in range(ATTEMPTS):
+    for _ in range(ATTEMPTS):
         try:
-            jars = list(jgo.build(COORDINATES, update=attempt > 0).all_jars)
+            jars = list(jgo.build(COORDINATES, update=True, repositories=settings.repositories).all_jars)
         except (requests.RequestException, RuntimeError, AssertionError, ValueError, OSError, SyntaxError, zipfile.BadZipFile) as error:
             reason = f"{type(error).__name__}: {error}"
         else:
@@ -61,7 +61,8 @@ def _fetch() -> list[Path]:
         discard_damaged(settings.repo_cache)
     message = (
         f"fetching Apache Kafka {KAFKA_VERSION} ({COORDINATES}) from Maven Central: {reason[:500]}. Check the network and proxy; running "
-        f"again resumes where it stopped. Or give the address of a Kafka that runs already, as kafka.bootstrap_servers"
+        f"again resumes where it stopped. Or name a mirror as central under [repositories] of jgo's own configuration (~/.config/jgo.conf), or "
+        f"give the address of a Kafka that runs already, as kafka.bootstrap_servers"
     )
     raise ConfigError(message)
 
