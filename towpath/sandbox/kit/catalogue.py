@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from typing import Final
 
 KINDS: Final = (("Bag", "Accessories", "39.90"), ("Bottle", "Kitchen", "17.45"), ("Lamp", "Home", "64.00"), ("Jacket", "Apparel", "119.95"))
@@ -24,6 +25,7 @@ class Item:
     price: Decimal
 
 
+@cache
 def catalogue() -> tuple[Item, ...]:
     """Return the 60 products, always the same."""
     items = []

@@ -86,9 +86,8 @@ class Shop:
     def _sell(self, order: int, product: int, wanted: int, quantity: int) -> None:
         """Lower the stock and write the sale down, with what the shop believed to have before it; of nothing, where it had none."""
         row = self.need("product", product)
-        number, stock = self._store.add("id/sale"), self.inventory.sellable(row)
-        sale = {"id": number, "sku": row["sku"], "product_id": product, "order_id": order, "wanted": wanted, "quantity": quantity}
-        self._store.put("sale", number, {**sale, "stock_before": stock, "at": self.now()})
+        sale = {"sku": row["sku"], "product_id": product, "order_id": order, "wanted": wanted, "quantity": quantity}
+        self._store.put("sale", f"{order}/{product}", {**sale, "stock_before": self.inventory.sellable(row), "at": self.now()})
         self.inventory.adjust(row, -quantity, "checkout", order)
 
     def add_customer(self, customer: Doc, attributes: dict[str, str]) -> None:
