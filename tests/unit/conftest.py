@@ -26,7 +26,7 @@ def postgres() -> Iterator[URL]:
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> URL:
     """Give the address of a database of each kind in which there is nothing yet.
 
-    In PostgreSQL that is a schema: a database of its own for each test is 10 MB on the disk, and minutes where that is busy.
+    In PostgreSQL that is a schema: a database of its own for each test is 10 MB on the disk, slow to make and slow to delete.
     """
     if request.param == "sqlite":
         return URL.create("sqlite", database=str(tmp_path / "database" / "towpath.db"))
