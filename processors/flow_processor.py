@@ -42,13 +42,17 @@ class Seen:
         """Return it as bytes for the state."""
         return orjson.dumps([self.version["major"], self.version["minor"], self.digest, *self.dead_letters])
 
+    def is_news(self, event: Event) -> bool:
+        """Tell whether an event says more than what was done last."""
+        return self.digest != event.meta["digest"] and is_newer(event.meta["version"], self.version)
+
     def drops(self, event: Event, replay: Replay | None) -> str | None:
         """Return why an event ends here, None where it is to be routed; a replay only makes way for what is newer."""
         if replay is not None:
             return "superseded" if is_newer(self.version, event.meta["version"]) else None
         if self.digest == event.meta["digest"]:
             return "duplicate"
-        return None if is_newer(event.meta["version"], self.version) else "superseded"
+        return None if self.is_news(event) else "superseded"
 
 
 class FlowProcessor:
@@ -83,13 +87,17 @@ class FlowProcessor:
         return event
 
     def _arrived(self, record: Record, event: Event, read: ReadState) -> Step:
-        replay, value = record.replay, record.value
+        value = record.value
         order = Order.load(read(state_key(event.meta["key"])))
         seen = Seen.load(read(_seen_key(event)))
-        if event.type == "OrderPlaced" and order is not None and seen is not None and self._is_change(event, seen, order, replay):
-            event = as_change(event)
-            value = self._codec.encode(event.type, event.value)
-            seen = Seen.load(read(_seen_key(event)))
+        if event.type == "OrderPlaced" and order is not None and seen is not None:
+            change = as_change(event)
+            changed = Seen.load(read(_seen_key(change)))
+            if self._is_change(event, seen, order, record.replay, changed=changed is not None):
+                event, seen, value = change, changed, self._codec.encode(change.type, change.value)
+        if record.replay is not None and not record.replay.dead_letter_id and (seen is None or seen.is_news(event)):
+            record = record.as_new  # whatever it was read again for
+        replay = record.replay
         why = seen.drops(event, replay) if seen is not None else None
         if why is None and event.type == "OrderPlaced" and replay is None and order is not None and _says_the_same(event, order, seen):
             why = "duplicate"
@@ -104,11 +112,12 @@ class FlowProcessor:
             writes |= self._remember(event, order, routed)
         return self._settled(arrived, seen, routed, writes)
 
-    def _is_change(self, event: Event, seen: Seen, order: Order, replay: Replay | None) -> bool:
+    def _is_change(self, event: Event, seen: Seen, order: Order, replay: Replay | None, *, changed: bool) -> bool:
         """Tell whether an order that was routed before comes with other content, or what failed was such a change."""
-        if replay is not None:
+        if replay is not None and replay.dead_letter_id:
             return any(route.name == replay.flow for route in self._router.wanting(event.meta["connection"], "OrderChanged"))
-        return not seen.dead_letters and is_newer(event.meta["version"], seen.version) and digest(event.value, MOVING) != order.content
+        other = digest(event.value, MOVING) != order.content or (replay is not None and changed)
+        return other and not seen.dead_letters and is_newer(event.meta["version"], seen.version)
 
     def _dropped(self, event: Event, why: str, replay: Replay | None) -> Step:
         counts = [dropped(event, why)]

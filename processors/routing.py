@@ -136,7 +136,8 @@ class Router:
             **_documents(mapped),
             "event": arrived.value,
         }
-        headers = [*cloud_event(event), *_passed_on(arrived.record.replay)]
+        replay = arrived.record.replay
+        headers = [*cloud_event(event), *(replay.onward if replay is not None else ())]
         return Output(f"deliver.{route.target}", mapped.write_unit.encode(), self._codec.encode("Delivery", value), headers)
 
 
@@ -165,11 +166,6 @@ def subject_of(event: Event) -> Subject:
 def dropped(event: Event, reason: str) -> Counted:
     """Return the count of an event that ends here on purpose."""
     return Counted(DROPPED, {"event": event.type, "reason": reason})
-
-
-def _passed_on(replay: Replay | None) -> list[tuple[str, bytes]]:
-    """Return the headers of a replay that goes through every hop; that of a dead letter ends at the hop that failed."""
-    return [] if replay is None or replay.dead_letter_id else replay.headers()
 
 
 def _documents(mapped: Mapped) -> dict[str, Any]:

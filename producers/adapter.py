@@ -54,7 +54,7 @@ class InboxHandler:
             await self._decode(record)
         else:
             await self._fetch(record)
-        if record.replay is not None:
+        if record.replay is not None and record.replay.dead_letter_id:
             receipt = self._registrar.receipt("resolved", self._subject(record), self._clock.now(), dead_letter_id=record.replay.dead_letter_id)
             await self._producer.send(*receipt)
 
@@ -81,17 +81,17 @@ class InboxHandler:
             self._metrics.add(DROPPED, event=wanted.entity, reason="filtered")
             return
         kept = [(name, value) for name, value in record.headers if name in {RECEIVED_AT, TRACEPARENT, WEBHOOK_ID}]
-        headers = [*kept, (KIND, FETCHED.encode()), (ENTITY, wanted.entity.encode())]
+        headers = [*kept, (KIND, FETCHED.encode()), (ENTITY, wanted.entity.encode()), *_onward(record)]
         key = f"{wanted.entity}/{wanted.id}".encode()
         await self._producer.send(f"inbox.{self._connection}", key, blank(text.encode(), self._source.blanked), headers)
         self._metrics.add(RECEIVED, connection=self._connection, via="fetch")
 
     async def _decode(self, record: Record) -> None:
-        provenance = Provenance(self._connection, _received_at(record), record.offset, trace_id(record))
+        provenance = Provenance(self._connection, _received_at(record), record.origin, trace_id(record))
         for event in self._source.decode(record.header(ENTITY) or "", record.value or b"", provenance):
             value = self._registrar.codec.encode(event.type, event.value)
             traceparent = [pair for pair in record.headers if pair[0] == TRACEPARENT][-1:] if provenance.trace_id else []
-            headers = [("ce_source", self._connection.encode()), ("ce_id", event.meta["event_id"].encode()), *traceparent]
+            headers = [("ce_source", self._connection.encode()), ("ce_id", event.meta["event_id"].encode()), *traceparent, *_onward(record)]
             await self._producer.send(f"received.{AGGREGATES[event.type]}", event.record_key, value, headers)
             self._metrics.add(DECODED, connection=self._connection, event=event.type)
 
@@ -99,6 +99,10 @@ class InboxHandler:
         entity, _, natural_id = (record.key or b"").decode("utf-8", "replace").partition("/")
         key = business_key(self._connection, entity, natural_id) if natural_id else ""
         return Subject(self._connection, key, trace_id=trace_id(record))
+
+
+def _onward(record: Record) -> list[tuple[str, bytes]]:
+    return [] if record.replay is None else record.replay.onward
 
 
 def _polled(record: Record) -> Fetch:

@@ -58,6 +58,7 @@ class Wanted:
     version: Order | None
     within: frozenset[Effect] = frozenset()
     """This effect, and those that wait for it: it may refer to none of them."""
+    again: bool = False
 
     @property
     def digest(self) -> str:
@@ -66,7 +67,7 @@ class Wanted:
 
     def done_by(self, known: Claim) -> bool:
         """Tell whether what is known makes a call needless."""
-        return known.state == State.DONE if self.version is None else stands(known.version, self.version)
+        return known.state == State.DONE if self.version is None else stands(known.version, self.version, again=self.again)
 
     def unchanged(self, known: Claim) -> Effected:
         """Return the outcome where it is done already: unchanged, or superseded where a newer version stands."""
@@ -98,23 +99,32 @@ class Effector:
         """Tell whether other effects may depend on this operation's."""
         return operation in self._target.creates.values()
 
-    async def apply(self, operation: str, key: str, document: Document, related: Mapping[str, str], version: Order = (0, 0)) -> Effected:
+    async def apply(
+        self, operation: str, key: str, document: Document, related: Mapping[str, str], version: Order = (0, 0), *, again: bool = False
+    ) -> Effected:
         """Return what became of the effect; raises DataError, RetryableError, OutcomeUnknownError or FencedError.
 
-        `version` is the delivery's; it guards what is state-like.
+        `version` is the delivery's; it guards what is state-like, which is put `again` where an operator wants it; a one-shot effect never is.
         """
-        effected = await self._once(Effect(self._connection, operation, key), document, related, version)
+        effected = await self._once(Effect(self._connection, operation, key), document, related, version, again=again)
         if effected.reason:
             log.warning("same effect asked for again with other content", operation=operation, effect_key=key)
         return effected
 
     async def _once(
-        self, effect: Effect, document: Document, related: Mapping[str, str], version: Order, within: frozenset[Effect] = frozenset()
+        self,
+        effect: Effect,
+        document: Document,
+        related: Mapping[str, str],
+        version: Order,
+        within: frozenset[Effect] = frozenset(),
+        *,
+        again: bool = False,
     ) -> Effected:
         operation = self._target.operations.get(effect.operation)
         if operation is None:
             raise DataError(f"{self._connection} knows no operation {effect.operation}", field="operation", value=effect.operation)
-        wanted = Wanted(effect, operation, document, version if isinstance(operation, Update) else None, within | {effect})
+        wanted = Wanted(effect, operation, document, version if isinstance(operation, Update) else None, within | {effect}, again)
         async with self._alone(effect):
             return await self._apply(wanted, related)
 
@@ -132,7 +142,8 @@ class Effector:
 
     async def _claim_and_write(self, wanted: Wanted, document: Document) -> Effected:
         effect, begun = wanted.effect, self._clock.monotonic()
-        claim = await self._ledger.begin(effect, digest=wanted.digest, lease=self._patience.lease, settle=self._settle, version=wanted.version)
+        lease, settle = self._patience.lease, self._settle
+        claim = await self._ledger.begin(effect, digest=wanted.digest, lease=lease, settle=settle, version=wanted.version, again=wanted.again)
         if wanted.done_by(claim):
             return wanted.unchanged(claim)
         if not claim.mine:

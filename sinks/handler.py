@@ -44,7 +44,9 @@ class DeliveryHandler:
         if delivery["target"] != self._connection:
             raise DataError(f"a delivery for {delivery['target']} on {record.topic}", field="target", value=delivery["target"])
         document = parse_document(delivery["document"], "document")
-        effected = await self._effector.apply(delivery["operation"], delivery["effect_key"], document, delivery["related"], _version(delivery))
+        again = record.replay is not None and record.replay.force
+        wanted = (delivery["operation"], delivery["effect_key"], document, delivery["related"], _version(delivery))
+        effected = await self._effector.apply(*wanted, again=again)
         await self._tell(record, delivery, effected)
         if self._effector.is_awaited(delivery["operation"]):
             await self._parking.wake(self._connection, f"{delivery['operation']} {delivery['effect_key']}")
@@ -64,7 +66,7 @@ class DeliveryHandler:
         await self._tell(record, self._codec.decode_as("Delivery", record.value), Effected("superseded", ""))
 
     async def _tell(self, record: Record, delivery: dict[str, Any], effected: Effected) -> None:
-        closes = effected.closes | ({record.replay.dead_letter_id} if record.replay else set())
+        closes = effected.closes | ({record.replay.dead_letter_id} if record.replay and record.replay.dead_letter_id else set())
         for dead_letter_id in sorted(closes) or [""]:
             receipt = self._registrar.receipt(
                 effected.outcome,

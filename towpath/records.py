@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 Headers = Sequence[tuple[str, bytes]]
 
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 DEAD_LETTER: Final = "towpath-dead-letter"
 ATTEMPTS: Final = "towpath-attempts"
 FIRST_AT: Final = "towpath-first-at"
 REPLAYS: Final = "towpath-replays"
 GROUP: Final = "towpath-group"
 FLOW: Final = "towpath-flow"
-OURS: Final = frozenset({DEAD_LETTER, ATTEMPTS, FIRST_AT, REPLAYS, GROUP, FLOW})
+REPLAY: Final = "towpath-replay"
+FORCE: Final = "towpath-force"
+ORIGIN: Final = "towpath-origin"
+"""The offset that a replayed record had at first; not among `OURS`, so that it stays with the record however often it is replayed."""
+OURS: Final = frozenset({DEAD_LETTER, ATTEMPTS, FIRST_AT, REPLAYS, GROUP, FLOW, REPLAY, FORCE})
 MOST: Final = 1_000_000
 """More attempts or replays than this are forged."""
+LONGEST_OFFSET: Final = 19
 
 
 _TRACE = re.compile(r"(?!0{32})[0-9a-f]{32}")
@@ -47,19 +53,32 @@ class Record:
         return (found[-1] or b"").decode("utf-8", "replace") if found else None
 
     @property
+    def origin(self) -> int:
+        """Return the offset that the record had when it was first written, whether it is a replay or not."""
+        text = self.header(ORIGIN) if self.replay is not None else None
+        return int(text) if text and text.isascii() and text.isdigit() and len(text) < LONGEST_OFFSET else self.offset
+
+    @property
+    def as_new(self) -> Record:
+        """Return the record as one that nobody sent again."""
+        return replace(self, headers=[(name, value) for name, value in self.headers if name not in OURS])
+
+    @property
     def replay(self) -> Replay | None:
         """Return what the replay headers say; None on a record that no operator sent again, or whose headers are forged nonsense."""
-        dead_letter_id = self.header(DEAD_LETTER)
-        if dead_letter_id is None:
+        dead_letter_id, replay_id = self.header(DEAD_LETTER), self.header(REPLAY)
+        if dead_letter_id is None and replay_id is None:
             return None
         try:
             return Replay(
-                dead_letter_id,
+                dead_letter_id or "",
                 _count(self.header(ATTEMPTS)),
-                datetime.fromisoformat(self.header(FIRST_AT) or "").astimezone(UTC),
+                datetime.fromisoformat(self.header(FIRST_AT) or "").astimezone(UTC) if dead_letter_id is not None else EPOCH,
                 _count(self.header(REPLAYS)),
                 self.header(GROUP) or "",
                 self.header(FLOW) or "",
+                replay_id or "",
+                self.header(FORCE) == "1",
             )
         except (ValueError, OverflowError):
             return None
@@ -73,7 +92,10 @@ def _count(text: str | None) -> int:
 
 
 class Replay(NamedTuple):
-    """A record that is played again: the dead letter it stands for, what was tried before, and the only group and flow it is meant for."""
+    """A record that is played again: the dead letter it stands for, what was tried before, and the only group and flow it is meant for.
+
+    One that stands for no dead letter (`towpath replay`) has a `replay_id` and goes through every hop; `force` has updates done again.
+    """
 
     dead_letter_id: str
     attempts: int
@@ -81,9 +103,19 @@ class Replay(NamedTuple):
     replays: int
     group: str
     flow: str = ""
+    replay_id: str = ""
+    force: bool = False
+
+    @property
+    def onward(self) -> list[tuple[str, bytes]]:
+        """Return the headers for the next hop: a replay of a dead letter ends at the hop that failed."""
+        return [] if self.dead_letter_id else self.headers()
 
     def headers(self) -> list[tuple[str, bytes]]:
         """Return the headers that say so."""
+        if not self.dead_letter_id:
+            again = {REPLAY: self.replay_id, GROUP: self.group, FLOW: self.flow, FORCE: "1" if self.force else ""}
+            return [(name, text.encode()) for name, text in again.items() if text]
         pairs = {
             DEAD_LETTER: self.dead_letter_id,
             ATTEMPTS: str(self.attempts),

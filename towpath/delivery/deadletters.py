@@ -11,7 +11,7 @@ import towpath
 from towpath.codec import Codec
 from towpath.errors import DataError
 from towpath.events import stable_id
-from towpath.records import OURS, Output, Record, Replay
+from towpath.records import ORIGIN, OURS, Output, Record, Replay
 
 RECEIPTS = "receipts"
 DEAD, PARKED = "dead", "parked"
@@ -64,6 +64,7 @@ class Registrar:
     def dead_letter(self, record: Record, failure: Failure, subject: Subject, now: datetime) -> tuple[str, Output]:
         """Return the dead letter's id, kept by replays, and the record to send to `dlq.` or `parked.` of the connection."""
         replay = record.replay
+        replay = replay if replay and replay.dead_letter_id else None
         dead_letter_id = replay.dead_letter_id if replay else stable_id(self.group, record.topic, record.partition, record.offset, subject.flow)
         value: dict[str, Any] = {
             "dead_letter_id": dead_letter_id,
@@ -135,4 +136,5 @@ def replay_of(letter: Mapping[str, Any]) -> Output:
     """Return the record that plays a dead letter again: original topic, key, value and headers, and the replay headers."""
     replay = Replay(letter["dead_letter_id"], letter["attempts"], letter["first_at"], letter["replays"] + 1, letter["group"], letter["flow"])
     headers = [(header["name"], header["value"]) for header in letter["headers"]]
-    return Output(letter["topic"], letter["key"], letter["value"], [*headers, *replay.headers()])
+    origin = [] if any(name == ORIGIN for name, _ in headers) else [(ORIGIN, str(letter["offset"]).encode())]
+    return Output(letter["topic"], letter["key"], letter["value"], [*headers, *origin, *replay.headers()])

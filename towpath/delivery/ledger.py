@@ -87,10 +87,12 @@ class Ledger:
         _create_tables(engine)
         self._database = GroupCommitter(engine)
 
-    async def begin(self, effect: Effect, *, digest: str, lease: timedelta, settle: timedelta, version: Order | None = None) -> Claim:
+    async def begin(
+        self, effect: Effect, *, digest: str, lease: timedelta, settle: timedelta, version: Order | None = None, again: bool = False
+    ) -> Claim:
         """Claim the effect before a call that takes at most `lease`; `settle` after that, a lost request can no longer commit.
 
-        With a `version` the effect is state-like: it is done already only where that version, or a newer one, stands.
+        With a `version` the effect is state-like: it is done already only where that version, or a newer one, stands (`again`: a newer one).
         """
         now = self._now()
         values = {
@@ -107,7 +109,7 @@ class Ledger:
                 connection.execute(sa.insert(effects).values(**_names(effect), digest=digest, external_id="", dead_letters="", **values))
                 return Claim(State.PENDING, mine=True, fresh=True, wait=0.0)
             known = _known(row)
-            if stands(known["version"], version) if version is not None else row.state == State.DONE:
+            if stands(known["version"], version, again=again) if version is not None else row.state == State.DONE:
                 return Claim(State.DONE, mine=False, fresh=False, wait=0.0, **known)
             if row.state in {State.FAILED, State.DONE}:
                 connection.execute(sa.update(effects).where(*_is(effect)).values(digest=digest, **values))
@@ -242,9 +244,9 @@ def _set_pragmas(connection: sa.engine.interfaces.DBAPIConnection, _record: obje
     cursor.close()
 
 
-def stands(known: Order | None, wanted: Order) -> bool:
-    """Tell whether the version that stands at the target makes `wanted` needless."""
-    return known is not None and known >= wanted
+def stands(known: Order | None, wanted: Order, *, again: bool = False) -> bool:
+    """Tell whether the version that stands at the target makes `wanted` needless; where it is to be done `again`, only a newer one does."""
+    return known is not None and (known > wanted if again else known >= wanted)
 
 
 def _known(row: sa.Row[Any]) -> dict[str, Any]:

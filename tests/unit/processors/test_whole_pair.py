@@ -19,7 +19,7 @@ from towpath.clock import SystemClock
 from towpath.codec import default_codec
 from towpath.delivery.deadletters import Registrar, Subject, replay_of
 from towpath.events import AGGREGATES, Event
-from towpath.records import Output, Record
+from towpath.records import Output, Record, Replay
 from towpath.testing.events import PLACED_AT, a_cancellation, a_change, a_payment, a_shipment, a_status, a_stock, an_order
 
 CODEC = default_codec()
@@ -242,3 +242,62 @@ def test_a_hold_that_cannot_be_read_is_a_dead_letter(worker: Worker) -> None:
 
 def test_a_change_event_of_its_own_is_routed_as_it_is(worker: Worker) -> None:
     assert 1 == len(deliveries(worker.event("OrderChanged", a_change()), "change_order"))
+
+
+# --- replays
+
+
+def again(kind: str, value: Mapping[str, Any], *, force: bool = False) -> Output:
+    event = Event(kind, value)
+    replay = Replay("", 0, PLACED_AT, 0, "", replay_id="r1", force=force)
+    return Output(f"received.{AGGREGATES[kind]}", event.record_key, CODEC.encode(kind, value), replay.headers())
+
+
+def test_what_is_replayed_is_delivered_again_and_published_once(worker: Worker) -> None:
+    worker.event("OrderPlaced", an_order())
+    told = worker.take(again("OrderPlaced", an_order()))
+    assert ["Delivery"] == [kind for _, kind, _ in told]
+
+
+def test_a_replay_says_so_to_the_sink(worker: Worker) -> None:
+    worker.event("OrderPlaced", an_order())
+    record = again("OrderPlaced", an_order(), force=True)
+    step = worker.processor.process(Record(record.topic, 0, 9, 1.0, record.key, record.value, record.headers), worker.state.get)
+    delivered = Record("deliver.erp", 0, 0, 1.0, None, None, step.outputs[0].headers)
+    assert delivered.replay is not None
+    assert ("r1", True) == (delivered.replay.replay_id, delivered.replay.force)
+
+
+def test_what_a_replay_finds_new_is_news(worker: Worker) -> None:
+    worker.event("OrderPlaced", an_order())
+    told = worker.take(again("OrderPlaced", an_order(offset=3, shipping_method="Air")))
+    assert ["Delivery", "OrderChanged"] == [kind for _, kind, _ in told]
+
+
+def test_an_old_record_of_an_order_that_changed_since_changes_nothing_back(worker: Worker) -> None:
+    worker.event("OrderPlaced", an_order())
+    worker.event("OrderPlaced", an_order(offset=1, shipping_method="Air"))
+    worker.event("OrderPlaced", an_order(offset=2, shipping_method="Sea"))
+    assert ["create_order"] == [value["operation"] for value in deliveries(worker.take(again("OrderPlaced", an_order())))]
+    assert [] == worker.take(again("OrderPlaced", an_order(offset=1, shipping_method="Air")))
+    newest = worker.take(again("OrderPlaced", an_order(offset=2, shipping_method="Sea")))
+    assert ["change_order"] == [value["operation"] for value in deliveries(newest)]
+
+
+def test_a_replay_of_a_status_that_moved_is_no_change(worker: Worker) -> None:
+    worker.event("OrderPlaced", an_order())
+    assert [] == worker.take(again("OrderPlaced", an_order(offset=4, status="30")))
+
+
+def test_replayed_stock_tells_the_number_of_now(worker: Worker) -> None:
+    worker.event("StockChanged", stock(10))
+    worker.event("OrderPlaced", an_order())
+    assert [8] == numbers(worker.take(again("StockChanged", stock(10))))
+
+
+def test_a_replayed_order_holds_nothing_again(worker: Worker) -> None:
+    worker.event("StockChanged", stock(10))
+    worker.event("OrderPlaced", an_order())
+    worker.receipt(second=5)
+    worker.event("StockChanged", stock(8, allocated=2, sequence=2, second=5))
+    assert [] == numbers(worker.take(again("OrderPlaced", an_order())))
