@@ -16,7 +16,7 @@ from towpath.acked import AckedProducer
 from towpath.blanking import blank
 from towpath.clock import Clock, SystemClock
 from towpath.config import Config
-from towpath.delivery.gate import Gate
+from towpath.delivery.bucket import Bucket
 from towpath.errors import ConfigError, DataError, RetryableError
 from towpath.metrics import RECEIVED, REFUSED, Metrics
 from towpath.runtime import RoleContext
@@ -55,7 +55,7 @@ class Receiver:
         self._doors, self._producer, self._clock, self._metrics = doors, producer, clock, metrics
         self._largest = config.receiver.max_body_bytes
         self._rate = config.receiver.requests_per_second
-        self._gates = {name: Gate(clock, rate=self._rate, burst=max(1, int(self._rate or 1))) for name in doors}
+        self._buckets = {name: Bucket(clock, rate=self._rate, burst=max(1, int(self._rate or 1))) for name in doors}
 
     async def accept(self, request: web.Request) -> web.Response:
         """Return 204 once the webhook is stored, else a status that tells the sender whether to try again."""
@@ -74,7 +74,7 @@ class Receiver:
         return web.Response(status=204)
 
     async def _read(self, door: Door, request: web.Request) -> bytes:
-        if self._gates[door.name].take() > 0:
+        if self._buckets[door.name].take() > 0:
             raise _RefusedError(429, "too many requests", {"Retry-After": "1"})
         if request.headers.get("Content-Encoding", "identity") != "identity" or request.content_type.startswith("multipart/"):
             raise _RefusedError(415, "send the body plain: no compression, no multipart")
