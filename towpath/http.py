@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import aiohttp
 
+from towpath.delivery.budget import Priority
 from towpath.delivery.gate import Gate
 from towpath.dialect import Dialect, Outcome
 from towpath.errors import DataError, OutcomeUnknownError, RetryableError
@@ -90,6 +91,13 @@ class ApiClient:
         self._failpoints = failpoints or Failpoints()
         self._sessions: list[aiohttp.ClientSession] = []
         self._fence: Fence | None = None
+        self._priority = Priority.ORDERS
+
+    def at(self, priority: Priority) -> ApiClient:
+        """Return the same client for calls of this priority, where several wait for the connection's budget."""
+        view = copy.copy(self)
+        view._priority = priority  # noqa: SLF001 - a copy of ourselves
+        return view
 
     def fenced(self, fence: Fence) -> ApiClient:
         """Return the same client for one delivery: `fence` is awaited just before each write is sent, and raises FencedError to stop it."""
@@ -119,13 +127,14 @@ class ApiClient:
         return await self._call(method, path, params=None, body=body, write=True)
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections, and give back what was leased of the budget."""
         while self._sessions:
             await self._sessions.pop().close()
+        await self.gate.close()
 
     async def _call(self, method: str, path: str, *, params: Mapping[str, str] | None, body: Mapping[str, Any] | None, write: bool) -> Answer:
         what = f"{self.name}: {method} {path}"
-        await self.gate.enter()
+        await self.gate.enter(self._priority)
         began, sent = self.gate.clock.monotonic(), False
         try:
             session = self._open()
@@ -157,10 +166,8 @@ class ApiClient:
                 raise OutcomeUnknownError(f"{what}: no answer: {type(error).__name__}") from error
             raise RetryableError(f"{what}: no answer: {type(error).__name__}", system_wide=not sent or self.gate.is_open) from error
         except RetryableError as error:
-            (self.gate.failed if error.system_wide else self.gate.left)()
-            raise
-        except BaseException:
-            self.gate.left()
+            if error.system_wide:
+                self.gate.failed()
             raise
         self._timed(began, f"{status // 100}xx")
         if self._dialect.outcome(status, write=write) == Outcome.SYSTEM:

@@ -3,89 +3,257 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
 
 from towpath.clock import Clock
+from towpath.delivery.budget import PROBE_SECONDS, VIEW_SECONDS, Ask, Budget, OwnBudget, Priority, Terms, Told
 
-OPENS_AFTER = 5
-LONGEST_PAUSE = 10.0
+OPENS_AFTER: Final = 5
+OVERSLEPT: Final = 1.0  # seconds after which booked tokens are no longer there: the process was stopped
 
 
 class Gate:
-    """Lets calls through one connection: at the declared rate, not while it asked us to wait, and one probe at a time while it is down.
+    """Lets calls through one connection: at the declared rate, by priority, not while it asked us to wait, and only probes while it is down.
+
+    All of that holds for every process that has the same `budget`; without one, for this process alone.
 
     Args:
         rate: calls a second, None for no limit of our own
         burst: calls at once before the rate applies
+        probe_seconds: the pause between two probes, and before the first
     """
 
-    def __init__(self, clock: Clock, *, rate: float | None = None, burst: int = 1) -> None:
+    def __init__(
+        self, clock: Clock, *, rate: float | None = None, burst: int = 1, probe_seconds: float = PROBE_SECONDS, budget: Budget | None = None
+    ) -> None:
         self.clock = clock
-        self._rate, self._burst = rate, float(burst)
-        self._tokens, self._filled_at = float(burst), clock.monotonic()
+        self.terms = Terms(rate, burst, probe_seconds)
+        self._budget = budget or OwnBudget(clock.monotonic)
+        self._lines = {priority: _Line(self, priority) for priority in Priority}
         self._paused_until = 0.0
-        self._faults = 0
-        self._probing: asyncio.Task[Any] | None = None  # whose call is the probe
+        self._open = False
+        self._faults, self._first_fault = 0, 0.0
+        self._news = _News()
+        self._nap = _Nap(clock)
+        self._watching: asyncio.Task[None] | None = None
 
     @property
     def is_open(self) -> bool:
         """Tell whether the circuit is open: the system as a whole does not answer."""
-        return self._faults >= OPENS_AFTER
+        return self._open
 
-    async def enter(self) -> None:
-        """Return when a call may be made now; while the circuit is open, one caller at a time goes through as a probe."""
-        while True:
-            now = self.clock.monotonic()
-            if now < self._paused_until:
-                await self.clock.sleep(self._paused_until - now)
-            elif self.is_open and self._probing is not None:
-                await self.clock.sleep(0.1)
-            elif (missing := self._missing(now)) > 0:
-                await self.clock.sleep(missing)
-            else:
-                self._tokens -= 1 if self._rate else 0
-                self._probing = asyncio.current_task() if self.is_open else None
-                return
-
-    def take(self) -> float:
-        """Take a token when there is one and return 0, else return the seconds until there is; nothing waits."""
-        missing = self._missing(self.clock.monotonic())
-        if missing == 0:
-            self._tokens -= 1 if self._rate else 0
-        return missing
-
-    def left(self) -> None:
-        """Note that a call ended without an outcome (it was cancelled): where it was the probe, the next one may probe."""
-        if self._is_probe():
-            self._probing = None
+    async def enter(self, priority: Priority = Priority.ORDERS) -> None:
+        """Return when a call may be made now; while the circuit is open, a caller goes through as a probe now and then."""
+        await self._lines[priority].enter()
 
     def answered(self) -> None:
         """Note that the system answered: the circuit closes."""
         self._faults = 0
-        self._probing = None
+        self._news.answered_at, self._news.down_since = self.clock.monotonic(), None
+        if self._open:
+            self._turn(is_open=False)
+            self.watch()
 
     def throttled(self, seconds: float) -> None:
         """Note that the system asked to wait: normal flow control, and no fault."""
-        self._paused_until = max(self._paused_until, self.clock.monotonic() + seconds)
-        self.left()
+        until = self.clock.monotonic() + seconds
+        self._paused_until, self._news.paused_until = max(self._paused_until, until), max(self._news.paused_until, until)
+        for line in self._lines.values():
+            line.take_all()
+        self.watch()
 
     def failed(self) -> None:
-        """Note a fault of the whole system; after several in a row the circuit opens, with a pause that doubles with each probe that fails."""
-        if self.is_open and not self._is_probe():  # a call from before it opened: nothing new
+        """Note a fault of the whole system; after several in a row the circuit opens."""
+        if self._open:
             return
+        if self._faults == 0:
+            self._first_fault = self.clock.monotonic()
         self._faults += 1
-        self.left()
-        if self.is_open:
-            pause = min(LONGEST_PAUSE, 0.5 * 2 ** min(self._faults - OPENS_AFTER, 10))
-            self._paused_until = max(self._paused_until, self.clock.monotonic() + pause)
+        if self._faults >= OPENS_AFTER:
+            self._news.down_since = self._first_fault
+            self._turn(is_open=True)
+            self.watch()
 
-    def _is_probe(self) -> bool:
-        return self._probing is not None and self._probing is asyncio.current_task()
+    def watch(self) -> None:
+        """Tell the other processes what is new at once, and from now on learn within a second what they found."""
+        self._nap.wake()
+        if self._watching is None or self._watching.done():
+            self._watching = asyncio.create_task(self._watch())
 
-    def _missing(self, now: float) -> float:
-        """Return the seconds until there is a token, 0 where there is one."""
-        if self._rate is None:
-            return 0.0
-        self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._rate)
-        self._filled_at = now
-        return max(0.0, (1 - self._tokens) / self._rate)
+    async def close(self) -> None:
+        """Give back what was leased; who waits is left waiting."""
+        tasks = [task for task in (self._watching, *(line.serving for line in self._lines.values())) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for line in self._lines.values():
+            self.give_back(line.take_all())
+        if self._budget.shared:
+            await self.exchange()
+
+    @property
+    def holds_up(self) -> bool:
+        """Tell whether no call may go out now."""
+        return self._open or self.clock.monotonic() < self._paused_until
+
+    async def exchange(self, priority: Priority = Priority.ORDERS, waiting: int = 0) -> Told:
+        """Tell what is new, ask for tokens, and learn how the connection stands."""
+        for line in self._lines.values():
+            if not line.is_supplied:
+                self.give_back(line.take_all())
+        ask, self._news = self._news.ask(priority, waiting, self.clock.monotonic()), _News()
+        told = await self._budget.exchange(self.terms, ask)
+        if told.pause > 0:
+            self._paused_until = max(self._paused_until, self.clock.monotonic() + told.pause)
+        if told.is_open != self._open and self._news.answered_at is None and self._news.down_since is None:  # nothing newer is known here
+            self._turn(is_open=told.is_open)
+        return told
+
+    def give_back(self, tokens: float) -> None:
+        """Note tokens that were leased and not spent."""
+        if self.terms.rate is not None:
+            self._news.unused += tokens
+
+    def _turn(self, *, is_open: bool) -> None:
+        self._open = is_open
+        if not is_open:
+            self._faults = 0
+            for line in self._lines.values():
+                line.nap.wake()
+
+    async def _watch(self) -> None:
+        while True:
+            self._nap.called = False
+            await self.exchange()
+            if not self._budget.shared and not self._nap.called:
+                return
+            await self._nap.rest(VIEW_SECONDS)
+
+
+@dataclass(slots=True)
+class _News:
+    """What is not told yet: tokens to give back, and moments of the process's own clock."""
+
+    unused: float = 0.0
+    paused_until: float = 0.0
+    answered_at: float | None = None
+    down_since: float | None = None
+
+    def ask(self, priority: Priority, waiting: int, now: float) -> Ask:
+        """Return it as it is told now, with what is wanted."""
+        answered, down = (None if moment is None else now - moment for moment in (self.answered_at, self.down_since))
+        return Ask(waiting, priority, self.unused, max(0.0, self.paused_until - now), answered, down)
+
+
+class _Line:
+    """The callers of one priority, in the order in which they came."""
+
+    def __init__(self, gate: Gate, priority: Priority) -> None:
+        self._gate, self._priority = gate, priority
+        self.tokens, self._good_until = 0.0, 0.0
+        self.nap = _Nap(gate.clock)
+        self.serving: asyncio.Task[None] | None = None
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def is_supplied(self) -> bool:
+        """Tell whether it has tokens that may still be spent."""
+        return self.tokens >= 1 and self._gate.clock.monotonic() <= self._good_until
+
+    def take_all(self) -> float:
+        """Return its tokens, which it then has no more."""
+        tokens, self.tokens = self.tokens, 0.0
+        return tokens
+
+    async def enter(self) -> None:
+        """Return when a call may be made now."""
+        if not self._waiting and self.is_supplied and not self._gate.holds_up:
+            self.tokens -= 1
+            return
+        let_in = asyncio.get_running_loop().create_future()
+        self._waiting.append(let_in)
+        if self.serving is None or self.serving.done():
+            self.serving = asyncio.create_task(self._serve())
+        try:
+            await let_in
+        except asyncio.CancelledError:
+            if let_in in self._waiting:
+                self._waiting.remove(let_in)
+            elif not let_in.cancelled():  # it was let in at the same moment
+                self.tokens += 1
+            raise
+
+    async def _serve(self) -> None:
+        try:
+            while self._waiting:
+                await self._supply()
+        except Exception as error:  # noqa: BLE001 - a bug must not leave them waiting for ever
+            while self._waiting:
+                self._let_in(error)
+
+    async def _supply(self) -> None:
+        gate, self.nap.called = self._gate, False
+        told = await gate.exchange(self._priority, len(self._waiting))
+        if told.probe:
+            self._let_in()
+        elif not told.tokens:
+            await self.nap.rest(told.wait)
+        else:
+            await self._spend(told.tokens, told.wait)
+
+    async def _spend(self, tokens: float, wait: float) -> None:
+        gate = self._gate
+        granted_at = gate.clock.monotonic()
+        try:
+            if wait > 0:
+                await gate.clock.sleep(wait)
+        except asyncio.CancelledError:
+            gate.give_back(tokens)
+            raise
+        if gate.holds_up or gate.clock.monotonic() > granted_at + wait + OVERSLEPT:
+            gate.give_back(tokens)
+            return
+        self.tokens, self._good_until = self.tokens + tokens, granted_at + gate.terms.hold
+        while self._waiting and self.tokens >= 1:
+            self.tokens -= self._let_in()
+
+    def _let_in(self, error: Exception | None = None) -> int:
+        """Let the first caller in, or tell it what is wrong; return how many that were: one that was cancelled just now is none."""
+        let_in = self._waiting.popleft() if self._waiting else None
+        if let_in is None or let_in.done():
+            return 0
+        if error is None:
+            let_in.set_result(None)
+        else:
+            let_in.set_exception(error)
+        return 1
+
+
+class _Nap:
+    """A rest that can be ended early; `called` since when it was last set to False."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._sleeping: asyncio.Task[None] | None = None
+        self.called = False
+
+    async def rest(self, seconds: float) -> None:
+        """Return after so many seconds, or when it is called."""
+        if self.called:
+            return
+        self._sleeping = asyncio.create_task(self._sleep(seconds))
+        try:
+            await asyncio.wait({self._sleeping})
+        finally:
+            self._sleeping.cancel()
+
+    def wake(self) -> None:
+        """End the rest, or the next one where none is under way."""
+        self.called = True
+        if self._sleeping is not None:
+            self._sleeping.cancel()
+
+    async def _sleep(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)

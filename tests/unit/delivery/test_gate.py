@@ -3,10 +3,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from towpath.delivery.gate import LONGEST_PAUSE, OPENS_AFTER, Gate
+from towpath.delivery.budget import PROBE_SECONDS
+from towpath.delivery.gate import OPENS_AFTER, OVERSLEPT, Gate
 from towpath.testing.clock import VirtualClock, settled
 
 
@@ -33,6 +35,7 @@ class Callers:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._gate.close()
 
 
 async def opened(gate: Gate) -> None:
@@ -67,13 +70,52 @@ async def test_without_a_rate_calls_are_not_held_up() -> None:
     assert clock.monotonic() == 0
 
 
-async def test_taking_tells_how_long_it_takes_and_waits_for_nothing() -> None:
+@pytest.mark.parametrize(("rate", "burst"), [(10, 50), (10, 1), (100, 50), (0.5, 1), (1000, 1000)])
+async def test_all_of_the_rate_is_used_while_enough_wait(rate: float, burst: int) -> None:
     clock = VirtualClock()
-    gate = Gate(clock, rate=2, burst=1)
-    assert gate.take() == 0
-    assert gate.take() == 0.5
-    await clock.advance(0.5)
-    assert gate.take() == 0
+    gate = Gate(clock, rate=rate, burst=burst)
+    callers = Callers(gate, clock, gate.answered, takes=0.001)
+    await clock.advance(1 + 10 / rate)
+    callers.times.clear()
+    await clock.advance(500 / rate)
+    await callers.end()
+    assert 490 <= len(callers.times) <= 510
+
+
+async def test_a_caller_that_is_cancelled_takes_nothing_from_the_others() -> None:
+    clock = VirtualClock()
+    gate = Gate(clock, rate=1, burst=1)
+    await gate.enter()
+    waiting = [asyncio.create_task(gate.enter()) for _ in range(5)]
+    await settled()
+    waiting[0].cancel()
+    await clock.advance(1)
+    assert [False, True, False, False, False] == [task.done() and not task.cancelled() for task in waiting]
+    waiting[2].cancel()
+    waiting[3].cancel()
+    await clock.advance(1)
+    assert waiting[4].done()
+
+
+async def test_a_process_that_was_stopped_for_long_spends_no_tokens_of_then() -> None:
+    clock = VirtualClock()
+    gate = Gate(clock, rate=1, burst=1)
+    await gate.enter()
+    waiting = asyncio.create_task(gate.enter())
+    await settled()
+    clock._seconds += 1 + OVERSLEPT + 0.1
+    await clock.advance(0)
+    assert waiting.done(), "it asked anew, and was told that there is one"
+    again = asyncio.create_task(gate.enter())
+    await clock.advance(0.9)
+    assert not again.done()
+    again.cancel()
+
+
+async def test_a_bug_reaches_those_who_wait_instead_of_leaving_them_there() -> None:
+    gate = Gate(VirtualClock(), rate=0, burst=1)  # which no configuration has
+    with pytest.raises(ZeroDivisionError):
+        await gate.enter()
 
 
 async def test_no_call_goes_out_while_the_system_asked_to_wait_and_the_longest_wait_holds() -> None:
@@ -107,18 +149,30 @@ async def test_faults_open_it_only_in_a_row() -> None:
     assert gate.is_open
 
 
-async def test_a_system_that_stays_down_gets_one_probe_at_a_time_and_at_most_one_in_ten_seconds() -> None:
+async def test_a_system_that_stays_down_gets_one_probe_in_ten_seconds() -> None:
     clock = VirtualClock()
     gate = Gate(clock)
     callers = Callers(gate, clock, gate.failed, many=32)
-    await clock.advance(60)
+    await clock.advance(1)
     callers.times.clear()
     callers.most_at_once = callers.at_once
     await clock.advance(3600)
     await callers.end()
     assert callers.most_at_once == 1
-    assert 300 < len(callers.times) <= 360
-    assert all(later - earlier >= LONGEST_PAUSE for earlier, later in zip(callers.times, callers.times[1:], strict=False))
+    assert 350 < len(callers.times) <= 360
+    assert all(later - earlier >= PROBE_SECONDS - 1e-9 for earlier, later in zip(callers.times, callers.times[1:], strict=False))
+
+
+async def test_the_first_probe_goes_out_after_its_pause_also_where_nobody_waited_meanwhile() -> None:
+    clock = VirtualClock()
+    gate = Gate(clock, probe_seconds=3)
+    await opened(gate)
+    await clock.advance(2)
+    entering = asyncio.create_task(gate.enter())
+    await clock.advance(0.9)
+    assert not entering.done()
+    await clock.advance(0.1)
+    assert entering.done()
 
 
 async def test_one_answer_closes_it_and_everyone_goes_on() -> None:
@@ -127,7 +181,7 @@ async def test_one_answer_closes_it_and_everyone_goes_on() -> None:
     callers = Callers(gate, clock, gate.failed)
     await clock.advance(120)
     callers.ending = gate.answered
-    await clock.advance(LONGEST_PAUSE + 0.1)
+    await clock.advance(PROBE_SECONDS + 0.1)
     callers.times.clear()
     await clock.advance(1)
     await callers.end()
@@ -139,39 +193,27 @@ async def test_calls_from_before_it_opened_neither_lengthen_the_pause_nor_let_a_
     clock = VirtualClock()
     gate = Gate(clock)
     await opened(gate)
-    gate.failed()
-    gate.failed()
     entering = [asyncio.create_task(gate.enter()) for _ in range(3)]
-    await clock.advance(0.5)
-    assert [True, False, False] == sorted((task.done() for task in entering), reverse=True)
+    await clock.advance(5)
     gate.failed()
-    gate.left()
+    gate.failed()
+    await clock.advance(PROBE_SECONDS - 5)
+    assert [True, False, False] == [task.done() for task in entering]
+    gate.failed()
     gate.throttled(0)
     await clock.advance(5)
-    assert [True, False, False] == sorted((task.done() for task in entering), reverse=True)
+    assert [True, False, False] == [task.done() for task in entering]
     gate.answered()
-    await clock.advance(1)
+    await clock.advance(0)
     assert all(task.done() for task in entering)
 
 
-async def test_a_probe_that_is_cancelled_lets_the_next_one_out() -> None:
+async def test_a_probe_that_never_ends_lets_the_next_one_out_in_its_time() -> None:
     clock = VirtualClock()
     gate = Gate(clock)
     await opened(gate)
-
-    async def probe() -> None:
-        await gate.enter()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            gate.left()
-
-    first = asyncio.create_task(probe())
-    await clock.advance(0.5)
-    second = asyncio.create_task(gate.enter())
-    await clock.advance(1)
-    assert not second.done()
-    first.cancel()
-    await clock.advance(0.2)
-    await settled()
-    assert second.done()
+    entering = [asyncio.create_task(gate.enter()) for _ in range(2)]
+    await clock.advance(PROBE_SECONDS)
+    assert [True, False] == [task.done() for task in entering]
+    await clock.advance(PROBE_SECONDS)
+    assert entering[1].done()
