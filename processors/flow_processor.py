@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
@@ -16,6 +16,7 @@ from towpath.codec import Codec
 from towpath.delivery.deadletters import RECEIPTS, Registrar
 from towpath.errors import DataError
 from towpath.events import AGGREGATES, MOVING, Event, StockHold, Version, digest, is_newer
+from towpath.metrics import REPLAYED, ROUTED, Counted
 from towpath.records import Output, Record, Replay
 
 STANDS = frozenset({"applied", "found", "unchanged"})
@@ -68,6 +69,10 @@ class FlowProcessor:
 
     def process(self, record: Record, read: ReadState) -> Step:
         """Return what one record leads to: bad data is a dead letter among the outputs, never an exception."""
+        step = self._process(record, read)
+        return step if record.replay is None else replace(step, counts=[_apart(counted) for counted in step.counts])
+
+    def _process(self, record: Record, read: ReadState) -> Step:
         try:
             if record.topic == RECEIPTS:
                 return self._told(record, read)
@@ -173,6 +178,12 @@ class FlowProcessor:
 
     def _say(self, holds: Sequence[StockHold]) -> list[Output]:
         return [Output(HOLDS, hold["sku"].encode(), self._codec.encode("StockHold", hold)) for hold in holds]
+
+
+def _apart(counted: Counted) -> Counted:
+    """Return the count of what a replay led to, so that the books of what arrived stay as they are."""
+    outcome = counted.labels.get("reason") or ("routed" if counted.metric is ROUTED else "dead")
+    return Counted(REPLAYED, {"hop": "processor", "outcome": outcome})
 
 
 def _says_the_same(event: Event, order: Order, seen: Seen | None) -> bool:

@@ -14,7 +14,7 @@ from towpath.delivery.lane import State
 from towpath.delivery.ledger import Effect, Ledger
 from towpath.delivery.parking import Parked, Parking
 from towpath.errors import DataError
-from towpath.metrics import DEAD_LETTERS, DELIVERED, Metrics
+from towpath.metrics import DEAD_LETTERS, DELIVERED, REPLAYED, Metrics
 from towpath.records import Record
 
 
@@ -79,7 +79,10 @@ class DeliveryHandler:
             )
             await self._producer.send(*receipt)
         await self._parking.forget(sorted(closes))
-        self._metrics.add(DELIVERED, connection=self._connection, operation=delivery["operation"], outcome=effected.outcome)
+        if record.replay is None:
+            self._metrics.add(DELIVERED, connection=self._connection, operation=delivery["operation"], outcome=effected.outcome)
+        else:
+            self._metrics.add(REPLAYED, hop="sink", outcome=effected.outcome)
 
     async def give_up(self, record: Record, failure: Failure) -> None:
         """Store the delivery as a dead letter or parked, and note it at its effect so that a later success closes it."""

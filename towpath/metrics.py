@@ -53,7 +53,7 @@ DROPPED = Count("towpath_dropped", "Events that end here on purpose: duplicate, 
 ROUTED = Count("towpath_routed", "Deliveries made from events.", ("flow", "event"))
 DELIVERED = Count(
     "towpath_delivered",
-    "Deliveries finished, by outcome: applied (written now), found (it stood at the target), unchanged (it was done before).",
+    "Deliveries finished, by outcome: applied (written now), found (it stood there), unchanged (it was done before), superseded (by a newer).",
     ("connection", "operation", "outcome"),
 )
 DEAD_LETTERS = Count(
@@ -61,6 +61,7 @@ DEAD_LETTERS = Count(
     "Records given up, by state (dead; parked: what failed may pass) and class of error (data, passing, bug).",
     ("connection", "state", "error_class"),
 )
+REPLAYED = Count("towpath_replayed", "Records that were replayed, by what became of them; counted here and nowhere else.", ("hop", "outcome"))
 PARKED = Level("towpath_parked", "Deliveries that wait in parking now, and are tried again by themselves.", ("connection",))
 RETRIES = Count("towpath_retries", "Tries of a record after its first one.", ("connection",))
 LAG = Level(
@@ -91,6 +92,7 @@ METRICS: tuple[Metric, ...] = (
     ROUTED,
     DELIVERED,
     DEAD_LETTERS,
+    REPLAYED,
     PARKED,
     RETRIES,
     LAG,

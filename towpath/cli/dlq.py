@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,12 +10,9 @@ import typer
 from towpath.cli._index import ConfigOption, JsonOption, load
 
 if TYPE_CHECKING:
-    from confluent_kafka import KafkaError, Message
     from sqlalchemy import Connection
 
-    from towpath.config import Config
     from towpath.index.queries import Letter
-    from towpath.records import Output
 
 commands = typer.Typer(name="dlq", no_args_is_help=True, help="Dead letters: list, show, replay.")
 
@@ -101,6 +98,7 @@ def replay(
     from towpath.errors import ConfigError
     from towpath.index.asking import caught_up, originals
     from towpath.index.queries import find_letters
+    from towpath.replaying import send_all
 
     settings = load(config)
     if everything == bool(letter_id):
@@ -110,26 +108,8 @@ def replay(
             chosen = find_letters(connection) if everything else [_one(connection, letter_id)]
         if closed := [letter for letter in chosen if not letter.told["open"]]:
             raise ConfigError(f"dead letter {closed[0].told['dead_letter_id']} is closed already: its effect stands")
-        _send(settings, map(replay_of, originals(indexer.reader, chosen)))
+        send_all(settings.kafka, map(replay_of, originals(indexer.reader, chosen)))
     typer.echo(f"replayed {len(chosen)}")
-
-
-def _send(config: Config, outputs: Iterable[Output]) -> None:
-    from towpath.errors import ConfigError
-    from towpath.kafka import make_producer
-
-    producer = make_producer(config.kafka)
-    failed: list[str] = []
-
-    def note(error: KafkaError | None, _message: Message) -> None:
-        if error is not None:
-            failed.append(str(error))
-
-    for output in outputs:
-        producer.produce(output.topic, output.value, output.key, headers=list(output.headers), on_delivery=note)
-        producer.poll(0)
-    if producer.flush(30) or failed:
-        raise ConfigError(f"dlq replay: Kafka did not take {len(failed) or 'all'} records: {failed[:1]}; run it again, nothing is done twice")
 
 
 def _one(connection: Connection, letter_id: str) -> Letter:
