@@ -418,6 +418,24 @@ async def test_bngs_refusal_names_its_field_on_one_line(target: Target) -> None:
     assert "erp: POST /things: 422 unknown_sku: unknown SKU A-7 [2J" == str(error)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('{"Type": null, "Title": "Bad", "Status": 400, "Detail": "stock_quantity: no int"}', "stock_quantity: no int"),
+        ('{"title": "One or more validation errors"}', "One or more validation errors"),
+        ('{"message": "Cannot do cancel for order.", "stack_trace": ""}', "Cannot do cancel for order."),
+        ("Order is not found", "Order is not found"),
+        ('{"Detail": "card_number: 4929420573595709 is no text"}', "card_number: **************** is no text"),
+        ("card_number: 4929420573595709", "card_number: ****************"),
+        ('{"Detail": "half \\ud800"}', "half ?"),
+    ],
+)
+async def test_a_shops_refusal_is_told_in_its_own_words_without_card_numbers(target: Target, text: str, told: str) -> None:
+    target.answer = answering(400, text)
+    error = await target.error_of(target.client("nopcommerce").write("POST", "/things", {}))
+    assert f"erp: POST /things: 400 {told}" == str(error)
+
+
 @pytest.mark.parametrize("text", ["", "<h1>no</h1>", "[]", '{"error": "x"}', '{"error": {"code": 1}}', "[" * 100_000, "x" * 10**6])
 async def test_a_refusal_in_any_shape_is_still_a_refusal(target: Target, text: str) -> None:
     target.answer = answering(422, text)

@@ -10,16 +10,16 @@ import aiohttp
 from pydantic import BaseModel, ConfigDict
 
 from towpath.authorisers import BearerToken, fetch_token
+from towpath.blanking import blank
 from towpath.config import Connection
 from towpath.config.secret import Credential
-from towpath.dialect import USUAL, Dialect, refusal_of
+from towpath.dialect import USUAL, Dialect, Refusal
 from towpath.errors import DataError
 from towpath.http import ApiClient, Authoriser
 
 BASE = "/api-backend"
 
 ERRORS = USUAL
-DIALECT = Dialect(ERRORS, refusal_of)
 
 BLANKED = (
     "card_type",
@@ -33,6 +33,20 @@ BLANKED = (
 """Card fields of the order entity: emptied before anything is written."""
 
 ENTITIES = frozenset({"order", "customer"})
+
+
+def refusal(_status: int, text: str) -> Refusal:
+    """Return what an error body says, ProblemDetails or text (vendor-apis.md, section 3.3) or what the shop threw; card numbers are struck out."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        content = None
+    words = {str(name).casefold(): value for name, value in content.items()} if isinstance(content, dict) else {}
+    said = next((words[name] for name in ("detail", "message", "title") if isinstance(words.get(name), str) and words[name]), text)
+    return Refusal(blank(said[:600].encode("utf-8", "replace"), BLANKED).decode())
+
+
+DIALECT = Dialect(ERRORS, refusal)
 
 
 class Credentials(BaseModel):
