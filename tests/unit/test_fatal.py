@@ -70,7 +70,7 @@ async def test_a_healthy_producer_serves_until_the_stop(nowhere: KafkaSettings) 
     await producer.close()
 
 
-@pytest.mark.parametrize("module", ["producers.receiver", "producers.adapter", "sinks.role"])
+@pytest.mark.parametrize("module", ["producers.receiver", "producers.adapter", "producers.poller", "sinks.role"])
 async def test_a_role_ends_when_its_producer_has_a_fatal_error(module: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     made: list[AckedProducer] = []
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -197,8 +198,13 @@ class LaneRunner:
         asyncio.run_coroutine_threadsafe(call(), self._loop).result(5)
 
 
-async def run_all(runners: Sequence[LaneRunner], producer: AckedProducer, stop: asyncio.Event, health: Health) -> None:
-    """Run every runner until `stop` is set; the role is ready once each has partitions; the first that fails ends it, and so does the producer."""
+async def run_all(
+    runners: Sequence[LaneRunner], producer: AckedProducer, stop: asyncio.Event, health: Health, *beside: Coroutine[Any, Any, None]
+) -> None:
+    """Run every runner, and what works `beside` them, until `stop` is set; the role is ready once each runner has partitions.
+
+    The first that fails ends all, and so does a producer that can send no more.
+    """
     health.set_ready("partitions", ok=False, detail="waiting for partitions")
 
     async def tell() -> None:
@@ -210,6 +216,8 @@ async def run_all(runners: Sequence[LaneRunner], producer: AckedProducer, stop: 
         async with asyncio.TaskGroup() as group:
             for runner in runners:
                 group.create_task(runner.run(stop))
+            for work in beside:
+                group.create_task(work)
             group.create_task(producer.serve_until(stop))
     finally:
         telling.cancel()
