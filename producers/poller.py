@@ -25,6 +25,7 @@ from towpath.acked import AckedProducer
 from towpath.blanking import blank
 from towpath.clock import Clock, SystemClock
 from towpath.config import Config, Connection
+from towpath.delivery.budget import Priority
 from towpath.delivery.cursors import Cursor, Cursors
 from towpath.delivery.ledger import open_engine
 from towpath.errors import DataError, RetryableError
@@ -32,12 +33,13 @@ from towpath.failpoints import Failpoints
 from towpath.http import ApiClient, gather_all
 from towpath.metrics import POLL_AGE, RECEIVED, Metrics
 from towpath.runtime import Health, RoleContext
-from towpath.systems.base import connect
+from towpath.systems.base import Clients
 
 log = structlog.get_logger(__name__)
 
 AT_ONCE = 500  # records on their way to Kafka
-MOST_KNOWN = 100_000  # entities of a list whose content is remembered
+MOST_KNOWN = 100_000  # rows of a list whose content is remembered
+MOST_UNFINISHED = 50_000  # entities that are read again each time
 CUT_OFF = 1_000  # bytes of an item that Kafka does not take whole
 
 
@@ -157,16 +159,14 @@ class PolledList:
     async def _take(self, items: AsyncIterator[Item], reached: datetime) -> tuple[Digests, datetime]:
         """Write those items that are not as they were last written; return the digest of each that is listed, and the newest change or `reached`."""
         listed = Digests()
-        changed: list[Row] = []
-        async for item in items:
-            row, reached = Row.of(item), max(reached, item.changed_at)
-            if listed.get(row.name, self._written.get(row.name)) != row.digest:
-                changed.append(row)
-            listed.note(row)
-            if len(changed) == AT_ONCE:
-                await self._write(changed)
-                changed.clear()
-        await self._write(changed)
+        async for batch in _batches(items):
+            changed = []
+            for item in batch:
+                row, reached = Row.of(item), max(reached, item.changed_at)
+                if listed.get(row.name, self._written.get(row.name)) != row.digest:
+                    changed.append(row)
+                listed.note(row)
+            await self._write(changed)
         return listed, reached
 
     async def _write(self, changed: Sequence[Row]) -> None:
@@ -175,12 +175,27 @@ class PolledList:
             self._written.note(row)
 
 
+async def _batches(items: AsyncIterator[Item]) -> AsyncIterator[list[Item]]:
+    """Yield the items many at a time; those that came before an error come before it here, too."""
+    batch: list[Item] = []
+    try:
+        async for item in items:
+            batch.append(item)
+            if len(batch) == AT_ONCE:
+                yield batch
+                batch = []
+    except (RetryableError, DataError):
+        yield batch
+        raise
+    yield batch
+
+
 async def _bounded(items: AsyncIterator[Item]) -> AsyncIterator[Item]:
     count = 0
     async for item in items:
         count += 1
-        if count > MOST_KNOWN:
-            raise DataError(f"more than {MOST_KNOWN} are unfinished: too many to read again and again", field="items")
+        if count > MOST_UNFINISHED:
+            raise DataError(f"more than {MOST_UNFINISHED} are unfinished: too many to read again and again", field="items")
         yield item
 
 
@@ -220,7 +235,9 @@ class PollerRole:
         clock = SystemClock()
         producer = AckedProducer(self.config.kafka)
         cursors = Cursors(open_engine(self.config.database_url()), clock)
-        polled = [one for name in self.config.connections if (one := self._polled(name, producer, cursors, clock, context.metrics)) is not None]
+        clients = Clients(context, clock)
+        found = [self._polled(name, clients, producer, cursors, clock, context.metrics) for name in self.config.connections]
+        polled = [one for one in found if one is not None]
         context.health.set_ready("polling", ok=True, detail=", ".join(one.name for one in polled) or "no connection has lists to poll")
         try:
             async with asyncio.TaskGroup() as group:
@@ -229,14 +246,16 @@ class PollerRole:
                 for task in tasks:
                     task.cancel()
         finally:
-            await asyncio.gather(*(one.api.close() for one in polled), producer.close(2), cursors.close(), return_exceptions=True)
+            await asyncio.gather(clients.close(), producer.close(2), cursors.close(), return_exceptions=True)
 
-    def _polled(self, name: str, producer: AckedProducer, cursors: Cursors, clock: Clock, metrics: Metrics) -> PolledConnection | None:
+    def _polled(
+        self, name: str, clients: Clients, producer: AckedProducer, cursors: Cursors, clock: Clock, metrics: Metrics
+    ) -> PolledConnection | None:
         connection = self.config.connections[name]
         source = find_source(connection.system)
         if source is None or not source.polls or connection.poll_seconds is None:
             return None
-        api, inbox = connect(name, connection, clock, metrics), Inbox(name, source, producer, clock, metrics)
+        api, inbox = clients.connect(name).at(Priority.POLLING), Inbox(name, source, producer, clock, metrics)
         lists = [PolledList(name, connection, poll=poll, api=api, inbox=inbox, cursors=cursors, clock=clock) for poll in source.polls]
         for one in lists:
             metrics.follow(POLL_AGE, one.age, connection=name, entity=one.entity)

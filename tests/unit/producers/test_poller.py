@@ -187,10 +187,10 @@ async def test_a_page_that_fails_leaves_the_cursor_and_what_came_before_it_is_no
     lists.answer = lambda _kind, query: web.Response(status=400) if query["updatedSince"].startswith(third) else None
     with pytest.raises(DataError):
         await process.read("sales_order")
+    assert [key(1), key(2), key(3)] == process.written(), "what was read until then is in the inbox"
     assert before == await process.cursor("sales_order")
     lists.answer = lambda _kind, _query: None
-    await process.read("sales_order")
-    assert [key(number) for number in range(1, 7)] == sorted(process.written())
+    assert [key(4), key(5), key(6)] == await process.read("sales_order")
     assert NOON + timedelta(seconds=6) == (await process.cursor("sales_order")).reached
 
 
@@ -382,7 +382,7 @@ async def test_orders_from_before_a_connections_beginning_stay_where_they_are(st
 async def test_too_many_open_orders_are_told_and_hold_up_no_new_ones(
     start: Start, shop: Client, source_clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(poller, "MOST_KNOWN", 3)
+    monkeypatch.setattr(poller, "MOST_UNFINISHED", 3)
     process = start("nopcommerce", shop.server, poll_from=NOON.isoformat())
     await place(shop, 1001, 4)
     with pytest.raises(DataError, match="more than 3 are unfinished"):
