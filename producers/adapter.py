@@ -27,7 +27,7 @@ from towpath.http import ApiClient
 from towpath.metrics import DEAD_LETTERS, DECODED, DROPPED, RECEIVED, Metrics
 from towpath.records import Record, is_trace_id
 from towpath.runtime import RoleContext
-from towpath.systems.base import connect
+from towpath.systems.base import Clients
 
 
 class InboxHandler:
@@ -146,12 +146,12 @@ class AdapterRole:
         clock, config = SystemClock(), self.config
         ledger = await asyncio.to_thread(lambda: Ledger(open_engine(config.database_url(), reading=True), clock, self.name))
         producer = AckedProducer(config.kafka)
-        runners, clients = [], []
+        runners, clients = [], Clients(context, clock)
         for name, connection in config.connections.items():
             source = find_source(connection.system)
             if source is None:
                 continue
-            clients.append(api := connect(name, connection, clock, context.metrics))
+            api = clients.connect(name)
             registrar = Registrar(default_codec(), self.name, f"adapter.{name}", frozenset(config.connections))
             handler = InboxHandler(
                 name,
@@ -169,7 +169,7 @@ class AdapterRole:
         try:
             await run_all(runners, producer, context.stop, context.health)
         finally:
-            await asyncio.gather(*(client.close() for client in clients), producer.close(2), ledger.close(), return_exceptions=True)
+            await asyncio.gather(clients.close(), producer.close(2), ledger.close(), return_exceptions=True)
 
 
 def build(config: Config) -> AdapterRole:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import structlog
 
 from sinks.base import Document, Operation, Reference, Standing, Target, Update, filled, parse_document, references
 from towpath.clock import Clock
+from towpath.delivery.budget import Priority
 from towpath.delivery.ledger import Claim, Effect, Ledger, Order, State, stands
 from towpath.errors import DataError, DependencyError, OutcomeUnknownError, RetryableError
 from towpath.failpoints import Failpoints
@@ -90,6 +92,12 @@ class Effector:
         self._settle = timedelta(seconds=patience.settle)
         self._locks: dict[Effect, asyncio.Lock] = {}
         self._failpoints = Failpoints.from_environment()
+
+    def at(self, priority: Priority) -> Effector:
+        """Return the same effector for effects whose calls have this priority."""
+        view = copy.copy(self)
+        view._api = self._api.at(priority)  # noqa: SLF001 - a copy of ourselves
+        return view
 
     def is_state(self, operation: str) -> bool:
         """Tell whether of this operation only the newest counts."""

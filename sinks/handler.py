@@ -9,11 +9,13 @@ from sinks.effector import Effected, Effector
 from towpath.acked import AckedProducer
 from towpath.clock import Clock
 from towpath.codec import Codec
+from towpath.delivery.budget import Priority
 from towpath.delivery.deadletters import PARKED, Failure, Registrar, Subject
 from towpath.delivery.lane import State
 from towpath.delivery.ledger import Effect, Ledger
 from towpath.delivery.parking import Parked, Parking
 from towpath.errors import DataError
+from towpath.events import AGGREGATES
 from towpath.metrics import DEAD_LETTERS, DELIVERED, REPLAYED, Metrics
 from towpath.records import Record
 
@@ -46,7 +48,7 @@ class DeliveryHandler:
         document = parse_document(delivery["document"], "document")
         again = record.replay is not None and record.replay.force
         wanted = (delivery["operation"], delivery["effect_key"], document, delivery["related"], _version(delivery))
-        effected = await self._effector.apply(*wanted, again=again)
+        effected = await self._effector.at(_priority(delivery["event_type"])).apply(*wanted, again=again)
         await self._tell(record, delivery, effected)
         if self._effector.is_awaited(delivery["operation"]):
             await self._parking.wake(self._connection, f"{delivery['operation']} {delivery['effect_key']}")
@@ -105,6 +107,12 @@ class DeliveryHandler:
 def _subject(connection: str, delivery: dict[str, Any]) -> Subject:
     names = ("key", "flow", "event_id", "trace_id", "operation", "effect_key", "mapping_version")
     return Subject(connection, **{name: delivery[name] for name in names})
+
+
+def _priority(event_type: str) -> Priority:
+    if event_type.startswith("Shipment"):
+        return Priority.SHIPMENTS
+    return Priority.ORDERS if AGGREGATES.get(event_type) == "orders" else Priority.STOCK
 
 
 def _version(delivery: dict[str, Any]) -> tuple[int, int]:

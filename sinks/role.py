@@ -22,7 +22,7 @@ from towpath.delivery.ledger import Ledger, open_engine
 from towpath.delivery.parking import Parking
 from towpath.delivery.runner import LaneRunner, run_all
 from towpath.runtime import RoleContext
-from towpath.systems.base import connect
+from towpath.systems.base import Clients
 
 
 @dataclass(slots=True)
@@ -40,11 +40,10 @@ class SinkRole:
         parking = Parking(open_engine(config.database_url()), clock, timedelta(seconds=config.defaults.park_retry_seconds))
         ledger = Ledger(open_engine(config.database_url()), clock, owner=str(uuid.uuid4()))
         runners: list[LaneRunner] = []
-        clients = []
+        clients = Clients(context, clock)
         for name in targets:
             connection = config.connections[name]
-            api = connect(name, connection, clock, context.metrics)
-            clients.append(api)
+            api = clients.connect(name)
             patience = Patience(connection.limits.request_timeout_seconds, connection.limits.settle_seconds)
             effector = Effector(name, find_target(connection.system), api, ledger, patience, clock)
             registrar = Registrar(default_codec(), self.name, f"sink.{name}", frozenset(config.connections))
@@ -66,7 +65,7 @@ class SinkRole:
         try:
             await run_all(runners, producer, context.stop, context.health, resumer.run(context.stop, context.metrics))
         finally:
-            closing = (ledger.close(), parking.close(), *(client.close() for client in clients))
+            closing = (ledger.close(), parking.close(), clients.close())
             await asyncio.gather(producer.close(2), *closing, return_exceptions=True)
 
 

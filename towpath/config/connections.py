@@ -75,6 +75,7 @@ class Limits(Settings):
     burst: int | None = Field(default=None, ge=1, description="calls at once before the rate applies")
     in_flight: int = Field(default=16, ge=1, le=1000, description="calls under way at once")
     request_timeout_seconds: float = Field(default=10, gt=0, le=600)
+    probe_seconds: float = Field(default=10, gt=0, le=3600, description="pause between two probes while the system as a whole does not answer")
     settle_seconds: float = Field(default=5, ge=0, le=600, description="how long a request may still commit after its client gave up")
 
 
