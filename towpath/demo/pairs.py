@@ -64,7 +64,7 @@ def find_pair(name: str) -> Pair:
 
 def configuration(pair: Pair, ports: Mapping[str, int]) -> dict[str, Any]:
     """Return the YAML content that joins the pair; `ports` has those of kafka, receiver, shop and erp."""
-    patience = {"request_timeout_seconds": 3, "settle_seconds": 4}
+    patience = {"request_timeout_seconds": 3, "settle_seconds": 4, "probe_seconds": 0.5}
     return {
         "kafka": {"bootstrap_servers": f"127.0.0.1:{ports['kafka']}"},
         "data_dir": "data",
