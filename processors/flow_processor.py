@@ -65,7 +65,7 @@ class FlowProcessor:
         self._clock = clock
         self._router = Router(routes, registrar, clock)
         self._stockroom = Stockroom(self._router, self._codec)
-        self._stocked = {route.source for route in routes if route.event == "StockChanged"}
+        self._stocked = frozenset(route.source for route in routes if route.event == "StockChanged")
 
     def process(self, record: Record, read: ReadState) -> Step:
         """Return what one record leads to: bad data is a dead letter among the outputs, never an exception."""
@@ -149,20 +149,26 @@ class FlowProcessor:
     def _remember(self, event: Event, order: Order | None, routed: Routed) -> dict[bytes, bytes]:
         """Return what an order's own events leave in the state; new ones hold stock, cancelled ones let it go."""
         key, at = event.meta["key"], event.meta["received_at"]
-        if event.type == "OrderPlaced" and order is None:
-            targets = {route.target for route in self._router.wanting(event.meta["connection"], event.type)}
-            order = Order.of(event, sorted(targets & self._stocked))
-            routed.outputs += self._say(order.holds(key, HELD, at))
-        elif event.type == "OrderPlaced" and order is not None:
-            order = Order(digest(event.value, MOVING), event.value["status"], event.value["payment_status"], order.held)
-        elif event.type == "OrderChanged" and order is not None:
-            order = order.changed(event)
-        elif event.type == "OrderCancelled" and order is not None:
-            routed.outputs += self._say(order.holds(key, DROPPED, at))
-            order = order.without()
-        else:
+        if event.type == "OrderPlaced":
+            holding = self._stocks_of(event.meta["connection"]) if order is None else order.holding
+            placed = Order.of(event, holding)
+            for source in sorted(holding if order is None else ()):
+                routed.outputs += self._say(placed.holds(key, HELD, source, at))
+            return {state_key(key): placed.dump()}
+        if order is None:
             return {}
-        return {state_key(key): order.dump()}
+        if event.type == "OrderChanged":
+            return {state_key(key): replace(Order.of(event, order.holding), status=order.status, payment_status=order.payment_status).dump()}
+        if event.type == "OrderCancelled":
+            stocks = self._stocks_of(event.meta["connection"])
+            for source in sorted(stocks):
+                routed.outputs += self._say(order.holds(key, DROPPED, source, at))
+            return {state_key(key): order.without(*stocks).dump()}
+        return {}
+
+    def _stocks_of(self, shop: str) -> frozenset[str]:
+        """Return the connections that the orders of a shop take stock of: their targets, where flows tell of their stock."""
+        return self._stocked & {route.target for route in self._router.wanting(shop, "OrderPlaced")}
 
     def _told(self, record: Record, read: ReadState) -> Step:
         """Return what a receipt leads to: an order that stands at its target holds stock there until the target's own figures say so."""
@@ -170,10 +176,10 @@ class FlowProcessor:
         order = Order.load(read(state_key(receipt["key"])))
         source = next((route.target for route in self._router.routes if (route.name, route.event) == (receipt["flow"], "OrderPlaced")), "")
         ended = (receipt["hop"] == "sink" and receipt["outcome"] in STANDS) or receipt["outcome"] == DISCARDED
-        if order is None or source not in order.held or not ended:
+        if order is None or source not in order.holding or not ended:
             return Step()
         state = DROPPED if receipt["outcome"] == DISCARDED else STANDING
-        holds = order.holds(receipt["key"], state, receipt["at"], source=source, standing_at=receipt["external_at"])
+        holds = order.holds(receipt["key"], state, source, receipt["at"], receipt["external_at"])
         return Step(self._say(holds), {state_key(receipt["key"]): order.without(source).dump()})
 
     def _say(self, holds: Sequence[StockHold]) -> list[Output]:

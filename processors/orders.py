@@ -14,60 +14,52 @@ from processors.stock import DROPPED, HELD, STANDING, taken_by
 from towpath.events import MOVING, Event, StockHold, decimal_text, digest, seal
 
 HOLDS = "holds"
-Held = Mapping[str, Mapping[str, Decimal]]
-"""From the connection whose stock is held to how many of each SKU."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order as it was last routed: digest of what does not move, the status it had, and what it holds."""
+    """An order as it was last routed: digest of what does not move, the status it had, what it takes, and of which connections it holds that."""
 
     content: str
     status: str
     payment_status: str
-    held: Held = field(default_factory=dict)
+    taken: Mapping[str, Decimal] = field(default_factory=dict)
+    holding: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, event: Event, sources: Iterable[str]) -> Order:
-        """Return a new order that holds stock of these connections."""
+    def of(cls, event: Event, holding: Iterable[str] = ()) -> Order:
+        """Return the order of an event; a new one holds stock of these connections."""
         value = event.value
-        taken = taken_by(value["lines"])
-        return cls(digest(value, MOVING), value["status"], value["payment_status"], dict.fromkeys(sources, taken))
+        return cls(digest(value, MOVING), value["status"], value["payment_status"], taken_by(value["lines"]), frozenset(holding))
 
     @property
     def known(self) -> dict[str, Any]:
         """Return what mappings are told of it."""
         return {"placed": {"status": self.status, "payment_status": self.payment_status}}
 
-    def holds(self, key: str, state: str, at: datetime, *, source: str = "", standing_at: datetime | None = None) -> list[StockHold]:
-        """Return what is said to the shelves of what it holds (of `source` only, where one is given)."""
+    def holds(self, key: str, state: str, source: str, at: datetime, standing_at: datetime | None = None) -> list[StockHold]:
+        """Return what is said to the shelves of one source of what it takes."""
         return [
-            {"connection": one, "sku": sku, "order_key": key, "quantity": quantity, "state": state, "standing_at": standing_at, "at": at}
-            for one, taken in self.held.items()
-            if source in ("", one)
-            for sku, quantity in taken.items()
+            {"connection": source, "sku": sku, "order_key": key, "quantity": quantity, "state": state, "standing_at": standing_at, "at": at}
+            for sku, quantity in self.taken.items()
         ]
 
-    def without(self, source: str = "") -> Order:
-        """Return the order as it holds nothing of `source` any more, or nothing at all."""
-        return replace(self, held={one: taken for one, taken in self.held.items() if source not in ("", one)})
-
-    def changed(self, event: Event) -> Order:
-        """Return the order with what a change of it says."""
-        return replace(self, content=digest(event.value, MOVING))
+    def without(self, *sources: str) -> Order:
+        """Return the order as it holds nothing of these sources any more."""
+        return replace(self, holding=self.holding - set(sources))
 
     def dump(self) -> bytes:
         """Return it as bytes for the state."""
-        held = {source: {sku: decimal_text(quantity) for sku, quantity in taken.items()} for source, taken in self.held.items()}
-        return orjson.dumps([self.content, self.status, self.payment_status, held])
+        taken = {sku: decimal_text(quantity) for sku, quantity in self.taken.items()}
+        return orjson.dumps([self.content, self.status, self.payment_status, taken, sorted(self.holding)])
 
     @classmethod
     def load(cls, data: bytes | None) -> Order | None:
         """Return what `dump` wrote, None where nothing was."""
         if data is None:
             return None
-        content, status, payment_status, held = orjson.loads(data)
-        return cls(content, status, payment_status, {one: {sku: Decimal(text) for sku, text in taken.items()} for one, taken in held.items()})
+        content, status, payment_status, taken, holding = orjson.loads(data)
+        return cls(content, status, payment_status, {sku: Decimal(text) for sku, text in taken.items()}, frozenset(holding))
 
 
 def as_change(event: Event) -> Event:

@@ -34,7 +34,10 @@ class Stockroom:
         return routed, {shelf_key: shelf.dump(), event_key: arrived.value or b""}
 
     def held(self, record: Record, read: ReadState) -> Step:
-        """Return what a hold leads to: nothing before the source told of the product, or where the number stays."""
+        """Return what a hold leads to: nothing before the source told of the product, or where the number stays.
+
+        A shop that cancels an order has put its goods back itself, so the number is told again after that, though it stays.
+        """
         hold: StockHold = self._codec.decode_as("StockHold", record.value)  # type: ignore[assignment]
         shelf_key, event_key = _keys(hold["connection"], hold["sku"])
         hold_key = f"hold|{hold['connection']}|{hold['sku']}|{hold['order_key']}".encode()
@@ -44,7 +47,7 @@ class Stockroom:
         shelf = Shelf.load(read(shelf_key)).held_by(hold, Decimal(0) if row in (None, GONE) else Decimal(row.decode()))
         writes = {hold_key: decimal_text(hold["quantity"]).encode() if hold["state"] == HELD else GONE}
         last = read(event_key)
-        if last is None or shelf.sellable == shelf.told:
+        if last is None or (shelf.sellable == shelf.told and hold["state"] != DROPPED):
             return Step(writes=writes | {shelf_key: shelf.dump()})
         event = Event(*self._codec.decode(last))
         shelf, routed = self._tell(shelf, record, event, last)

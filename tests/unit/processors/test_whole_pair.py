@@ -202,6 +202,15 @@ def test_a_cancelled_order_lets_its_stock_go(worker: Worker) -> None:
     assert [10] == numbers(worker.event("OrderCancelled", a_cancellation()))
 
 
+def test_a_cancelled_order_whose_goods_are_free_at_the_source_has_the_number_told_again(worker: Worker) -> None:
+    worker.event("StockChanged", stock(10))
+    worker.event("OrderPlaced", an_order())
+    worker.receipt(second=5)
+    worker.event("StockChanged", stock(8, allocated=2, sequence=2, second=5))
+    assert [10] == numbers(worker.event("StockChanged", stock(10, sequence=3, second=9)))
+    assert [10] == numbers(worker.event("OrderCancelled", a_cancellation())), "the shop put them back itself, after or before"
+
+
 def test_an_order_that_became_a_dead_letter_keeps_its_stock(worker: Worker) -> None:
     worker.event("StockChanged", stock(10))
     assert [8] == numbers(worker.event("OrderPlaced", an_order(status="99")))
