@@ -78,6 +78,8 @@ async def test_f01_at_bngs_limit_nothing_is_lost_no_call_is_wasted_and_the_figur
 
     def limited(content: dict[str, Any]) -> None:
         content["connections"][ERP]["limits"] |= {"requests_per_minute": 6_000, "burst": 50}
+        for connection in content["connections"].values():
+            connection["poll_seconds"] = None  # every call is counted below
 
     async with start(changes=limited) as stack:
         settings = stack.directory / f"sandbox-{ERP}.json"
