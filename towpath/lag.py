@@ -1,15 +1,29 @@
-"""How far a consumer group is behind."""
+"""How far consumer groups are behind."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
 
 from confluent_kafka import KafkaException, TopicPartition
 
 from towpath.errors import RetryableError
 from towpath.kafka import KafkaSettings, make_consumer
+from towpath.topic_reader import Place, TopicReader
 
 SECONDS = 5.0
+LATEST = 253_402_300_799.0
+"""The last second of the year 9999; a record may claim any time."""
+
+
+class Backlog(NamedTuple):
+    """What a group has yet to read of a topic: how many records, and when the oldest of them was written (UTC; None where none waits)."""
+
+    group: str
+    topic: str
+    records: int
+    oldest: datetime | None
 
 
 def lag(kafka: KafkaSettings, group: str, topics: Sequence[str]) -> int:
@@ -29,10 +43,35 @@ def lag(kafka: KafkaSettings, group: str, topics: Sequence[str]) -> int:
         consumer.close()
 
 
+def backlogs(reader: TopicReader, groups: Mapping[str, Sequence[str]]) -> list[Backlog]:
+    """Return what each group has yet to read of each of its topics; raises ConfigError or RetryableError as the reader does."""
+    found = []
+    for group, topics in groups.items():
+        waiting = _waiting(reader, group, topics)
+        oldest = reader.first_records({place: start for place, (start, _) in waiting.items()})
+        for topic in topics:
+            records = sum(end - start for place, (start, end) in waiting.items() if place.topic == topic)
+            times = [record.timestamp for place, record in oldest.items() if place.topic == topic]
+            found.append(Backlog(group, topic, records, _moment(min(times)) if times else None))
+    return found
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(max(0.0, min(LATEST, seconds)), UTC)
+
+
+def _waiting(reader: TopicReader, group: str, topics: Sequence[str]) -> dict[Place, tuple[int, int]]:
+    """Return where the group goes on and where the topic ends, of the places where something waits."""
+    extents = reader.extents(topics)
+    committed = reader.committed(group, list(extents))
+    spans = {place: (max(extent.low, committed.get(place, 0)), extent.high) for place, extent in extents.items()}
+    return {place: span for place, span in spans.items() if span[0] < span[1]}
+
+
 def pipeline(sources: Sequence[str], targets: Sequence[str], aggregates: Sequence[str]) -> dict[str, list[str]]:
     """Return the topics that each consumer group of the roles reads."""
     return {
         **{f"adapter.{name}": [f"inbox.{name}"] for name in sources},
-        "processor": [f"received.{aggregate}" for aggregate in aggregates],
+        "processor": [*(f"received.{aggregate}" for aggregate in aggregates), "holds", "receipts"],
         **{f"sink.{name}": [f"deliver.{name}"] for name in targets},
     }

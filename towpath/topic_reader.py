@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, Message, TopicCollection, TopicPartition
 from confluent_kafka.admin import OffsetSpec
@@ -23,10 +23,21 @@ FETCH_MILLISECONDS = 20
 PREFETCHED_KILOBYTES = 32 * 1024
 EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-PASSING = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.UNKNOWN_TOPIC_OR_PART})
-"""What a partition answers while its topic is being made or deleted, or its leader changes."""
+PASSING = frozenset(
+    {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.NOT_COORDINATOR,
+    }
+)
+"""What is answered while a topic is being made or deleted, or another broker takes over."""
 PAUSE_SECONDS = 0.2
 FORBIDDEN = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED})
+
+T = TypeVar("T")
 
 
 class Place(NamedTuple):
@@ -59,7 +70,7 @@ class TopicReader:
 
     def __init__(self, kafka: KafkaSettings, seconds: float = SECONDS) -> None:
         reach(kafka, seconds)
-        self._servers, self._seconds = kafka.bootstrap_servers, seconds
+        self._kafka, self._seconds = kafka, seconds
         self._admin = make_admin(kafka)
         self._consumer = make_consumer(
             kafka,
@@ -82,15 +93,8 @@ class TopicReader:
 
     def extents(self, topics: Iterable[str]) -> dict[Place, Extent]:
         """Return what each partition of the topics holds now; a topic that is not there is left out."""
-        asked, until = list(topics), time.monotonic() + self._seconds
-        with self._answering("the topics"):
-            while True:
-                try:
-                    return self._extents(asked)
-                except KafkaException as error:
-                    if error.args[0].code() not in PASSING or time.monotonic() > until:
-                        raise
-                time.sleep(PAUSE_SECONDS)
+        asked = list(topics)
+        return self._patiently("the topics", lambda: self._extents(asked))
 
     def _extents(self, topics: list[str]) -> dict[Place, Extent]:
         ids: dict[Place, str] = {}
@@ -112,6 +116,16 @@ class TopicReader:
         answers = self._admin.list_offsets(asked, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=self._seconds)
         return {Place(at.topic, at.partition): answer.result().offset for at, answer in answers.items()}
 
+    def committed(self, group: str, places: Sequence[Place]) -> dict[Place, int]:
+        """Return the offset that a consumer group has committed at each place, of those where it has committed one."""
+        consumer = make_consumer(self._kafka, group)  # the admin client's own call crashes librdkafka 2.16.1 while a coordinator is being chosen
+        try:
+            asked = [TopicPartition(*place) for place in places]
+            found = self._patiently(f"the offsets of {group}", lambda: consumer.committed(asked, self._seconds))
+        finally:
+            consumer.close()
+        return {Place(at.topic, at.partition): at.offset for at in found if at.offset >= 0}
+
     def read(self, spans: Mapping[Place, tuple[int, int]]) -> Iterator[Batch]:
         """Yield what stands from the first offset up to the second, without it, at each place; at the ends perhaps a little more.
 
@@ -129,7 +143,9 @@ class TopicReader:
                     yield batch
                     heard = time.monotonic()
                 elif time.monotonic() - heard > self._seconds:
-                    raise RetryableError(f"reading {min(self._left).topic}: {self._servers} sends nothing for {self._seconds:g} s", system_wide=True)
+                    raise RetryableError(
+                        f"reading {min(self._left).topic}: {self._kafka.bootstrap_servers} sends nothing for {self._seconds:g} s", system_wide=True
+                    )
         finally:
             self._consumer.unassign()
 
@@ -180,12 +196,24 @@ class TopicReader:
                 raise _named(error, f"reading {message.topic()}")
         return batch
 
+    def _patiently(self, what: str, ask: Callable[[], T]) -> T:
+        """Return the answer, asked again while leaders and coordinators are being chosen."""
+        until = time.monotonic() + self._seconds
+        with self._answering(what):
+            while True:
+                try:
+                    return ask()
+                except KafkaException as error:
+                    if error.args[0].code() not in PASSING or time.monotonic() > until:
+                        raise
+                time.sleep(PAUSE_SECONDS)
+
     @contextmanager
     def _answering(self, what: str) -> Iterator[None]:
         try:
             yield
         except KafkaException as error:
-            raise _named(error.args[0], f"reading {what} of {self._servers}") from error
+            raise _named(error.args[0], f"reading {what} of {self._kafka.bootstrap_servers}") from error
 
 
 def _named(error: KafkaError, doing: str) -> ConfigError | RetryableError:

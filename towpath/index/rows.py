@@ -16,10 +16,9 @@ from towpath.codec import Codec
 from towpath.errors import DataError
 from towpath.events import PARTS, micros
 from towpath.index.tables import closings, letters, steps, xref
+from towpath.lag import LATEST
 from towpath.records import Record, is_trace_id
 
-LATEST = 253_402_300_799_000_000
-"""The last second of the year 9999; a record may claim any time."""
 LARGEST = (1 << 63) - 1
 LONGEST = {table.name: {name: getattr(column.type, "length", None) for name, column in table.c.items()} for table in (steps, letters, closings, xref)}
 TOLD = {**PARTS, "OrderStatusChanged": "status"}
@@ -87,7 +86,7 @@ class Rows:
         self.letters.append(_fitting(letters, {**same, **origin, **times, **_place(record)}))
 
     def _step(self, record: Record, key: str, hop: str, what: str, detail: str = "", trace_id: str = "", *, order_number: str = "") -> None:
-        at = max(0, min(LATEST, int(record.timestamp * 1_000_000)))
+        at = int(max(0.0, min(LATEST, record.timestamp)) * 1_000_000)
         told = {"business_key": key, "order_number": order_number, "trace_id": trace_id, "hop": hop, "what": what, "detail": detail}
         self.steps.append(_fitting(steps, {**_place(record), "at": at, **told}))
 
