@@ -58,8 +58,8 @@ class Played:
         self.client = TestClient(TestServer(app))
         self.calls: list[str] = []
         """Every call to its API: the method, the path below its base, and the query."""
-        self.heard: Callable[[str], None] | None = None
-        """Told of every call as it arrives."""
+        self.heard: Callable[[str], Awaitable[None]] | None = None
+        """Awaited with every call as it arrives."""
         self._cuts: list[Cut] = []
         self.late: list[Callable[[], Awaitable[object]]] = []
         """What a late call does."""
@@ -102,7 +102,7 @@ class Played:
         call = f"{request.method} {request.path_qs.removeprefix(self._base)}"
         self.calls.append(call)
         if self.heard is not None:
-            self.heard(call)
+            await self.heard(call)
         how = self._struck(call)
         if how is None:
             return await handler(request)

@@ -132,7 +132,12 @@ async def test_a_process_that_was_stopped_half_way_neither_adds_nor_ships_after_
     shop: Shop, sink: Sink, sink_to: Callable[..., Sink]
 ) -> None:
     other = sink_to(shop, "other")
-    shop.heard = lambda call: sink.api.gate.throttled(60) if call.startswith(ADD) else None
+
+    async def slow_down(call: str) -> None:
+        if call.startswith(ADD):
+            sink.api.gate.throttled(60)
+
+    shop.heard = slow_down
     stopped = asyncio.create_task(sink.apply("create_shipment", KEY, a_shipment()))
 
     async def waits() -> bool:
@@ -145,6 +150,29 @@ async def test_a_process_that_was_stopped_half_way_neither_adds_nor_ships_after_
     with pytest.raises(FencedError):
         await sink.clock.run(stopped)
     assert (4, {KEY: WHOLE}, [1]) == (len(shop.sent(CREATE, ADD, SHIP)), await sent(shop), await told(shop))
+
+
+async def test_a_shipment_that_the_staff_sends_while_it_is_written_is_not_sent_again(shop: Shop, sink: Sink) -> None:
+    async def staff_ships(call: str) -> None:
+        if call.startswith("GET Order/GetById"):
+            shop.heard = None
+            await shop.ask("GET", "OrderProcessing/Ship/1?notifyCustomer=true")
+
+    shop.cut(SHIP, "unsent")
+    with pytest.raises(OutcomeUnknownError):
+        await sink.apply("create_shipment", KEY, a_shipment())
+    shop.heard = staff_ships
+    await sink.insist("create_shipment", KEY, a_shipment())
+    assert (2, {KEY: WHOLE}, [1]) == (len(shop.sent(SHIP)), await sent(shop), await told(shop))
+
+
+async def test_of_an_item_that_is_twice_in_a_shipment_the_first_counts_as_it_does_at_the_shop(shop: Shop, sink: Sink) -> None:
+    shop.cut(ADD, nth=2)
+    with pytest.raises(OutcomeUnknownError):
+        await sink.apply("create_shipment", KEY, a_shipment())
+    await shop.ask("POST", "ShipmentItem/Create", {"shipment_id": 1, "order_item_id": 20020, "quantity": 1, "warehouse_id": 0})
+    assert Effected("applied", "1") == await sink.insist("create_shipment", KEY, a_shipment())
+    assert [1] == await told(shop)
 
 
 async def test_two_shipments_make_an_order_whole(shop: Shop, sink: Sink) -> None:
@@ -178,6 +206,12 @@ async def test_of_a_sku_in_two_items_each_line_takes_its_own(shop: Shop, sink: S
     await sink.apply("create_shipment", KEY, a_shipment([(2, JACKET, 1)]))
     await sink.apply("create_shipment", "erp/shipment/SH-2", a_shipment([(7, JACKET, 3)], number=2))
     assert {KEY: {20021: 1}, "erp/shipment/SH-2": {20020: 3}} == await sent(shop)
+
+
+async def test_a_line_that_has_no_item_of_its_own_takes_what_the_others_leave(shop: Shop, sink: Sink) -> None:
+    await shop.control("POST", "orders/1001", {"items": [{"sku": JACKET}], "event": None})
+    await sink.apply("create_shipment", KEY, a_shipment([(7, JACKET, 1), (1, JACKET.lower(), 3)]))
+    assert {KEY: WHOLE} == await sent(shop)
 
 
 @pytest.mark.parametrize(

@@ -170,7 +170,11 @@ async def test_a_process_that_was_stopped_before_its_write_does_not_write_over_a
     shop: Shop, sink: Sink, sink_to: Callable[..., Sink]
 ) -> None:
     other = sink_to(shop, "other")
-    shop.heard = lambda call: sink.api.gate.throttled(60) if call.startswith("GET Product/GetProductBySku") else None
+
+    async def slow_down(_call: str) -> None:
+        sink.api.gate.throttled(60)
+
+    shop.heard = slow_down
     stopped = asyncio.create_task(put(sink, 7, 100))
 
     async def waits() -> bool:

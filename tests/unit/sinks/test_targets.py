@@ -1,0 +1,35 @@
+"""What the mappings ask for, every target can do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sinks.role import find_target
+
+Shop = Any
+Sink = Any
+MAPPINGS = Path(__file__).parents[3] / "processors" / "mappings"
+
+
+def asked(folder: Path) -> list[tuple[str, dict[str, Any]]]:
+    """Return the operations and documents that the samples of a folder's mappings expect."""
+    samples = [sample for path in sorted(folder.glob("*.samples.json")) for sample in json.loads(path.read_text(encoding="utf-8"))]
+    return [(one["expected"]["operation"], one["expected"]["document"]) for one in samples if "expected" in one]
+
+
+@pytest.mark.parametrize("folder", sorted(path for path in MAPPINGS.iterdir() if path.is_dir()), ids=lambda path: path.name)
+def test_every_operation_that_a_mapping_names_is_one_of_its_targets(folder: Path) -> None:
+    names = {operation for operation, _ in asked(folder)}
+    assert names
+    assert names <= set(find_target(folder.name.partition("-")[2]).operations)
+
+
+@pytest.mark.parametrize("number", range(len(asked(MAPPINGS / "bng-nopcommerce"))))
+async def test_the_shop_takes_every_document_that_a_mapping_makes(shop: Shop, sink: Sink, number: int) -> None:
+    await shop.control("POST", "products/BOT-PLU-020", {"sku": "TP-0001"})
+    operation, document = asked(MAPPINGS / "bng-nopcommerce")[number]
+    assert "applied" == (await sink.apply(operation, "key", document, version=(2**51, 0))).outcome
