@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple
 
 from confluent_kafka import KafkaException, TopicPartition
@@ -13,8 +13,6 @@ from towpath.kafka import KafkaSettings, make_consumer
 from towpath.topic_reader import Place, TopicReader
 
 SECONDS = 5.0
-LATEST = 253_402_300_799.0
-"""The last second of the year 9999; a record may claim any time."""
 
 
 class Backlog(NamedTuple):
@@ -51,13 +49,9 @@ def backlogs(reader: TopicReader, groups: Mapping[str, Sequence[str]]) -> list[B
         oldest = reader.first_records({place: start for place, (start, _) in waiting.items()})
         for topic in topics:
             records = sum(end - start for place, (start, end) in waiting.items() if place.topic == topic)
-            times = [record.timestamp for place, record in oldest.items() if place.topic == topic]
-            found.append(Backlog(group, topic, records, _moment(min(times)) if times else None))
+            times = [record.written_at for place, record in oldest.items() if place.topic == topic]
+            found.append(Backlog(group, topic, records, min(times, default=None)))
     return found
-
-
-def _moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(max(0.0, min(LATEST, seconds)), UTC)
 
 
 def _waiting(reader: TopicReader, group: str, topics: Sequence[str]) -> dict[Place, tuple[int, int]]:

@@ -22,6 +22,8 @@ FORCE: Final = "towpath-force"
 ORIGIN: Final = "towpath-origin"
 """The offset that a replayed record had at first; not among `OURS`, so that it stays with the record however often it is replayed."""
 OURS: Final = frozenset({DEAD_LETTER, ATTEMPTS, FIRST_AT, REPLAYS, GROUP, FLOW, REPLAY, FORCE})
+LATEST: Final = 253_402_300_799.0
+"""The last second of the year 9999."""
 MOST: Final = 1_000_000
 """More attempts or replays than this are forged."""
 LONGEST_OFFSET: Final = 19
@@ -46,6 +48,11 @@ class Record:
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
+
+    @property
+    def written_at(self) -> datetime:
+        """Return the broker's time, UTC; a record may claim any, so it is brought into the years 1970 to 9999."""
+        return datetime.fromtimestamp(max(0.0, min(LATEST, self.timestamp)), UTC)
 
     def header(self, name: str) -> str | None:
         """Return the last header of that name as text, None when there is none."""

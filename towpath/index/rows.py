@@ -16,7 +16,6 @@ from towpath.codec import Codec
 from towpath.errors import DataError
 from towpath.events import PARTS, micros
 from towpath.index.tables import closings, letters, steps, xref
-from towpath.lag import LATEST
 from towpath.records import Record, is_trace_id
 
 LARGEST = (1 << 63) - 1
@@ -86,7 +85,7 @@ class Rows:
         self.letters.append(_fitting(letters, {**same, **origin, **times, **_place(record)}))
 
     def _step(self, record: Record, key: str, hop: str, what: str, detail: str = "", trace_id: str = "", *, order_number: str = "") -> None:
-        at = int(max(0.0, min(LATEST, record.timestamp)) * 1_000_000)
+        at = micros(record.written_at)
         told = {"business_key": key, "order_number": order_number, "trace_id": trace_id, "hop": hop, "what": what, "detail": detail}
         self.steps.append(_fitting(steps, {**_place(record), "at": at, **told}))
 
