@@ -14,11 +14,12 @@ from aiohttp.test_utils import BaseTestServer, TestClient
 from sqlalchemy import URL
 from structlog.testing import capture_logs
 
-from producers import bng, nopcommerce, poller
+from producers import bng, nopcommerce, polled
 from producers.base import ENTITY, KIND, RECEIVED_AT, TRACEPARENT, Source
 from producers.bng import polls as bng_polls
 from producers.nopcommerce import polls as nopcommerce_polls
-from producers.poller import Inbox, PolledConnection, PolledList
+from producers.polled import Inbox, PolledList
+from producers.poller import PolledConnection
 from towpath.config import Connection
 from towpath.delivery.cursors import Cursor, Cursors
 from towpath.delivery.ledger import open_engine
@@ -275,8 +276,8 @@ async def test_a_record_that_kafka_does_not_take_whole_is_written_cut_off(proces
 async def test_a_list_longer_than_one_batch_is_written_whole_and_the_memory_is_bounded(
     process: Process, lists: BngLists, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(poller, "AT_ONCE", 7)
-    monkeypatch.setattr(poller, "MOST_KNOWN", 10)
+    monkeypatch.setattr(polled, "AT_ONCE", 7)
+    monkeypatch.setattr(polled, "MOST_KNOWN", 10)
     lists.rows["sales-orders"] = [order(number, number / 100) for number in range(50)]
     assert [key(number) for number in range(50)] == await process.read("sales_order")
     assert 10 == len(process.lists["sales_order"]._written)
@@ -382,7 +383,7 @@ async def test_orders_from_before_a_connections_beginning_stay_where_they_are(st
 async def test_too_many_open_orders_are_told_and_hold_up_no_new_ones(
     start: Start, shop: Client, source_clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(poller, "MOST_UNFINISHED", 3)
+    monkeypatch.setattr(polled, "MOST_UNFINISHED", 3)
     process = start("nopcommerce", shop.server, poll_from=NOON.isoformat())
     await place(shop, 1001, 4)
     with pytest.raises(DataError, match="more than 3 are unfinished"):
