@@ -92,7 +92,7 @@ class FlowProcessor:
         return event
 
     def _arrived(self, record: Record, event: Event, read: ReadState) -> Step:
-        value = record.value
+        value, placed = record.value, event
         order = Order.load(read(state_key(event.meta["key"])))
         seen = Seen.load(read(_seen_key(event)))
         if event.type == "OrderPlaced" and order is not None and seen is not None:
@@ -112,10 +112,22 @@ class FlowProcessor:
         if event.type == "StockChanged" and event.meta["connection"] in self._stocked:
             routed, writes = self._stockroom.counted(arrived, read)
         else:
-            routed, writes = self._router.route(arrived), {}
+            routed, writes = self._route(arrived, placed, order), {}
         if replay is None:
             writes |= self._remember(event, order, routed)
         return self._settled(arrived, seen, routed, writes)
+
+    def _route(self, arrived: Arrived, placed: Event, order: Order | None) -> Routed:
+        """Return the deliveries of an event; a change of an order that is not known to stand yet may be what makes it possible at all."""
+        routed = self._router.route(arrived)
+        if arrived.event is placed or order is None or arrived.record.replay is not None or self._targets(placed) <= order.standing:
+            return routed
+        first = self._router.route(replace(arrived, event=placed, value=arrived.record.value))
+        return Routed([*first.outputs, *routed.outputs], first.failed | routed.failed, [*first.counts, *routed.counts])
+
+    def _targets(self, placed: Event) -> frozenset[str]:
+        """Return the connections that the orders of the event's shop go to."""
+        return frozenset(route.target for route in self._router.wanting(placed.meta["connection"], "OrderPlaced"))
 
     def _is_change(self, event: Event, seen: Seen, order: Order, replay: Replay | None, *, changed: bool) -> bool:
         """Tell whether an order that was routed before comes with other content, or what failed was such a change."""
@@ -150,25 +162,23 @@ class FlowProcessor:
         """Return what an order's own events leave in the state; new ones hold stock, cancelled ones let it go."""
         key, at = event.meta["key"], event.meta["received_at"]
         if event.type == "OrderPlaced":
-            holding = self._stocks_of(event.meta["connection"]) if order is None else order.holding
-            placed = Order.of(event, holding)
-            for source in sorted(holding if order is None else ()):
-                routed.outputs += self._say(placed.holds(key, HELD, source, at))
-            return {state_key(key): placed.dump()}
+            if order is not None:
+                again = replace(order.changed(event), status=event.value["status"], payment_status=event.value["payment_status"])
+                return {state_key(key): again.dump()}
+            order = Order.of(event, self._stocked & self._targets(event))
+            for source in sorted(order.holding):
+                routed.outputs += self._say(order.holds(key, HELD, source, at))
+            return {state_key(key): order.dump()}
         if order is None:
             return {}
         if event.type == "OrderChanged":
-            return {state_key(key): replace(Order.of(event, order.holding), status=order.status, payment_status=order.payment_status).dump()}
+            return {state_key(key): order.changed(event).dump()}
         if event.type == "OrderCancelled":
-            stocks = self._stocks_of(event.meta["connection"])
+            stocks = self._stocked & self._targets(event)
             for source in sorted(stocks):
                 routed.outputs += self._say(order.holds(key, DROPPED, source, at))
             return {state_key(key): order.without(*stocks).dump()}
         return {}
-
-    def _stocks_of(self, shop: str) -> frozenset[str]:
-        """Return the connections that the orders of a shop take stock of: their targets, where flows tell of their stock."""
-        return self._stocked & {route.target for route in self._router.wanting(shop, "OrderPlaced")}
 
     def _told(self, record: Record, read: ReadState) -> Step:
         """Return what a receipt leads to: an order that stands at its target holds stock there until the target's own figures say so."""
@@ -176,11 +186,12 @@ class FlowProcessor:
         order = Order.load(read(state_key(receipt["key"])))
         source = next((route.target for route in self._router.routes if (route.name, route.event) == (receipt["flow"], "OrderPlaced")), "")
         ended = (receipt["hop"] == "sink" and receipt["outcome"] in STANDS) or receipt["outcome"] == DISCARDED
-        if order is None or source not in order.holding or not ended:
+        if order is None or not source or not ended or (source in order.standing and source not in order.holding):
             return Step()
         state = DROPPED if receipt["outcome"] == DISCARDED else STANDING
-        holds = order.holds(receipt["key"], state, source, receipt["at"], receipt["external_at"])
-        return Step(self._say(holds), {state_key(receipt["key"]): order.without(source).dump()})
+        holds = order.holds(receipt["key"], state, source, receipt["at"], receipt["external_at"]) if source in order.holding else []
+        standing = order.standing | {source} if state == STANDING else order.standing
+        return Step(self._say(holds), {state_key(receipt["key"]): replace(order.without(source), standing=standing).dump()})
 
     def _say(self, holds: Sequence[StockHold]) -> list[Output]:
         return [Output(HOLDS, hold["sku"].encode(), self._codec.encode("StockHold", hold)) for hold in holds]

@@ -18,19 +18,27 @@ HOLDS = "holds"
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order as it was last routed: digest of what does not move, the status it had, what it takes, and of which connections it holds that."""
+    """An order as it was last routed: digest of what does not move, the status it had, and what it takes.
+
+    `holding` are the connections whose stock it holds, `standing` those where it is known to stand.
+    """
 
     content: str
     status: str
     payment_status: str
     taken: Mapping[str, Decimal] = field(default_factory=dict)
     holding: frozenset[str] = frozenset()
+    standing: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, event: Event, holding: Iterable[str] = ()) -> Order:
         """Return the order of an event; a new one holds stock of these connections."""
         value = event.value
         return cls(digest(value, MOVING), value["status"], value["payment_status"], taken_by(value["lines"]), frozenset(holding))
+
+    def changed(self, event: Event) -> Order:
+        """Return the order with the content of a change."""
+        return replace(self, content=digest(event.value, MOVING), taken=taken_by(event.value["lines"]))
 
     @property
     def known(self) -> dict[str, Any]:
@@ -51,15 +59,16 @@ class Order:
     def dump(self) -> bytes:
         """Return it as bytes for the state."""
         taken = {sku: decimal_text(quantity) for sku, quantity in self.taken.items()}
-        return orjson.dumps([self.content, self.status, self.payment_status, taken, sorted(self.holding)])
+        return orjson.dumps([self.content, self.status, self.payment_status, taken, sorted(self.holding), sorted(self.standing)])
 
     @classmethod
     def load(cls, data: bytes | None) -> Order | None:
         """Return what `dump` wrote, None where nothing was."""
         if data is None:
             return None
-        content, status, payment_status, taken, holding = orjson.loads(data)
-        return cls(content, status, payment_status, {sku: Decimal(text) for sku, text in taken.items()}, frozenset(holding))
+        content, status, payment_status, taken, holding, standing = orjson.loads(data)
+        pieces = {sku: Decimal(text) for sku, text in taken.items()}
+        return cls(content, status, payment_status, pieces, frozenset(holding), frozenset(standing))
 
 
 def as_change(event: Event) -> Event:

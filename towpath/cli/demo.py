@@ -68,7 +68,7 @@ async def _play(stack: Stack, plan: Plan, console: Console, *, once: bool, as_js
     import orjson
 
     from towpath.demo.pairs import RATES
-    from towpath.demo.play import place, report, settle, verdict
+    from towpath.demo.play import play, report, verdict
     from towpath.demo.show import Screen
     from towpath.errors import RetryableError
 
@@ -83,8 +83,7 @@ async def _play(stack: Stack, plan: Plan, console: Console, *, once: bool, as_js
             await screen.traffic(stack, plan)
             return 0
         with screen.progress(plan.orders) as tell:
-            await place(stack, orders=plan.orders, seed=plan.seed)
-            await settle(stack, tell)
+            await play(stack, plan, tell)
         result: dict[str, Any] = await report(stack, plan)
     except (aiohttp.ClientError, TimeoutError, RetryableError) as error:
         screen.broke_off(error, stack.log_tail("up"))

@@ -10,6 +10,7 @@ from towpath.errors import ConfigError
 
 SHOP, ERP = "shop", "erp"
 WEBHOOK_SECRET = "whsec_dG93cGF0aC1kZW1vLXdlYmhvb2stc2VjcmV0"  # noqa: S105 - of the demonstration's own shop on 127.0.0.1
+ERP_WEBHOOK_SECRET = "whsec_dG93cGF0aC1kZW1vLWVycC13ZWJob29rLXNlY3JldA=="  # noqa: S105 - of the demonstration's own ERP
 RATES = {"requests_per_minute": 60_000, "burst": 1_000}
 """The demonstration raises BNG's limit (600 a minute, burst 50), so that a run takes seconds; the figures say so."""
 
@@ -33,23 +34,27 @@ class Pair:
         return str(next(iter(self.flows.values()))["reference_prefix"])
 
 
+def _flow(source: str, target: str, event: str, mapping: str) -> dict[str, Any]:
+    return {"source": source, "target": target, "event": event, "mapping": mapping}
+
+
 PAIRS: Mapping[str, Pair] = {
     "bng-nopcommerce": Pair(
         shop="nopcommerce",
         erp="bng",
         shop_settings={"username": "api@shop.example", "password": "shop-demo-password", "webhook_secret": WEBHOOK_SECRET},
-        erp_settings={"api_key": "bng-demo-key", **RATES},
+        erp_settings={"api_key": "bng-demo-key", "webhook_secret": ERP_WEBHOOK_SECRET, **RATES},
         shop_credentials={"username": "api@shop.example", "password": "file:secrets/shop-password"},
         erp_credentials={"api_key": "file:secrets/erp-key"},
-        secrets={"shop-password": "shop-demo-password", "erp-key": "bng-demo-key", "shop-webhook": WEBHOOK_SECRET},
+        secrets={"shop-password": "shop-demo-password", "erp-key": "bng-demo-key", "shop-webhook": WEBHOOK_SECRET, "erp-webhook": ERP_WEBHOOK_SECRET},
         flows={
-            "shop-orders-to-erp": {
-                "source": SHOP,
-                "target": ERP,
-                "event": "OrderPlaced",
-                "mapping": "nopcommerce-bng/order_placed",
-                "reference_prefix": "SHOP-",
-            }
+            "shop-orders-to-erp": _flow(SHOP, ERP, "OrderPlaced", "nopcommerce-bng/order_placed") | {"reference_prefix": "SHOP-"},
+            "shop-changes-to-erp": _flow(SHOP, ERP, "OrderChanged", "nopcommerce-bng/order_changed"),
+            "shop-cancellations-to-erp": _flow(SHOP, ERP, "OrderCancelled", "nopcommerce-bng/order_cancelled"),
+            "shop-payments-to-erp": _flow(SHOP, ERP, "PaymentReceived", "nopcommerce-bng/payment_received"),
+            "erp-status-to-shop": _flow(ERP, SHOP, "OrderStatusChanged", "bng-nopcommerce/order_status_changed"),
+            "erp-shipments-to-shop": _flow(ERP, SHOP, "ShipmentConfirmed", "bng-nopcommerce/shipment_confirmed"),
+            "erp-stock-to-shop": _flow(ERP, SHOP, "StockChanged", "bng-nopcommerce/stock_changed"),
         },
     )
 }
@@ -82,6 +87,7 @@ def configuration(pair: Pair, ports: Mapping[str, int]) -> dict[str, Any]:
                 "system": pair.erp,
                 "url": f"http://127.0.0.1:{ports[ERP]}",
                 "credentials": dict(pair.erp_credentials),
+                "webhook_secret": "file:secrets/erp-webhook",
                 "limits": {**patience, **RATES},
             },
         },

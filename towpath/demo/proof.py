@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,20 +16,28 @@ CALL_SECONDS = 60.0
 Rows = Sequence[Mapping[str, Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class Stores:
-    """What the systems hold after a run: shop orders and webhooks, ERP orders and customers, and the faults of both."""
-
-    orders: Rows
-    webhooks: Rows
-    sales_orders: Rows
-    customers: Rows
-    faults: Mapping[str, int]
+SHOP_STORES = ("orders", "webhooks", "products", "shipments", "shipment_items", "mails")
+ERP_STORES = ("sales_orders", "customers", "inventory", "shipments")
+CANCELLED_AT_SHOP, CANCELLED_AT_ERP, PAID_AT_SHOP = 40, 90, 30
+REFERENCE = re.compile(r"\berp/shipment/[\w-]+")
 
 
 def session() -> aiohttp.ClientSession:
     """Return what the demonstration calls the sandbox with: no call waits for ever."""
     return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=CALL_SECONDS))
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What the systems hold after a run, by the names of their stores, and the faults of both.
+
+    `oversold` are the pieces that the ERP's orders were given beyond what there was to sell at that moment.
+    """
+
+    shop: Mapping[str, Rows]
+    erp: Mapping[str, Rows]
+    oversold: int
+    faults: Mapping[str, int]
 
 
 async def read_stores(shop: str, erp: str) -> Stores:
@@ -42,10 +51,9 @@ async def read_stores(shop: str, erp: str) -> Stores:
 
         injected = [(await get(f"{url}/_sandbox/faults"))["injected"] for url in (shop, erp)]
         return Stores(
-            (await get(f"{shop}/_sandbox/store/orders"))["items"],
-            (await get(f"{shop}/_sandbox/store/webhooks"))["items"],
-            (await get(f"{erp}/_sandbox/store/sales_orders"))["items"],
-            (await get(f"{erp}/_sandbox/store/customers"))["items"],
+            {name: (await get(f"{shop}/_sandbox/store/{name}"))["items"] for name in SHOP_STORES},
+            {name: (await get(f"{erp}/_sandbox/store/{name}"))["items"] for name in ERP_STORES},
+            int((await get(f"{erp}/_sandbox/stats"))["oversold"]),
             {kind: sum(one[kind] for one in injected) for kind in injected[0]},
         )
 
@@ -58,6 +66,11 @@ class Proof:
     orders_in_target: int
     duplicates: int
     missing: Sequence[str]
+    oversold: int
+    stock_mismatches: int
+    shipments: int
+    shipments_missing: int
+    status_mismatches: int
     latency_ms: Mapping[str, float | None]
     events_per_s: float | None
     faults: Mapping[str, int]
@@ -65,24 +78,77 @@ class Proof:
 
 def prove(stores: Stores, prefix: str) -> Proof:
     """Return the figures; `missing` are the references of placed orders that the target does not hold."""
-    placed = {f"{prefix}{order['custom_order_number']}": int(order["id"]) for order in stores.orders}
-    written = [str(order["ExternalOrderID"]) for order in stores.sales_orders]
-    customers = [str(customer["ExternalID"]) for customer in stores.customers]
-    duplicates = len(written) - len(set(written)) + len(customers) - len(set(customers))
-    announced = _announced(stores.webhooks)
-    arrived = {str(order["ExternalOrderID"]): _moment(order["UpdatedAt"]) for order in stores.sales_orders}
+    placed = {f"{prefix}{order['custom_order_number']}": int(order["id"]) for order in stores.shop["orders"]}
+    written = [str(order["ExternalOrderID"]) for order in stores.erp["sales_orders"]]
+    customers = [str(customer["ExternalID"]) for customer in stores.erp["customers"]]
+    announced = _announced(stores.shop["webhooks"])
+    arrived = {str(order["ExternalOrderID"]): _moment(order["_CreatedAt"]) for order in stores.erp["sales_orders"]}
     pairs = [(announced[order_id], arrived[ref]) for ref, order_id in placed.items() if ref in arrived and order_id in announced]
     latencies = sorted((end - start).total_seconds() * 1000 for start, end in pairs)
     span = (max(end for _, end in pairs) - min(start for start, _ in pairs)).total_seconds() if pairs else 0.0
+    available = _available(stores.erp["inventory"])
     return Proof(
         orders_placed=len(placed),
         orders_in_target=len(set(written) & set(placed)),
-        duplicates=duplicates,
+        duplicates=_repeated(written) + _repeated(customers) + _repeated(_references(stores.shop["shipments"])) + _repeated_mails(stores),
         missing=sorted(set(placed) - set(written)),
+        oversold=stores.oversold,
+        stock_mismatches=sum(int(row["stock_quantity"]) != max(0, available.get(row["sku"], 0)) for row in stores.shop["products"]),
+        shipments=len(stores.erp["shipments"]),
+        shipments_missing=_shipments_missing(stores),
+        status_mismatches=_status_mismatches(stores, prefix),
         latency_ms={"p50": _quantile(latencies, 0.50), "p99": _quantile(latencies, 0.99)},
         events_per_s=round(len(pairs) / span, 1) if span else None,
         faults=stores.faults,
     )
+
+
+def _repeated(names: Sequence[str]) -> int:
+    return len(names) - len(set(names))
+
+
+def _repeated_mails(stores: Stores) -> int:
+    """Return how often a customer was told of one and the same shipment again."""
+    return _repeated([str(mail["shipment_id"]) for mail in stores.shop["mails"] if mail.get("shipment_id")])
+
+
+def _available(inventory: Rows) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for row in inventory:
+        found[row["SKU"]] = found.get(row["SKU"], 0) + int(row["Available"])
+    return found
+
+
+def _references(shipments: Rows) -> list[str]:
+    return [found[0] for row in shipments if (found := REFERENCE.search(str(row["admin_comment"])))]
+
+
+def _shipments_missing(stores: Stores) -> int:
+    """Return how many shipments of the ERP do not stand at the shop as shipped, with as many pieces."""
+    pieces: dict[int, int] = {}
+    for item in stores.shop["shipment_items"]:
+        pieces[item["shipment_id"]] = pieces.get(item["shipment_id"], 0) + int(item["quantity"])
+    there = {
+        found[0]: pieces.get(row["id"], 0)
+        for row in stores.shop["shipments"]
+        if row["shipped_date_utc"] and (found := REFERENCE.search(str(row["admin_comment"])))
+    }
+    wanted = {f"erp/shipment/{row['ShipmentID']}": sum(int(line["Quantity"]) for line in row["Lines"]) for row in stores.erp["shipments"]}
+    return sum(there.get(reference) != quantity for reference, quantity in wanted.items())
+
+
+def _status_mismatches(stores: Stores, prefix: str) -> int:
+    """Return how many orders are cancelled on one side only, or paid at the shop and not so at the ERP."""
+    orders = {f"{prefix}{order['custom_order_number']}": order for order in stores.shop["orders"]}
+    wrong = 0
+    for row in stores.erp["sales_orders"]:
+        order = orders.get(str(row["ExternalOrderID"]))
+        if order is None:
+            continue
+        cancelled = (order["order_status_id"] == CANCELLED_AT_SHOP, row["OrderStatus"] == CANCELLED_AT_ERP)
+        paid = (order["payment_status_id"] == PAID_AT_SHOP, row["PaymentStatus"] == "Paid")
+        wrong += cancelled[0] != cancelled[1] or paid[0] != paid[1]
+    return wrong
 
 
 def _announced(webhooks: Rows) -> dict[int, datetime]:

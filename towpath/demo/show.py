@@ -62,12 +62,12 @@ class Screen:
         """Show the figures and the verdict."""
         table = Table("figure", "value", title="The proof, from the systems' own stores")
         for name, value in result.items():
-            table.add_row(name, "comes with a later flow" if value is None else str(value))
+            table.add_row(name, str(value))
         self._console.print(table)
         if wrong:
             self._console.print("\n".join(wrong), style="red", markup=False)
         else:
-            self._console.print("Every order of the shop is exactly one order at BNG.", style="green")
+            self._console.print("Every order of the shop is exactly one order at BNG; its status, shipments and stock stand at both.", style="green")
 
 
 def _figures(proof: Proof) -> Table:

@@ -94,10 +94,18 @@ def stock(available: int, *, allocated: int = 0, sequence: int = 1, second: int 
 # --- changes
 
 
-def test_other_content_of_a_placed_order_is_a_change_of_it(worker: Worker) -> None:
+def test_other_content_of_an_order_that_stands_is_a_change_of_it(worker: Worker) -> None:
     worker.event("OrderPlaced", an_order())
+    worker.receipt()
     told = worker.event("OrderPlaced", an_order(offset=1, shipping_method="Air"))
     assert ["change_order"] == [value["operation"] for value in deliveries(told)]
+    assert ["OrderChanged"] == [kind for topic, kind, _ in told if topic == "orders"]
+
+
+def test_other_content_of_an_order_that_may_have_failed_is_tried_as_the_order_and_then_as_its_change(worker: Worker) -> None:
+    worker.event("OrderPlaced", an_order())
+    told = worker.event("OrderPlaced", an_order(offset=1, shipping_method="Air"))
+    assert ["create_order", "change_order"] == [value["operation"] for value in deliveries(told)]
     assert ["OrderChanged"] == [kind for topic, kind, _ in told if topic == "orders"]
 
 
@@ -121,6 +129,7 @@ def test_an_older_reading_of_an_order_is_no_change(worker: Worker) -> None:
 
 def test_a_change_that_cannot_be_mapped_is_repaired_as_the_change_that_it_is(worker: Worker) -> None:
     worker.event("OrderPlaced", an_order())
+    worker.receipt()
     half = [{**an_order()["lines"][0], "quantity": Decimal("0.5")}]
     told = worker.event("OrderPlaced", an_order(offset=1, lines=half, total=Decimal("29.56")))
     [letter] = [value for _, kind, value in told if kind == "DeadLetter"]
@@ -131,6 +140,7 @@ def test_a_change_that_cannot_be_mapped_is_repaired_as_the_change_that_it_is(wor
 
 def test_a_changed_order_that_is_right_again_closes_the_dead_letter_of_the_change(worker: Worker) -> None:
     worker.event("OrderPlaced", an_order())
+    worker.receipt()
     half = [{**an_order()["lines"][0], "quantity": Decimal("0.5")}]
     [letter] = [v for _, kind, v in worker.event("OrderPlaced", an_order(offset=1, lines=half, total=Decimal("29.56"))) if kind == "DeadLetter"]
     told = worker.event("OrderPlaced", an_order(offset=2, shipping_method="Air"))
@@ -279,6 +289,7 @@ def test_a_replay_says_so_to_the_sink(worker: Worker) -> None:
 
 def test_what_a_replay_finds_new_is_news(worker: Worker) -> None:
     worker.event("OrderPlaced", an_order())
+    worker.receipt()
     told = worker.take(again("OrderPlaced", an_order(offset=3, shipping_method="Air")))
     assert ["Delivery", "OrderChanged"] == [kind for _, kind, _ in told]
 

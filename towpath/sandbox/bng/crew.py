@@ -9,7 +9,7 @@ from towpath.sandbox.bng.kinds import SHIPMENTS
 from towpath.sandbox.bng.orders import OPEN, Orders
 from towpath.sandbox.bng.shift import CLOSED, Shift, Spree, number_of
 from towpath.sandbox.bng.shipping import Shipping
-from towpath.sandbox.bng.stock import Stock
+from towpath.sandbox.bng.stock import OVERSOLD, Stock
 from towpath.sandbox.kit.control import checked
 from towpath.sandbox.kit.messages import Answer, Call, Control, Refusal
 from towpath.sandbox.kit.system import World
@@ -33,8 +33,9 @@ class Crew:
         ]
 
     def stats(self) -> dict[str, Any]:
-        """Return whether a shift is on."""
-        return {"busy": self._task is not None and not self._task.done()}
+        """Return whether a shift is on, and how many pieces were sold that were not there."""
+        oversold = self._world.store.counters(OVERSOLD).get("", 0)
+        return {"busy": self._task is not None and not self._task.done(), "oversold": oversold}
 
     async def start(self, call: Call) -> Answer:
         """Answer `POST /_sandbox/warehouse`: when the shift is over, or at once (202) where a pace is asked for."""

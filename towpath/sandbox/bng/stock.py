@@ -15,6 +15,9 @@ SHIPPED: Final = (30, 40)
 CANCELLED: Final = 90
 ALLOCATION: Final = "allocation"
 
+OVERSOLD = "stock/oversold"
+"""Counts the pieces that orders were given beyond what there was to sell at that moment."""
+
 
 class Stock:
     """The inventory of one BNG server: a row for each SKU and warehouse.
@@ -72,6 +75,8 @@ class Stock:
 
     def _allocation(self, order: str, line_no: int, sku: str, quantity: int) -> Doc:
         warehouses = self.rows.all([("SKU", "=", sku)])
+        if (short := quantity - max(0, sum(row["Available"] for row in warehouses))) > 0:
+            self._store.add(OVERSOLD, short)
         chosen = next((row for row in warehouses if row["Available"] >= quantity), warehouses[0])["Warehouse"]
         return {"SalesOrderID": order, "LineNo": line_no, "SKU": sku, "Warehouse": chosen, "Allocated": 0, "Taken": 0, "Shipped": 0}
 
