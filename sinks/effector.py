@@ -74,7 +74,7 @@ class Wanted:
     def unchanged(self, known: Claim) -> Effected:
         """Return the outcome where it is done already: unchanged, or superseded where a newer version stands."""
         outcome = "superseded" if known.version is not None and known.version != self.version else "unchanged"
-        other = outcome == "unchanged" and known.digest not in ("", self.digest)
+        other = outcome == "unchanged" and known.state == State.DONE and known.digest not in ("", self.digest)  # else it is that of a newer one
         reason = "the content changed after it was written; the change was not applied" if other else ""
         return Effected(outcome, known.external_id, None, known.dead_letters, reason)
 

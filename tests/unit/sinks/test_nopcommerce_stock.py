@@ -58,6 +58,15 @@ async def test_an_older_number_after_a_newer_one_is_superseded_and_an_equal_one_
     assert (calls, 7) == (len(shop.calls), (await product(shop))["stock_quantity"])
 
 
+async def test_the_same_version_with_another_number_is_told_and_not_so_while_a_newer_one_is_on_its_way(shop: Shop, sink: Sink) -> None:
+    await put(sink, 7, 200)
+    assert "the content changed after it was written; the change was not applied" == (await put(sink, 8, 200)).reason
+    shop.cut(UPDATE, "unsent")
+    with pytest.raises(OutcomeUnknownError):
+        await put(sink, 9, 300)
+    assert Effected("unchanged", "20") == await put(sink, 7, 200)
+
+
 @pytest.mark.parametrize("order", list(itertools.permutations([(100, 5), (200, 9), (300, 4)])))
 async def test_in_whatever_order_numbers_come_the_newest_stands(shop: Shop, sink: Sink, order: list[tuple[int, int]]) -> None:
     for version, quantity in order:
