@@ -60,6 +60,8 @@ class Played:
         """Every call to its API: the method, the path below its base, and the query."""
         self.heard: Callable[[str], Awaitable[None]] | None = None
         """Awaited with every call as it arrives."""
+        self.answers: dict[str, web.Response] = {}
+        """What is answered to calls that begin so, in the system's place."""
         self._cuts: list[Cut] = []
         self.late: list[Callable[[], Awaitable[object]]] = []
         """What a late call does."""
@@ -103,6 +105,8 @@ class Played:
         self.calls.append(call)
         if self.heard is not None:
             await self.heard(call)
+        if (answer := next((answer for begin, answer in self.answers.items() if call.startswith(begin)), None)) is not None:
+            return web.Response(status=answer.status, text=answer.text, content_type="application/json")
         how = self._struck(call)
         if how is None:
             return await handler(request)
