@@ -76,7 +76,7 @@ class Wanted:
         outcome = "superseded" if known.version is not None and known.version != self.version else "unchanged"
         other = outcome == "unchanged" and known.state == State.DONE and known.digest not in ("", self.digest)  # else it is that of a newer one
         reason = "the content changed after it was written; the change was not applied" if other else ""
-        return Effected(outcome, known.external_id, None, known.dead_letters, reason)
+        return Effected(outcome, known.external_id, known.external_at, known.dead_letters, reason)
 
     def stale(self, field_at_fault: str) -> str | None:
         """Return the entity whose reference the target knows no more where it blames this field, None where that is another matter."""
@@ -158,7 +158,7 @@ class Effector:
             raise RetryableError(f"{effect.operation} {effect.key}: an earlier call may still commit", retry_after=claim.wait)
         written, standing = await self._find_or_write(wanted, claim, document, self._fence(effect, begun))
         self._failpoints.hit("sink.after_response")
-        await self._ledger.complete(effect, standing.id, digest=wanted.digest if written else None, version=wanted.version)
+        await self._ledger.complete(effect, standing.id, at=standing.at, digest=wanted.digest if written else None, version=wanted.version)
         return Effected("applied" if written else "found", standing.id, standing.at, claim.dead_letters)
 
     async def _find_or_write(self, wanted: Wanted, claim: Claim, document: Document, fence: Callable[[], Awaitable[None]]) -> tuple[bool, Standing]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ effects = sa.Table(
     sa.Column("updated_at", sa.Float, nullable=False),
     sa.Column("major", sa.BigInteger),  # the version that stands at the target; null for a one-shot effect, or where none stands yet
     sa.Column("minor", sa.BigInteger),
+    sa.Column("external_at", sa.Float),  # since when it stands, by the target's clock; null where that is not known
     sa.Index("effects_by_external_id", "connection", "operation", "external_id"),
 )
 
@@ -77,6 +78,7 @@ class Claim:
     digest: str = ""
     dead_letters: frozenset[str] = frozenset()
     version: Order | None = None
+    external_at: datetime | None = None
 
 
 class Ledger:
@@ -130,13 +132,15 @@ class Ledger:
         if not changed:
             raise _taken(effect)
 
-    async def complete(self, effect: Effect, external_id: str, *, digest: str | None = None, version: Order | None = None) -> None:
-        """Note that the effect stands at the target under this id, with the content of `digest` where that is known, and as this version.
+    async def complete(
+        self, effect: Effect, external_id: str, *, at: datetime | None = None, digest: str | None = None, version: Order | None = None
+    ) -> None:
+        """Note that the effect stands at the target under this id, since `at` by its clock, with the content of `digest`, and as this version.
 
         Its dead letters stay noted: a process that dies before it told of their end must find them when it comes again. Raises FencedError,
         for a version only, when another owner has taken the effect: what it writes may be newer.
         """
-        content: dict[str, Any] = {} if digest is None else {"digest": digest}
+        content: dict[str, Any] = {"external_at": None if at is None else at.timestamp()} | ({} if digest is None else {"digest": digest})
         if version is not None:
             content |= {"major": version[0], "minor": version[1]}
         changed = await self._set(effect, mine=version is not None, state=State.DONE, external_id=external_id, **content)
@@ -250,8 +254,13 @@ def stands(known: Order | None, wanted: Order, *, again: bool = False) -> bool:
 
 
 def _known(row: sa.Row[Any]) -> dict[str, Any]:
-    version = None if row.major is None else (row.major, row.minor)
-    return {"external_id": row.external_id, "digest": row.digest, "dead_letters": frozenset(row.dead_letters.split()), "version": version}
+    return {
+        "external_id": row.external_id,
+        "external_at": None if row.external_at is None else datetime.fromtimestamp(row.external_at, UTC),
+        "digest": row.digest,
+        "dead_letters": frozenset(row.dead_letters.split()),
+        "version": None if row.major is None else (row.major, row.minor),
+    }
 
 
 def _taken(effect: Effect) -> FencedError:

@@ -67,8 +67,18 @@ async def play(stack: Stack, plan: Plan, tell: Tell | None = None) -> None:
     if plan.orders > first:
         await place(stack, orders=plan.orders - first, seed=plan.seed, per_second=PACE, first_id=1001 + first, paid_later=0.5)
     await settle(stack, tell)
+    await _top_up(stack, plan)
+    await settle(stack, tell)
     await _ask(stack, ERP, "warehouse", {"seed": plan.seed, "partial": 0.3})
     await settle(stack, tell)
+
+
+async def _top_up(stack: Stack, plan: Plan) -> None:
+    """Have others order in the place of those whom the shop had nothing left for."""
+    first = 1001 + plan.orders
+    while missing := plan.orders - (await figures(stack)).orders_placed:
+        await place(stack, orders=missing, seed=plan.seed, first_id=first, paid_later=0.5)
+        first += missing
 
 
 async def _ask(stack: Stack, name: str, what: str, body: Mapping[str, Any]) -> None:
