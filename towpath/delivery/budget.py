@@ -1,9 +1,10 @@
 """The budget of one connection: which calls may go out, and when. Rules without I/O, the same in one process and over a database.
 
 A bucket of tokens is refilled at the declared rate; each call takes one. Whoever finds it empty books tokens that are still to come and
-waits until they are there, so that all who wait are served in turn. Lower priorities count the bucket as emptier than it is, by the part
-that they leave to those before them: they wait longer, and nobody waits for ever. A call goes out at most `Terms.hold` after its token was
-there, and the bucket is smaller than the system's own by what comes in during that time: so no system sees more calls at once than declared.
+waits until they are there, so that all who wait are served in turn. Lower priorities leave a part of the bucket to those before them: where
+there is no more than that, they wait for as long as it should take until there is, and then book one token as everybody does: so nobody
+waits for ever. A call goes out at most `Terms.hold` after its token was there, and the bucket is smaller than the system's own by what
+comes in during that time: so no system sees more calls at once than declared.
 """
 
 from __future__ import annotations
@@ -62,9 +63,17 @@ class Terms:
         """Return how many tokens may be booked in one go: the first of them is kept until the last is there."""
         return 1 + int((self.rate or 0.0) * self.hold)
 
+    def left_by(self, priority: Priority) -> float:
+        """Return how many tokens a priority leaves to those before it; where the bucket is small, it can have one all the same."""
+        return LEAVES[priority] * (self.capacity - 1)
+
     def longest_wait(self, priority: Priority, lines: int) -> float:
         """Return the seconds after which whoever is first in its line has a token, where so many lines (one a process and priority) want some."""
-        return 0.0 if self.rate is None else (LEAVES[priority] * self.capacity + lines * self.batch) / self.rate
+        if self.rate is None:
+            return 0.0
+        booked = lines * self.batch
+        before = self.left_by(priority) + booked + self.batch if priority else 0.0
+        return (before + booked) / self.rate
 
 
 class Ask(NamedTuple):
@@ -72,6 +81,8 @@ class Ask(NamedTuple):
 
     waiting: int = 0
     priority: Priority = Priority.ORDERS
+    is_due: bool = False
+    """Whether the first of them has waited once as it was told."""
     unused: float = 0.0
     """Tokens that are given back."""
     pause: float = 0.0
@@ -152,15 +163,17 @@ class Standing:
             return 1.0, 0.0, True
         if terms.rate is None:
             return math.inf, 0.0, False
-        level = self.tokens - LEAVES[ask.priority] * terms.capacity
+        level = self.tokens - terms.left_by(ask.priority)
+        wanted = min(ask.waiting, terms.batch)
         if level >= 1:
-            granted = min(int(level), max(ask.waiting, int(terms.rate * terms.hold)))
-        elif ask.priority == Priority.ORDERS or level >= 0:
-            granted = min(ask.waiting, terms.batch)
-        else:  # others draw on what we leave to them
-            granted = 1
-        self.tokens -= granted
-        return float(granted), max(0.0, granted - level) / terms.rate, False
+            wanted = min(int(level), max(ask.waiting, int(terms.rate * terms.hold)))
+        elif ask.priority and not ask.is_due:
+            room = max(1.0, (terms.capacity - terms.left_by(ask.priority)) / 2)  # to wait for more would let tokens run over
+            return 0.0, (min(wanted, room) - level) / terms.rate, False
+        elif ask.priority:  # others draw on what it leaves to them
+            wanted = 1
+        self.tokens -= wanted
+        return float(wanted), max(0.0, -self.tokens) / terms.rate, False
 
 
 class Budget(Protocol):

@@ -98,12 +98,12 @@ class Gate:
         """Tell whether no call may go out now."""
         return self._open or self.clock.monotonic() < self._paused_until
 
-    async def exchange(self, priority: Priority = Priority.ORDERS, waiting: int = 0) -> Told:
+    async def exchange(self, waiting: int = 0, priority: Priority = Priority.ORDERS, *, is_due: bool = False) -> Told:
         """Tell what is new, ask for tokens, and learn how the connection stands."""
         for line in self._lines.values():
             if not line.is_supplied:
                 self.give_back(line.take_all())
-        ask, self._news = self._news.ask(priority, waiting, self.clock.monotonic()), _News()
+        ask, self._news = self._news.ask(self.clock.monotonic(), waiting, priority, is_due=is_due), _News()
         told = await self._budget.exchange(self.terms, ask)
         if told.pause > 0:
             self._paused_until = max(self._paused_until, self.clock.monotonic() + told.pause)
@@ -141,10 +141,10 @@ class _News:
     answered_at: float | None = None
     down_since: float | None = None
 
-    def ask(self, priority: Priority, waiting: int, now: float) -> Ask:
+    def ask(self, now: float, waiting: int, priority: Priority, *, is_due: bool) -> Ask:
         """Return it as it is told now, with what is wanted."""
         answered, down = (None if moment is None else now - moment for moment in (self.answered_at, self.down_since))
-        return Ask(waiting, priority, self.unused, max(0.0, self.paused_until - now), answered, down)
+        return Ask(waiting, priority, is_due, self.unused, max(0.0, self.paused_until - now), answered, down)
 
 
 class _Line:
@@ -156,6 +156,7 @@ class _Line:
         self.nap = _Nap(gate.clock)
         self.serving: asyncio.Task[None] | None = None
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._is_due = False
 
     @property
     def is_supplied(self) -> bool:
@@ -186,6 +187,7 @@ class _Line:
             raise
 
     async def _serve(self) -> None:
+        self._is_due = False
         try:
             while self._waiting:
                 await self._supply()
@@ -195,7 +197,8 @@ class _Line:
 
     async def _supply(self) -> None:
         gate, self.nap.called = self._gate, False
-        told = await gate.exchange(self._priority, len(self._waiting))
+        told = await gate.exchange(len(self._waiting), self._priority, is_due=self._is_due)
+        self._is_due = not (told.tokens or told.pause or told.is_open)
         if told.probe:
             self._let_in()
         elif not told.tokens:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from towpath.delivery.budget import PROBE_SECONDS
+from towpath.delivery.budget import PROBE_SECONDS, Priority
 from towpath.delivery.gate import OPENS_AFTER, OVERSLEPT, Gate
 from towpath.testing.clock import VirtualClock, settled
 
@@ -15,15 +15,17 @@ from towpath.testing.clock import VirtualClock, settled
 class Callers:
     """Tasks that call through a gate again and again; `ending` says how each call ends."""
 
-    def __init__(self, gate: Gate, clock: VirtualClock, ending: Callable[[], None], *, many: int = 8, takes: float = 0.05) -> None:
+    def __init__(
+        self, gate: Gate, clock: VirtualClock, ending: Callable[[], None], *, many: int = 8, takes: float = 0.05, priority: Priority = Priority.ORDERS
+    ) -> None:
         self.times: list[float] = []
         self.at_once = self.most_at_once = 0
-        self._gate, self._clock, self.ending, self._takes = gate, clock, ending, takes
+        self._gate, self._clock, self.ending, self._takes, self._priority = gate, clock, ending, takes, priority
         self._tasks = [asyncio.create_task(self._call()) for _ in range(many)]
 
     async def _call(self) -> None:
         while True:
-            await self._gate.enter()
+            await self._gate.enter(self._priority)
             self.times.append(self._clock.monotonic())
             self.at_once += 1
             self.most_at_once = max(self.most_at_once, self.at_once)
@@ -70,16 +72,17 @@ async def test_without_a_rate_calls_are_not_held_up() -> None:
     assert clock.monotonic() == 0
 
 
-@pytest.mark.parametrize(("rate", "burst"), [(10, 50), (10, 1), (100, 50), (0.5, 1), (1000, 1000)])
-async def test_all_of_the_rate_is_used_while_enough_wait(rate: float, burst: int) -> None:
+@pytest.mark.parametrize("priority", Priority)
+@pytest.mark.parametrize(("rate", "burst"), [(10, 50), (10, 1), (100, 50), (0.5, 1), (1000, 1000), (1000, 50)])
+async def test_all_of_the_rate_is_used_while_enough_wait(rate: float, burst: int, priority: Priority) -> None:
     clock = VirtualClock()
     gate = Gate(clock, rate=rate, burst=burst)
-    callers = Callers(gate, clock, gate.answered, takes=0.001)
+    callers = Callers(gate, clock, gate.answered, takes=0.001, many=50, priority=priority)
     await clock.advance(1 + 10 / rate)
     callers.times.clear()
-    await clock.advance(500 / rate)
+    await clock.advance(2000 / rate)
     await callers.end()
-    assert 490 <= len(callers.times) <= 510
+    assert 1940 <= len(callers.times) <= 2060
 
 
 async def test_a_caller_that_is_cancelled_takes_nothing_from_the_others() -> None:
