@@ -28,7 +28,7 @@ def list_letters(
     """List the open dead letters and parked records, oldest first."""
     import orjson
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from towpath.index.asking import caught_up
     from towpath.index.queries import find_letters
@@ -40,7 +40,8 @@ def list_letters(
         for letter in found:
             typer.echo(orjson.dumps(letter))
         return
-    table = Table("id", "what", "state", "field", "reason", "attempts", "last (UTC)", title=f"{len(found)} dead letters")
+    names = ("id", "what", "state", "field", "reason", "attempts", "last (UTC)")
+    table = Table(*(Column(name, overflow="fold") for name in names), title=f"{len(found)} dead letters")
     for letter in found:
         state = letter["state"] if letter["open"] else "closed"
         last = f"{letter['last_at']:%Y-%m-%d %H:%M:%S}"

@@ -54,9 +54,9 @@ def _plain(report: Report) -> dict[str, Any]:
 def _show(report: Report) -> None:
     from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("what", "state", "details")
+    table = Table(*(Column(name, overflow="fold") for name in ("what", "state", "details")))
     for rows in (_roles(report), _waiting(report), _letters(report), _circuits(report)):
         for row in rows:
             table.add_row(*map(escape, row))

@@ -17,7 +17,7 @@ def trace(
     """Show what happened to an order at every hop; exits 1 where nothing is known of it."""
     import orjson
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from towpath.index import queries
     from towpath.index.asking import caught_up
@@ -30,7 +30,9 @@ def trace(
         for step in steps:
             typer.echo(orjson.dumps(step._asdict()))
     elif steps:
-        table = Table("time (UTC)", "hop", "what", "details", title=", ".join(dict.fromkeys(step.key for step in steps if step.key)))
+        table = Table(
+            "time (UTC)", "hop", "what", Column("details", overflow="fold"), title=", ".join(dict.fromkeys(step.key for step in steps if step.key))
+        )
         for step in steps:
             table.add_row(step.at.strftime("%H:%M:%S.%f")[:-3], step.hop, step.what, step.detail)
         console.print(table)

@@ -11,7 +11,7 @@ from towpath.cli._index import ConfigOption, JsonOption, load
 
 def xref(
     connection: Annotated[str, typer.Argument(help="The connection's name.")],
-    identity: Annotated[str, typer.Argument(metavar="ID", help="An id there, or a business key such as shop/order/1001.")],
+    identity: Annotated[str, typer.Argument(metavar="ID", help="An id there, a key such as shop/order/1001, or the id of an order at its shop.")],
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -21,7 +21,7 @@ def xref(
     """
     import orjson
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from towpath.config.connections import near
     from towpath.errors import ConfigError
@@ -32,15 +32,15 @@ def xref(
     if connection not in settings.connections:
         raise ConfigError(f'xref: no connection is called "{connection}"; {near(connection, list(settings.connections))}')
     with caught_up(settings) as indexer, indexer.transaction() as database:
-        found = queries.xrefs(database, connection, identity)
+        found = queries.xrefs(database, connection, identity, settings.connections)
     if as_json:
         for one in found:
             typer.echo(orjson.dumps(one._asdict()))
     elif found:
-        table = Table("connection", "its id", "what", "effect", "business key", "since (UTC)")
+        table = Table(*(Column(name, overflow="fold") for name in ("connection", "its id", "what", "key", "since (UTC)")))
         for one in found:
-            since = f"{one.at:%Y-%m-%d %H:%M:%S}"
-            table.add_row(one.connection, one.external_id, one.operation, one.effect_key, one.business_key, since)
+            key = one.effect_key if one.effect_key == one.business_key else f"{one.effect_key} of {one.business_key}"
+            table.add_row(one.connection, one.external_id, one.operation, key, f"{one.at:%Y-%m-%d %H:%M:%S}")
         Console().print(table)
     else:
         Console().print(f"nothing is known of {identity} at {connection}", markup=False)

@@ -123,10 +123,15 @@ def unreadable_records(connection: Connection) -> int:
     return int(connection.execute(sa.select(sa.func.count()).select_from(steps).where(unreadable)).scalar_one())
 
 
-def xrefs(connection: Connection, name: str, text: str) -> list[Xref]:
-    """Return what is called so at the connection `name` (the id there, or the key), and what the connection's own record is called elsewhere."""
+def xrefs(connection: Connection, name: str, text: str, sources: Collection[str]) -> list[Xref]:
+    """Return what a thing is called, newest first.
+
+    `text` is its id at the connection `name`, its key, or the id of an order at its shop (one of `sources`): then the ids at `name` are told,
+    and where `name` is that shop itself, those everywhere.
+    """
     own = (f"{name}/{text}", f"{name}/order/{text}")
-    here = (xref.c.external_id == text) | (xref.c.business_key == text) | (xref.c.effect_key == text)
+    keys = {text, *(f"{source}/order/{text}" for source in sources)}
+    here = (xref.c.external_id == text) | xref.c.business_key.in_(keys) | xref.c.effect_key.in_(keys)
     either = ((xref.c.connection == name) & here) | xref.c.business_key.in_(own) | xref.c.effect_key.in_(own)
     query = sa.select(xref).where(either).order_by(xref.c.at.desc(), xref.c.connection, xref.c.operation, xref.c.external_id)
     return [

@@ -58,7 +58,7 @@ def found(engine: Engine, text: str) -> list[Step]:
 
 def crossed(engine: Engine, connection: str, text: str) -> list[Xref]:
     with engine.begin() as database:
-        return xrefs(database, connection, text)
+        return xrefs(database, connection, text, SOURCES)
 
 
 @pytest.mark.parametrize("text", ["A-77", "1001", "shop/order/1001", "SO-5"])
@@ -114,7 +114,9 @@ def test_indexing_again_changes_nothing(engine: Engine) -> None:
     assert before == (found(engine, "1001"), crossed(engine, "erp", "SO-5"))
 
 
-@pytest.mark.parametrize(("connection", "text"), [("erp", "SO-5"), ("erp", "shop/order/1001"), ("shop", "1001"), ("shop", "order/1001")])
+@pytest.mark.parametrize(
+    ("connection", "text"), [("erp", "SO-5"), ("erp", "shop/order/1001"), ("erp", "1001"), ("shop", "1001"), ("shop", "order/1001")]
+)
 def test_a_cross_reference_is_found_from_both_ends(engine: Engine, connection: str, text: str) -> None:
     index_records(engine, the_order())
     assert [("erp", "SO-5", "create_order", "shop/order/1001")] == [one[:4] for one in crossed(engine, connection, text)]
