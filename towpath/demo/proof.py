@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
 
+from towpath.codec import default_codec
+from towpath.kafka import KafkaSettings
+from towpath.topic_reader import TopicReader
+
 CALL_SECONDS = 60.0
+HOLDS = "holds"
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -74,6 +80,27 @@ class Proof:
     latency_ms: Mapping[str, float | None]
     events_per_s: float | None
     faults: Mapping[str, int]
+    announced: Mapping[int, datetime]
+    """When each order was first announced, by its id at the shop."""
+
+    def window(self, held: Mapping[str, datetime]) -> dict[str, float | None]:
+        """Return how long after each order was announced its goods were held (ms), given when by its business key."""
+        times = {int(key.rpartition("/")[2]): at for key, at in held.items()}
+        waits = sorted((at - self.announced[number]).total_seconds() * 1000 for number, at in times.items() if number in self.announced)
+        return {"p50": _quantile(waits, 0.50), "p99": _quantile(waits, 0.99)}
+
+
+def first_holds(kafka: KafkaSettings) -> dict[str, datetime]:
+    """Return when the goods of each order were first held, by its business key."""
+    found: dict[str, datetime] = {}
+    with closing(TopicReader(kafka)) as reader:
+        spans = {place: (extent.low, extent.high) for place, extent in reader.extents([HOLDS]).items()}
+        for record in (record for batch in reader.read(spans) for record in batch.records):
+            hold = default_codec().decode_as("StockHold", record.value)
+            if hold["state"] == "held":
+                at = datetime.fromtimestamp(record.timestamp, UTC)
+                found[hold["order_key"]] = min(at, found.get(hold["order_key"], at))
+    return found
 
 
 def prove(stores: Stores, prefix: str) -> Proof:
@@ -100,6 +127,7 @@ def prove(stores: Stores, prefix: str) -> Proof:
         latency_ms={"p50": _quantile(latencies, 0.50), "p99": _quantile(latencies, 0.99)},
         events_per_s=round(len(pairs) / span, 1) if span else None,
         faults=stores.faults,
+        announced=announced,
     )
 
 
