@@ -3,7 +3,8 @@
     python benchmarks/rate_budget.py                        600 calls a minute of 6 seconds, burst 50; a sink and a poller, for 20 seconds
     python benchmarks/rate_budget.py --minute 60 --seconds 60 --database postgresql
 
-Prints one JSON object: `used` is answered calls / (burst + rate x seconds), `throttled` are BNG's 429 answers, `by_role` what each process got.
+Prints one JSON object: `used` is answered calls / `allowed`, which is burst + rate x seconds from the first to the last; `throttled` are BNG's
+429 answers, `by_role` what each process got.
 """
 
 # ruff: noqa: INP001 - a script, no package
@@ -37,25 +38,26 @@ PER_MINUTE, BURST, KEY = 600, 50, "benchmark-key"
 ROLES = {"sink": (Priority.ORDERS, 16), "poller": (Priority.POLLING, 1)}
 
 
-async def spend(role: str, database: str, url: str, rate_per_minute: int, seconds: float) -> int:
-    """Return how many calls of a role were answered, with as many callers as it has."""
+async def spend(role: str, database: str, url: str, rate_per_minute: int, seconds: float) -> tuple[int, float, float]:
+    """Return how many calls of a role were answered, with as many callers as it has, and when it began and ended."""
     priority, callers = ROLES[role]
     limits = {"requests_per_minute": rate_per_minute, "burst": BURST}
     connection = Connection.model_validate({"system": "bng", "url": url, "credentials": {"api_key": KEY}, "limits": limits})
-    budgets, answered, until = Budgets(make_url(database), SystemClock()), 0, time.monotonic() + seconds
+    budgets, answered, began = Budgets(make_url(database), SystemClock()), 0, time.monotonic()
     api = connect("erp", connection, SystemClock(), Metrics(), budgets)
 
     async def call() -> None:
         nonlocal answered
-        while time.monotonic() < until:
+        while time.monotonic() < began + seconds:
             with contextlib.suppress(RetryableError):
                 await api.at(priority).get("/api/v1/customers", {"externalId": "nobody"})
-                answered += time.monotonic() < until
+                answered += 1
 
     await asyncio.gather(*(call() for _ in range(callers)))
+    ended = time.monotonic()
     await api.close()
     await budgets.close()
-    return answered
+    return answered, began, ended
 
 
 @contextlib.contextmanager
@@ -84,19 +86,21 @@ def measure(minute: float, seconds: float, database: URL, folder: Path) -> dict[
     with bng(folder, minute) as url:
         shared = [database.render_as_string(hide_password=False), url, str(round(rate * 60)), str(seconds)]
         spenders = {role: subprocess.Popen([sys.executable, __file__, "--role", role, *shared], stdout=subprocess.PIPE) for role in ROLES}
-        by_role = {role: int(process.communicate()[0]) for role, process in spenders.items()}
+        told = {role: json.loads(process.communicate()[0]) for role, process in spenders.items()}
         with urllib.request.urlopen(f"{url}/_sandbox/stats", timeout=5) as response:  # noqa: S310 - 127.0.0.1
             statuses = json.load(response)["statuses"]
-    allowed = BURST + rate * seconds
+    by_role = {role: answered for role, (answered, _, _) in told.items()}
+    took = max(ended for _, _, ended in told.values()) - min(began for _, began, _ in told.values())
+    allowed = BURST + rate * took
     used = round(sum(by_role.values()) / allowed, 3)
-    return {"used": used, "throttled": statuses.get("429", 0), "allowed": round(allowed), "by_role": by_role, "statuses": statuses}
+    return {"used": used, "throttled": statuses.get("429", 0), "seconds": round(took, 1), "allowed": round(allowed), "by_role": by_role}
 
 
 def main() -> None:
     """Measure, or be one of the processes that are measured."""
     if sys.argv[1:2] == ["--role"]:
         role, database, url, rate_per_minute, seconds = sys.argv[2:]
-        sys.stdout.write(str(asyncio.run(spend(role, database, url, int(rate_per_minute), float(seconds)))))
+        sys.stdout.write(json.dumps(asyncio.run(spend(role, database, url, int(rate_per_minute), float(seconds)))))
         return
     parser = argparse.ArgumentParser()
     parser.add_argument("--minute", type=float, default=6.0, help="seconds that BNG's minute has")
