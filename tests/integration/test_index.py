@@ -30,7 +30,7 @@ from towpath.index.tables import metadata as tables
 from towpath.kafka import KafkaSettings, make_admin, make_producer
 from towpath.metrics import Metrics
 from towpath.records import Output, Record
-from towpath.runtime import Health, RoleContext
+from towpath.runtime import DRAIN_SECONDS, Health, RoleContext
 from towpath.testing.events import an_order
 from towpath.testing.index import of_event
 from towpath.testing.waiting import until
@@ -279,7 +279,21 @@ async def test_the_role_keeps_up_with_new_records_and_new_topics_until_it_is_sto
         with indexer.transaction() as connection:
             assert 4 == len(trace(connection, f"{next(iter(config.connections))}/order/1", []))
     context.stop.set()
-    await asyncio.wait_for(role, 7)
+    await asyncio.wait_for(role, DRAIN_SECONDS)
+
+
+async def test_the_role_says_that_kafka_is_away_and_still_ends_in_time(config: Config) -> None:
+    away = config.model_copy(update={"kafka": KafkaSettings(bootstrap_servers="127.0.0.1:1")})
+    context = RoleContext(away, Metrics(), asyncio.Event(), Health())
+    role = asyncio.create_task(IndexerRole(away).run(context))
+    await until(lambda: says(context.health, "127.0.0.1:1 does not answer"), what="the role says what is wrong")
+    assert not context.health.is_ready
+    context.stop.set()
+    await asyncio.wait_for(role, DRAIN_SECONDS)
+
+
+async def says(health: Health, text: str) -> bool:
+    return any(text in check.detail for check in health.ready.values())
 
 
 async def is_ready(health: Health) -> bool:

@@ -17,6 +17,8 @@ from towpath.startup import in_daemon
 _log = structlog.get_logger(__name__)
 
 PAUSE_SECONDS = 1.0
+ANSWER_SECONDS = 5.0
+"""How long Kafka may take to answer: less than a role has to end in."""
 
 
 @dataclass(slots=True)
@@ -30,7 +32,7 @@ class IndexerRole:
         """Index until asked to stop; ready while the last look came to the end of the topics."""
         context.health.set_ready("index", ok=False, detail="reading the topics")
         told = ""
-        with Indexer(self.config) as indexer:
+        with Indexer(self.config, seconds=ANSWER_SECONDS) as indexer:
             while not context.stop.is_set():
                 try:
                     await in_daemon(lambda: indexer.catch_up(context.stop.is_set))
