@@ -44,6 +44,7 @@ def _places(config: Config) -> Table:
     rows = {
         "Kafka": f"{config.kafka.bootstrap_servers} ({config.kafka.security_protocol})",
         "database": str(config.database_url()),  # hides the password
+        "index": str(config.index_url()),
         "data_dir": str(config.data_dir),
         "engine": config.engine,
         "receiver": f"{config.receiver.host}:{config.receiver.port}",
