@@ -8,7 +8,7 @@ import importlib.util
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from producers.base import ENTITY, FETCHED, KIND, POLLED, RECEIVED_AT, TRACEPARENT, WEBHOOK_ID, Fetch, Provenance, References, Source
+from producers.base import ENTITY, FETCHED, KIND, POLLED, RECEIVED_AT, TRACEPARENT, WEBHOOK, WEBHOOK_ID, Fetch, Provenance, References, Source
 from producers.references import LedgerReferences
 from producers.wire import text_of
 from towpath.acked import AckedProducer
@@ -65,12 +65,19 @@ class InboxHandler:
         self._metrics.add(DEAD_LETTERS, connection=self._connection, state=failure.state, error_class=failure.error_class)
 
     def state_of(self, record: Record) -> State | None:
-        """Return None: an inbox record puts no state; what it tells is ordered by its version, further on."""
-        del record
-        return None
+        """Return what a webhook names where it is fetched: of those that wait only the newest is, for it fetches the entity as it then stands."""
+        if record.header(KIND) != WEBHOOK or record.replay is not None:
+            return None
+        try:
+            wanted = self._source.wanted(record.value or b"")
+        except DataError:
+            return None
+        return None if wanted is None or wanted.payload else State(f"{wanted.entity}/{wanted.id}", (record.offset, 0))
 
     async def supersede(self, record: Record) -> None:
-        """Do nothing: no inbox record makes another needless."""
+        """Count a webhook that a later one of the same entity made needless."""
+        entity = (record.key or b"").decode("utf-8", "replace").partition("/")[0]
+        self._metrics.add(DROPPED, event=entity, reason="superseded")
 
     async def _fetch(self, record: Record) -> None:
         wanted = _polled(record) if record.header(KIND) == POLLED else self._source.wanted(record.value or b"")
