@@ -19,6 +19,7 @@ from sinks.effector import Effected, Effector, Patience
 from sinks.handler import DeliveryHandler
 from towpath.codec import default_codec
 from towpath.config.connections import Connection
+from towpath.delivery.budget import Priority
 from towpath.delivery.deadletters import Failure, Registrar, replay_of
 from towpath.delivery.gate import Gate
 from towpath.delivery.lanes import LaneLimits, Lanes
@@ -513,3 +514,29 @@ async def test_a_dead_letter_tells_who_failed_at_what(process: Process) -> None:
     await process.handler.give_up(a_delivery(), Failure.of(DataError("d", field="f", value="v")))
     [letter] = process.producer.decoded("dlq.erp")
     assert ("d", "f", "v", "sink", "sink.erp") == tuple(letter[name] for name in ("reason", "field", "field_value", "hop", "group"))
+
+
+@pytest.mark.parametrize(
+    ("event_type", "priority"),
+    [
+        ("OrderPlaced", Priority.ORDERS),
+        ("PaymentReceived", Priority.ORDERS),
+        ("ShipmentConfirmed", Priority.SHIPMENTS),
+        ("StockChanged", Priority.STOCK),
+        ("CustomerChanged", Priority.STOCK),
+    ],
+)
+async def test_the_calls_of_a_delivery_have_the_priority_of_what_it_tells(
+    process: Process, monkeypatch: pytest.MonkeyPatch, event_type: str, priority: Priority
+) -> None:
+    asked: list[Priority] = []
+    enter = process.api.gate.enter
+
+    async def noting(priority: Priority) -> None:
+        asked.append(priority)
+        await enter(priority)
+
+    monkeypatch.setattr(process.api.gate, "enter", noting)
+    await process.deliver(a_delivery(event_type=event_type))
+    assert [("applied", "")] == process.receipts
+    assert [priority] * 4 == asked, "its customer's calls as well"
