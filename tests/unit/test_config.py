@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from towpath.config import Config, SecretRef, load_config
+from towpath.demo.pairs import PAIRS
 from towpath.errors import ConfigError
 
 GOOD = """
@@ -107,4 +108,5 @@ def test_secrets_need_not_be_there_to_read_the_rest(folder: Path, monkeypatch: p
 def test_the_example_is_valid() -> None:
     example = Path(__file__).parents[2] / "towpath.example.yaml"
     config = load_config(example, resolve=False)
-    assert list(config.flows) == ["shop-orders-to-erp"]
+    shipped = [(flow["event"], flow["mapping"]) for flow in PAIRS["bng-nopcommerce"].flows.values()]
+    assert shipped == [(flow.event, flow.mapping) for flow in config.flows.values()], "the flows that the demonstration plays"
