@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+import pytest
+
+from towpath.demo.pairs import ERP, SHOP
+from towpath.demo.play import settle
+from towpath.testing.played import SKUS, Played
+from towpath.testing.waiting import until
+
+
+async def tell(pair: Played, order: str, **changes: object) -> None:
+    """Have BNG send its first word of an order's status again, with these changes, as a webhook of its own."""
+    hooks = [json.loads(hook["body"]) for hook in await pair.rows(ERP, "webhooks", type="order_status_changed")]
+    body = next(body for body in hooks if body["data"]["SalesOrderID"] == order)
+    again = {**body, "id": f"evt_{uuid.uuid4().hex}", "data": {**body["data"], **changes}}
+    await pair.erp("POST", "emit", {"body": json.dumps(again)})
+
+
+async def written(pair: Played, number: int) -> list[int]:
+    """Return the statuses that were written to a shop order, in their order."""
+    calls = (await pair.shop("GET", "journal?limit=100000&path=/api-backend/Order/Update"))["items"]
+    return [call["body"]["order_status_id"] for call in calls if call["body"]["id"] == number]
+
+
+async def test_f02_a_status_reaches_the_shop_in_its_own_words_and_never_its_shipping_status(pair: Played) -> None:
+    await pair.buy(2101, lambda bundle: bundle.order["order_status_id"] == 10)
+    order = (await pair.sales_order(2101))["SalesOrderID"]
+    await pair.change_erp(order, OrderStatus=20)
+    assert (await pair.order(2101, order_status_id=20))["shipping_status_id"] == 20
+    await pair.change_erp(order, OrderStatus=30)
+    await pair.change_erp(order, OrderStatus=40)
+    assert (await pair.order(2101, order_status_id=30))["shipping_status_id"] == 20
+    sequence = (await pair.sales_order(2101))["Sequence"]
+    await settle(pair.stack)
+    assert await written(pair, 2101) == [20, 30]  # Shipped is Processing at the shop, where it stands already
+    assert (await pair.sales_order(2101))["Sequence"] == sequence  # what the shop told of its change is none at BNG
+    assert await pair.rows(SHOP, "shipments", order_id=2101) == []
+
+
+@pytest.mark.parametrize(("number", "rates"), [(2201, {}), (2202, {"response_lost": 1})], ids=["answered", "answers-lost"])
+async def test_f02_cancelled_at_bng_puts_the_stock_back_once_and_tells_the_customer_once(pair: Played, number: int, rates: dict[str, Any]) -> None:
+    bundle = await pair.buy(number)
+    order = (await pair.sales_order(number))["SalesOrderID"]
+    async with pair.faults(SHOP, **rates):
+        await pair.change_erp(order, OrderStatus=90)
+        await pair.order(number, order_status_id=40)
+        await settle(pair.stack)
+    back = {row["sku"]: row["to"] - row["from"] for row in await pair.rows(SHOP, "stock_changes", order_id=number, by="cancel")}
+    assert back == {SKUS[product]: quantity for product, quantity in bundle.wanted.items()}
+    assert len(await pair.rows(SHOP, "stock_changes", order_id=number, by="cancel")) == len(back)
+    assert len(await pair.rows(SHOP, "mails", order_id=number, template="OrderCancelled.CustomerNotification")) == 1
+    assert [order["OrderStatus"] for order in await pair.sales_orders(number)] == [90]
+    for sku in back:
+        assert await pair.stock(sku) == await pair.available(sku)
+    assert await pair.letters(f"{SHOP}/order/{number}") == []
+
+
+async def test_f02_an_older_word_after_a_newer_is_superseded(pair: Played) -> None:
+    order = (await pair.bought(2301))["SalesOrderID"]
+    await pair.change_erp(order, OrderStatus=30)
+    await pair.change_erp(order, OrderStatus=40)
+    await pair.order(2301, order_status_id=30)
+    await tell(pair, order, OrderStatus=90)  # with the Sequence of 30
+    await settle(pair.stack)
+    assert (await pair.order(2301))["order_status_id"] == 30
+    assert await pair.letters(f"{SHOP}/order/2301") == []
+    await tell(pair, order, OrderStatus=90, Sequence=2**40)  # the same word, were it the newest, does cancel
+    await pair.order(2301, order_status_id=40)
+
+
+async def test_f02_an_unknown_word_is_a_dead_letter_that_names_it_and_the_next_one_passes(pair: Played) -> None:
+    await pair.buy(2401, lambda bundle: bundle.order["order_status_id"] == 10)
+    order = (await pair.sales_order(2401))["SalesOrderID"]
+    await pair.change_erp(order, OrderStatus=20)
+    await pair.order(2401, order_status_id=20)
+    known = (await pair.sales_order(2401))["Sequence"]
+    await tell(pair, order, OrderStatus=77, Sequence=known + 1)
+    letter = await pair.letter(f"{SHOP}/order/2401", field="status")
+    assert "unknown order status 77" in letter["reason"]
+    assert (await pair.order(2401))["order_status_id"] == 20
+    await pair.change_erp(order, CostCentre="CC-100")  # the change that the odd word stood for
+    await pair.change_erp(order, OrderStatus=40)
+    await pair.order(2401, order_status_id=30)
+
+
+async def test_f02_a_shop_that_is_down_gets_the_newest_word_when_it_is_back(pair: Played) -> None:
+    await pair.buy(2501, lambda bundle: bundle.order["order_status_id"] == 10)
+    order = (await pair.sales_order(2501))["SalesOrderID"]
+    await until(lambda: knows(pair, 2501), what="Towpath knows the order at BNG")
+    async with pair.faults(SHOP, unavailable=1):
+        for status in (20, 30, 40):
+            await pair.change_erp(order, OrderStatus=status)
+        await until(lambda: refused(pair), what="the shop answered 503")
+    await pair.order(2501, order_status_id=30)
+    assert await pair.letters(f"{SHOP}/order/2501") == []
+
+
+async def knows(pair: Played, number: int) -> bool:
+    return "applied" in await pair.outcomes(number, "sink")
+
+
+async def refused(pair: Played) -> bool:
+    return bool((await pair.shop("GET", "stats"))["statuses"].get("503"))
