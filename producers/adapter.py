@@ -16,10 +16,11 @@ from towpath.blanking import blank
 from towpath.clock import Clock, SystemClock
 from towpath.codec import default_codec
 from towpath.config import Config
+from towpath.delivery.database import open_engine
 from towpath.delivery.deadletters import Failure, Registrar, Subject
 from towpath.delivery.lane import State
 from towpath.delivery.lanes import LaneLimits
-from towpath.delivery.ledger import Ledger, open_engine
+from towpath.delivery.ledger import Ledger
 from towpath.delivery.runner import LaneRunner, run_all
 from towpath.errors import DataError
 from towpath.events import AGGREGATES, business_key

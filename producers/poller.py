@@ -13,7 +13,7 @@ from towpath.clock import Clock, SystemClock
 from towpath.config import Config
 from towpath.delivery.budget import Priority
 from towpath.delivery.cursors import Cursors
-from towpath.delivery.ledger import open_engine
+from towpath.delivery.database import open_engine
 from towpath.http import ApiClient
 from towpath.metrics import POLL_AGE, Metrics
 from towpath.runtime import Health, RoleContext

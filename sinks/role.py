@@ -16,9 +16,10 @@ from towpath.acked import AckedProducer
 from towpath.clock import SystemClock
 from towpath.codec import default_codec
 from towpath.config import Config
+from towpath.delivery.database import open_engine
 from towpath.delivery.deadletters import Registrar
 from towpath.delivery.lanes import LaneLimits
-from towpath.delivery.ledger import Ledger, open_engine
+from towpath.delivery.ledger import Ledger
 from towpath.delivery.parking import Parking
 from towpath.delivery.runner import LaneRunner, run_all
 from towpath.runtime import RoleContext

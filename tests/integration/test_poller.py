@@ -23,7 +23,7 @@ from sqlalchemy import URL
 from producers.bng.polls import PAGE_SIZE
 from towpath.clock import SystemClock
 from towpath.delivery.cursors import Cursor, Cursors
-from towpath.delivery.ledger import open_engine
+from towpath.delivery.database import open_engine
 from towpath.failpoints import VARIABLE
 from towpath.kafka import KafkaSettings
 from towpath.records import Record

@@ -13,8 +13,8 @@ from towpath.clock import SystemClock
 from towpath.config import Config
 from towpath.delivery.budget import Priority
 from towpath.delivery.cursors import Cursors
+from towpath.delivery.database import open_engine
 from towpath.delivery.gate import OPENS_AFTER
-from towpath.delivery.ledger import open_engine
 from towpath.metrics import CIRCUIT_OPEN, Metrics
 from towpath.runtime import Health, RoleContext
 from towpath.systems.base import Clients

@@ -17,7 +17,7 @@ from sqlalchemy import URL, Connection, event
 from towpath.clock import Clock, SystemClock
 from towpath.delivery.budget import Ask, OwnBudget, Standing, Terms, Told
 from towpath.delivery.committer import GroupCommitter
-from towpath.delivery.ledger import metadata, open_engine
+from towpath.delivery.database import metadata, open_engine
 from towpath.errors import RetryableError
 
 log = structlog.get_logger(__name__)

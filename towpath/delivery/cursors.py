@@ -9,11 +9,10 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from towpath.clock import Clock
 from towpath.delivery.committer import GroupCommitter
-from towpath.delivery.ledger import metadata
+from towpath.delivery.database import make_table, metadata
 from towpath.events import EPOCH, micros
 
 cursors = sa.Table(
@@ -45,7 +44,7 @@ class Cursors:
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self._clock = clock
-        _create_table(engine)
+        make_table(engine, cursors)
         self._database = GroupCommitter(engine)
 
     async def find(self, connection: str, entity: str) -> Cursor | None:
@@ -83,13 +82,6 @@ class Cursors:
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
-
-
-def _create_table(engine: Engine) -> None:
-    try:
-        cursors.create(engine, checkfirst=True)
-    except SQLAlchemyError:  # another process made it at the same moment
-        cursors.create(engine, checkfirst=True)
 
 
 def _find(database: Connection, connection: str, entity: str) -> Cursor | None:

@@ -8,18 +8,16 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import URL, Connection, Engine, event
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, Engine
 
 from towpath.clock import Clock
 from towpath.delivery.committer import GroupCommitter
+from towpath.delivery.database import make_table, metadata
 from towpath.errors import FencedError
 
-metadata = sa.MetaData()
 effects = sa.Table(
     "effects",
     metadata,
@@ -86,7 +84,7 @@ class Ledger:
 
     def __init__(self, engine: Engine, clock: Clock, owner: str) -> None:
         self._clock, self._owner = clock, owner
-        _create_tables(engine)
+        make_table(engine, effects)
         self._database = GroupCommitter(engine)
 
     async def begin(
@@ -210,42 +208,6 @@ class Ledger:
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
-
-
-def open_engine(url: URL, *, reading: bool = False) -> Engine:
-    """Return a SQLAlchemy engine; SQLite in WAL mode with full durability, its folder made where it is missing.
-
-    One that is for `reading` takes no write lock of SQLite's, so that nobody who writes waits for it.
-    """
-    if url.get_backend_name() != "sqlite":
-        return sa.create_engine(url, pool_pre_ping=True)
-    if url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(url)
-    event.listen(engine, "connect", _set_pragmas)
-    if not reading:
-        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
-    return engine
-
-
-def _create_tables(engine: Engine) -> None:
-    for tries_left in (2, 1, 0):
-        try:
-            metadata.create_all(engine)
-            for index in effects.indexes:  # a table from before may lack one
-                index.create(engine, checkfirst=True)
-            return
-        except SQLAlchemyError:  # another process made them at the same moment
-            if not tries_left:
-                raise
-
-
-def _set_pragmas(connection: sa.engine.interfaces.DBAPIConnection, _record: object) -> None:
-    connection.isolation_level = None  # SQLAlchemy's own BEGIN, so that a transaction takes the write lock at once
-    cursor = connection.cursor()
-    for pragma in ("busy_timeout=10000", "journal_mode=WAL", "synchronous=FULL"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
 
 
 def stands(known: Order | None, wanted: Order, *, again: bool = False) -> bool:

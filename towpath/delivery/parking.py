@@ -8,11 +8,10 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from towpath.clock import Clock
 from towpath.delivery.committer import GroupCommitter
-from towpath.delivery.ledger import metadata
+from towpath.delivery.database import make_table, metadata
 
 LONGEST = timedelta(hours=1)
 AT_ONCE = 100
@@ -51,7 +50,7 @@ class Parking:
 
     def __init__(self, engine: Engine, clock: Clock, pause: timedelta) -> None:
         self._clock, self._pause = clock, pause
-        _create_table(engine)
+        make_table(engine, parked)
         self._database = GroupCommitter(engine)
 
     async def park(self, connection: str, one: Parked, awaits: str = "") -> None:
@@ -100,10 +99,3 @@ class Parking:
     async def close(self) -> None:
         """Commit what waits and leave the database."""
         await self._database.close()
-
-
-def _create_table(engine: Engine) -> None:
-    try:
-        parked.create(engine, checkfirst=True)
-    except SQLAlchemyError:  # another process made it at the same moment
-        parked.create(engine, checkfirst=True)

@@ -14,7 +14,7 @@ from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
-from towpath.delivery.ledger import open_engine
+from towpath.delivery.database import open_engine
 from towpath.errors import RetryableError
 
 _log = structlog.get_logger(__name__)

@@ -10,8 +10,9 @@ from sqlalchemy.engine import URL
 
 from towpath.delivery.budget import Ask, Priority, Terms
 from towpath.delivery.budgets import ASKED_AGAIN_AFTER, Budgets
+from towpath.delivery.database import open_engine
 from towpath.delivery.gate import OPENS_AFTER, Gate
-from towpath.delivery.ledger import Ledger, open_engine
+from towpath.delivery.ledger import Ledger
 from towpath.testing.clock import VirtualClock
 
 TERMS = Terms(rate=10, burst=50)

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.engine import URL
 
 from towpath.delivery.cursors import Cursor, Cursors
-from towpath.delivery.ledger import open_engine
+from towpath.delivery.database import open_engine
 from towpath.testing.clock import VirtualClock
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)

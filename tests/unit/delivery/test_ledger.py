@@ -14,7 +14,8 @@ from sqlalchemy.engine import URL
 
 from towpath.clock import SystemClock
 from towpath.delivery.committer import GroupCommitter
-from towpath.delivery.ledger import Claim, Effect, Ledger, Order, State, open_engine
+from towpath.delivery.database import open_engine
+from towpath.delivery.ledger import Claim, Effect, Ledger, Order, State
 from towpath.errors import FencedError, RetryableError
 from towpath.testing.clock import VirtualClock
 
@@ -322,7 +323,8 @@ import asyncio, json, sys
 from datetime import timedelta
 from sqlalchemy.engine import make_url
 from towpath.clock import SystemClock
-from towpath.delivery.ledger import Effect, Ledger, open_engine
+from towpath.delivery.database import open_engine
+from towpath.delivery.ledger import Effect, Ledger
 
 async def main(url, owner):
     ledger = Ledger(open_engine(make_url(url)), SystemClock(), owner)

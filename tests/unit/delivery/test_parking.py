@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import URL
 
-from towpath.delivery.ledger import open_engine
+from towpath.delivery.database import open_engine
 from towpath.delivery.parking import LONGEST, Parked, Parking
 from towpath.testing.clock import VirtualClock
 

@@ -19,9 +19,10 @@ from towpath.authorisers import HeaderKey
 from towpath.clock import SystemClock
 from towpath.codec import default_codec
 from towpath.config import Config, parse_config
+from towpath.delivery.database import open_engine
 from towpath.delivery.deadletters import Registrar
 from towpath.delivery.gate import Gate
-from towpath.delivery.ledger import Effect, Ledger, open_engine
+from towpath.delivery.ledger import Effect, Ledger
 from towpath.errors import DataError, RetryableError
 from towpath.http import ApiClient
 from towpath.metrics import Metrics

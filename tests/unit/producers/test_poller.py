@@ -22,7 +22,7 @@ from producers.polled import Inbox, PolledList
 from producers.poller import PolledConnection
 from towpath.config import Connection
 from towpath.delivery.cursors import Cursor, Cursors
-from towpath.delivery.ledger import open_engine
+from towpath.delivery.database import open_engine
 from towpath.errors import DataError, RetryableError
 from towpath.http import ApiClient
 from towpath.metrics import Metrics

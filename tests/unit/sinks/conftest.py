@@ -16,7 +16,8 @@ from sqlalchemy.engine import URL
 from sinks.effector import Effected, Effector, Patience
 from sinks.role import find_target
 from towpath.config.connections import Connection
-from towpath.delivery.ledger import Ledger, Order, open_engine
+from towpath.delivery.database import open_engine
+from towpath.delivery.ledger import Ledger, Order
 from towpath.errors import OutcomeUnknownError, RetryableError
 from towpath.metrics import Metrics
 from towpath.sandbox.kit.server import build

@@ -20,10 +20,11 @@ from sinks.handler import DeliveryHandler
 from towpath.codec import default_codec
 from towpath.config.connections import Connection
 from towpath.delivery.budget import Priority
+from towpath.delivery.database import open_engine
 from towpath.delivery.deadletters import Failure, Registrar, replay_of
 from towpath.delivery.gate import Gate
 from towpath.delivery.lanes import LaneLimits, Lanes
-from towpath.delivery.ledger import Ledger, open_engine
+from towpath.delivery.ledger import Ledger
 from towpath.delivery.parking import Parking
 from towpath.errors import DataError, FencedError, OutcomeUnknownError, RetryableError
 from towpath.http import ApiClient

@@ -17,7 +17,8 @@ from sinks.bng import TARGET
 from sinks.effector import Effected, Effector, Patience
 from towpath.clock import SystemClock
 from towpath.config.connections import Connection
-from towpath.delivery.ledger import Effect, Ledger, open_engine
+from towpath.delivery.database import open_engine
+from towpath.delivery.ledger import Effect, Ledger
 from towpath.errors import DataError, RetryableError
 from towpath.metrics import Metrics
 from towpath.sandbox.kit.server import build

@@ -1,0 +1,48 @@
+"""The database of a deployment: SQLite on one host, PostgreSQL beyond; each table is made by whoever keeps it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy import URL, Engine, event
+from sqlalchemy.exc import SQLAlchemyError
+
+metadata = sa.MetaData()
+
+
+def open_engine(url: URL, *, reading: bool = False) -> Engine:
+    """Return a SQLAlchemy engine; SQLite in WAL mode with full durability, its folder made where it is missing.
+
+    One that is for `reading` takes no write lock of SQLite's, so that nobody who writes waits for it.
+    """
+    if url.get_backend_name() != "sqlite":
+        return sa.create_engine(url, pool_pre_ping=True)
+    if url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url)
+    event.listen(engine, "connect", _set_pragmas)
+    if not reading:
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    return engine
+
+
+def make_table(engine: Engine, table: sa.Table) -> None:
+    """Make a table, and what it lacks of its indexes, unless another process has just made them."""
+    for tries_left in (2, 1, 0):
+        try:
+            table.create(engine, checkfirst=True)
+            for index in table.indexes:  # a table from before may lack one
+                index.create(engine, checkfirst=True)
+            return
+        except SQLAlchemyError:
+            if not tries_left:
+                raise
+
+
+def _set_pragmas(connection: sa.engine.interfaces.DBAPIConnection, _record: object) -> None:
+    connection.isolation_level = None  # SQLAlchemy's own BEGIN, so that a transaction takes the write lock at once
+    cursor = connection.cursor()
+    for pragma in ("busy_timeout=10000", "journal_mode=WAL", "synchronous=FULL"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
