@@ -144,8 +144,7 @@ class ApiClient:
                     await self._fence()
                 self._failpoints.hit("sink.before_call")
             sent = True
-            once = (_sent_once,) if write else None
-            url = self._base_url + path
+            url, once = self._base_url + path, (_sent_once,)
             async with session.request(method, url, params=params, json=body, headers=headers, allow_redirects=False, middlewares=once) as response:
                 if write:
                     self._failpoints.hit("sink.target_committed")
@@ -206,7 +205,10 @@ class ApiClient:
 
 
 async def _sent_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Keep aiohttp from sending a GET, PUT or DELETE a second time by itself where the connection broke: the first may be committed."""
+    """Keep aiohttp from sending a GET, PUT or DELETE a second time by itself where the connection broke.
+
+    A write may be committed by the first; and no call goes out that the gate did not let through, least of all to a system that is down.
+    """
     try:
         return await send(request)
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):  # nothing was sent

@@ -304,17 +304,27 @@ async def test_a_write_is_sent_once_whatever_its_method(target: Target, method: 
     assert 1 == target.calls("5xx")
 
 
+async def broken(request: web.Request) -> web.StreamResponse:
+    assert request.transport is not None
+    request.transport.abort()
+    return web.Response()
+
+
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "POST"])
 async def test_a_write_whose_connection_breaks_is_not_sent_again_by_the_http_library(target: Target, method: str) -> None:
-    async def broken(request: web.Request) -> web.StreamResponse:
-        assert request.transport is not None
-        request.transport.abort()
-        return web.Response()
-
     target.answer = broken
     api = target.client()
     assert isinstance(await target.error_of(api.write(method, "/things")), OutcomeUnknownError)
     assert [(method, "/things")] == [call for call in target.seen if call[1] == "/things"]
+
+
+async def test_a_read_whose_connection_breaks_is_sent_again_only_through_the_gate(target: Target) -> None:
+    target.answer = broken
+    api = target.client()
+    for _ in range(OPENS_AFTER):
+        await target.error_of(api.get("/things"))
+    assert api.gate.is_open
+    assert target.calls("none") == len([call for call in target.seen if call[1] == "/things"])
 
 
 async def test_being_throttled_holds_every_call_of_the_connection_and_is_no_fault(target: Target) -> None:
