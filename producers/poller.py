@@ -14,7 +14,6 @@ from towpath.config import Config
 from towpath.delivery.budget import Priority
 from towpath.delivery.cursors import Cursors
 from towpath.delivery.database import open_engine
-from towpath.http import ApiClient
 from towpath.metrics import POLL_AGE, Metrics
 from towpath.runtime import Health, RoleContext
 from towpath.systems.base import Clients
@@ -27,7 +26,6 @@ class PolledConnection:
     name: str
     pause: float
     lists: Sequence[PolledList]
-    api: ApiClient
     clock: Clock
 
     async def run(self, health: Health) -> None:
@@ -80,7 +78,7 @@ class PollerRole:
         lists = [PolledList(name, connection, poll=poll, api=api, inbox=inbox, cursors=cursors, clock=clock) for poll in source.polls]
         for one in lists:
             metrics.follow(POLL_AGE, one.age, connection=name, entity=one.entity)
-        return PolledConnection(name, connection.poll_seconds, lists, api, clock)
+        return PolledConnection(name, connection.poll_seconds, lists, clock)
 
 
 def build(config: Config) -> PollerRole:

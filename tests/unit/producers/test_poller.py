@@ -53,7 +53,7 @@ class Process:
             poll.entity: PolledList("source", connection, poll=poll, api=api, inbox=inbox, cursors=self.cursors, clock=clock)
             for poll in SOURCES[system].polls
         }
-        self.polled = PolledConnection("source", 60, list(self.lists.values()), api, clock)
+        self.polled = PolledConnection("source", 60, list(self.lists.values()), clock)
 
     async def read(self, entity: str) -> list[str]:
         """Read one list, and return the keys of the records that came of it."""
