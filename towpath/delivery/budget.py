@@ -91,6 +91,8 @@ class Ask(NamedTuple):
     """When the system answered last, since the last time that this was told."""
     down: float | None = None
     """When the first of several faults in a row was, where the system is found down."""
+    probed: float | None = None
+    """When a probe failed: the pause begins then, so that two are never nearer to each other than that, however long one takes."""
 
     @property
     def changes(self) -> bool:
@@ -149,6 +151,8 @@ class Standing:
             self.answered_at = max(self.answered_at, self.at - ask.answered)
         if ask.down is not None and self.down_since is None:
             self.down_since, self.probe_at = self.at - ask.down, self.at + terms.probe_seconds
+        if ask.probed is not None:
+            self.probe_at = max(self.probe_at, self.at - ask.probed + terms.probe_seconds)
         if self.down_since is not None and self.answered_at > self.down_since:  # it answered somebody since: it is not down as a whole
             self.down_since = None
 

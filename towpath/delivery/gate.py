@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from towpath.clock import Clock
 from towpath.delivery.budget import PROBE_SECONDS, VIEW_SECONDS, Ask, Budget, OwnBudget, Priority, Terms, Told
@@ -36,6 +36,8 @@ class Gate:
         self._open = False
         self._faults, self._first_fault = 0, 0.0
         self._news = _News()
+        self.probing: asyncio.Task[Any] | None = None
+        """Whose call is the latest probe of this process."""
         self._nap = _Nap(clock)
         self._watching: asyncio.Task[None] | None = None
 
@@ -67,6 +69,9 @@ class Gate:
     def failed(self) -> None:
         """Note a fault of the whole system; after several in a row the circuit opens."""
         if self._open:
+            if self.probing is asyncio.current_task():
+                self._news.probed_at, self.probing = self.clock.monotonic(), None
+                self.watch()
             return
         if self._faults == 0:
             self._first_fault = self.clock.monotonic()
@@ -140,11 +145,13 @@ class _News:
     paused_until: float = 0.0
     answered_at: float | None = None
     down_since: float | None = None
+    probed_at: float | None = None
 
     def ask(self, now: float, waiting: int, priority: Priority, *, is_due: bool) -> Ask:
         """Return it as it is told now, with what is wanted."""
-        answered, down = (None if moment is None else now - moment for moment in (self.answered_at, self.down_since))
-        return Ask(waiting, priority, is_due, self.unused, max(0.0, self.paused_until - now), answered, down)
+        moments = (self.answered_at, self.down_since, self.probed_at)
+        ago = (None if moment is None else now - moment for moment in moments)
+        return Ask(waiting, priority, is_due, self.unused, max(0.0, self.paused_until - now), *ago)
 
 
 class _Line:
@@ -155,7 +162,7 @@ class _Line:
         self.tokens, self._good_until = 0.0, 0.0
         self.nap = _Nap(gate.clock)
         self.serving: asyncio.Task[None] | None = None
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[asyncio.Future[bool]] = deque()
         self._is_due = False
 
     @property
@@ -173,12 +180,13 @@ class _Line:
         if not self._waiting and self.is_supplied and not self._gate.holds_up:
             self.tokens -= 1
             return
-        let_in = asyncio.get_running_loop().create_future()
+        let_in: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append(let_in)
         if self.serving is None or self.serving.done():
             self.serving = asyncio.create_task(self._serve())
         try:
-            await let_in
+            if await let_in:
+                self._gate.probing = asyncio.current_task()
         except asyncio.CancelledError:
             if let_in in self._waiting:
                 self._waiting.remove(let_in)
@@ -200,7 +208,7 @@ class _Line:
         told = await gate.exchange(len(self._waiting), self._priority, is_due=self._is_due)
         self._is_due = not (told.tokens or told.pause or told.is_open)
         if told.probe:
-            self._let_in()
+            self._let_in(is_probe=True)
         elif not told.tokens:
             await self.nap.rest(told.wait)
         else:
@@ -222,13 +230,13 @@ class _Line:
         while self._waiting and self.tokens >= 1:
             self.tokens -= self._let_in()
 
-    def _let_in(self, error: Exception | None = None) -> int:
+    def _let_in(self, error: Exception | None = None, *, is_probe: bool = False) -> int:
         """Let the first caller in, or tell it what is wrong; return how many that were: one that was cancelled just now is none."""
         let_in = self._waiting.popleft() if self._waiting else None
         if let_in is None or let_in.done():
             return 0
         if error is None:
-            let_in.set_result(None)
+            let_in.set_result(is_probe)
         else:
             let_in.set_exception(error)
         return 1

@@ -226,6 +226,19 @@ async def test_a_system_that_is_down_gets_one_probe_in_ten_seconds_from_all_proc
     assert all(later - earlier >= PROBE_SECONDS - 1e-6 for earlier, later in pairwise(times))
 
 
+async def test_the_pause_before_the_next_probe_of_any_process_begins_when_the_last_one_has_failed() -> None:
+    deployment = Deployment(2)
+    deployment.ending = Gate.failed
+    for process in range(2):
+        deployment.start(process, callers=4, takes=3)
+    await deployment.clock.advance(10)
+    deployment.calls.clear()
+    await deployment.clock.advance(600)
+    await deployment.end()
+    assert len(deployment.calls) > 40
+    assert all(13 - 1e-6 <= later - earlier < 14 for earlier, later in pairwise(deployment.times()))
+
+
 async def test_one_answer_closes_the_circuit_for_all_within_a_second() -> None:
     deployment = Deployment(3)
     deployment.ending = Gate.failed
