@@ -88,6 +88,8 @@ class TopicReader:
 
     def cluster_id(self) -> str:
         """Return the id that the cluster was given when it was set up."""
+        for client in (self._admin, self._consumer):
+            client.poll(0)  # hands over what they logged while nothing was read
         with self._answering("the cluster"):
             return str(self._admin.describe_cluster(request_timeout=self._seconds).result().cluster_id)
 

@@ -86,6 +86,7 @@ class Rows:
 
     def _step(self, record: Record, key: str, hop: str, what: str, detail: str = "", trace_id: str = "", *, order_number: str = "") -> None:
         at = micros(record.written_at)
+        detail = ", ".join(filter(None, ("sent again" if record.replay else "", detail)))
         told = {"business_key": key, "order_number": order_number, "trace_id": trace_id, "hop": hop, "what": what, "detail": detail}
         self.steps.append(_fitting(steps, {**_place(record), "at": at, **told}))
 

@@ -11,7 +11,7 @@ from towpath.codec import default_codec
 from towpath.delivery.deadletters import Failure, Registrar, Subject
 from towpath.index.queries import Step, Xref, trace, unreadable_records, xrefs
 from towpath.index.tables import metadata, open_index
-from towpath.records import Output, Record
+from towpath.records import Output, Record, Replay
 from towpath.testing.events import a_shipment, a_status, a_stock, an_order
 from towpath.testing.index import index_records, of_event, placed
 
@@ -90,6 +90,13 @@ def test_a_step_says_when_where_and_why(engine: Engine) -> None:
     assert steps[2].detail.startswith("no SKU (field SKU, dead letter ")
     assert "create_order as SO-5 receipts[0]@4" == steps[3].detail
     assert steps[5].detail.startswith("shipment_id SH-1, from erp, event ")
+
+
+def test_what_was_sent_again_says_so(engine: Engine) -> None:
+    event = of_event("OrderPlaced", an_order(1001))
+    again = event._replace(headers=Replay("one", 1, NOON, 1, "processor").headers())
+    index_records(engine, [placed(event, 1, at=1), placed(again, 2, at=2)])
+    assert [False, True] == [step.detail.startswith("sent again, from shop, event ") for step in found(engine, "1001")]
 
 
 def test_a_shops_own_order_id_comes_before_an_equal_id_at_a_target(engine: Engine) -> None:
