@@ -7,9 +7,13 @@ import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import settings
 
 from towpath.kafka import KafkaSettings
 from towpath.testing.kafka import DOCKER, VARIABLE, kafka_for_tests, why_no_docker
+
+settings.register_profile("towpath", deadline=None)  # how long an example takes says how busy the machine is
+settings.load_profile("towpath")
 
 
 @pytest.fixture(scope="session")
