@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
@@ -10,7 +11,7 @@ import pytest
 
 from towpath.clock import SystemClock
 from towpath.delivery import runner as runner_module
-from towpath.delivery.lanes import LaneLimits
+from towpath.delivery.lanes import LaneLimits, Lanes
 from towpath.delivery.runner import LaneRunner
 from towpath.kafka import KafkaSettings, make_producer
 from towpath.metrics import LAG, Metrics
@@ -115,3 +116,18 @@ async def test_the_lag_grows_while_the_runner_has_as_much_as_it_can_hold(place: 
         await place.until_lag(metrics, [20.0] * PARTITIONS)
         place.release.set()
         await place.until_lag(metrics, [0.0] * PARTITIONS)
+
+
+async def test_what_is_at_work_is_counted_only_in_the_thread_that_changes_it(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads, own = set[int](), vars(Lanes)["pending"]
+
+    def noted(lanes: Lanes) -> int:
+        threads.add(threading.get_ident())
+        return int(own.fget(lanes))
+
+    monkeypatch.setattr(Lanes, "pending", property(noted))
+    place.release.set()
+    place.produce(10)
+    async with place.member() as metrics:
+        await place.until_lag(metrics, [0.0] * PARTITIONS)
+    assert threads == {threading.get_ident()}

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import structlog
@@ -74,7 +75,7 @@ class LaneRunner:
             while not stop.is_set():
                 if self._lanes.failure is not None:
                     raise self._lanes.failure
-                await self._call(self._keep_bounded)
+                await self._call(partial(self._keep_bounded, self.pending))  # counted here: lanes come and go while the thread works
                 for message in await self._call(self._poll):
                     self._take(message)
                 if time.monotonic() - committed_at >= COMMIT_SECONDS:
@@ -96,14 +97,14 @@ class LaneRunner:
         first = self._consumer.poll(POLL_SECONDS)
         return [] if first is None else [first, *self._consumer.consume(AT_ONCE, 0)]
 
-    def _keep_bounded(self) -> None:
+    def _keep_bounded(self, pending: int) -> None:
         assert self._consumer is not None  # noqa: S101 - run() makes it first
-        full = self._lanes.pending >= MOST_PENDING
+        full = pending >= MOST_PENDING
         if full and not self._paused:
             self._consumer.pause(self._consumer.assignment())
-        elif self._paused and self._lanes.pending < MOST_PENDING // 2:
+        elif self._paused and pending < MOST_PENDING // 2:
             self._consumer.resume(self._consumer.assignment())
-        self._paused = full or (self._paused and self._lanes.pending >= MOST_PENDING // 2)
+        self._paused = full or (self._paused and pending >= MOST_PENDING // 2)
 
     def _take(self, message: Message) -> None:
         error = message.error()
