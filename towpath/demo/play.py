@@ -24,6 +24,7 @@ PLACE_SECONDS = 300.0
 SETTLE_SECONDS = 300.0
 LETTERS_SECONDS = 60.0
 PACE = 40.0
+LATER_SECONDS = 2.0  # so that what becomes of an order comes after the order
 SCARCE = tuple(item.sku for item in catalogue()[:60:12])
 SCARCE_PIECES = 12
 CORRECTIONS = {"partial": 0.3, "cancel": 0.03, "counts": 10, "receipts": 10, "returns": 5}
@@ -61,11 +62,13 @@ async def play(stack: Stack, plan: Plan, tell: Tell | None = None) -> None:
         await _ask(stack, ERP, "warehouse/count", {"sku": item, "on_hand": SCARCE_PIECES})
     await quiet(stack, tell)
     first = max(1, plan.orders * 3 // 5)
-    await place(stack, orders=first, seed=plan.seed, per_second=PACE, paid_later=0.5, cancelled=0.05, edited=0.05)
+    await place(stack, orders=first, seed=plan.seed, per_second=PACE, paid_later=0.5, cancelled=0.05, edited=0.05, later_seconds=LATER_SECONDS)
     await quiet(stack, tell)
     await _ask(stack, ERP, "warehouse", {"orders": plan.orders // 2 or 1, "seed": plan.seed, "per_second": PACE, **CORRECTIONS})
     if plan.orders > first:
-        await place(stack, orders=plan.orders - first, seed=plan.seed, per_second=PACE, first_id=1001 + first, paid_later=0.5)
+        await place(
+            stack, orders=plan.orders - first, seed=plan.seed, per_second=PACE, first_id=1001 + first, paid_later=0.5, later_seconds=LATER_SECONDS
+        )
     await quiet(stack, tell)
     await _top_up(stack, plan)
     await quiet(stack, tell)
