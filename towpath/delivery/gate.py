@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from towpath.clock import Clock
 from towpath.delivery.budget import PROBE_SECONDS, VIEW_SECONDS, Ask, Budget, OwnBudget, Priority, Terms, Told
+from towpath.delivery.nap import Nap
 
 OPENS_AFTER: Final = 5
 OVERSLEPT: Final = 1.0  # seconds after which booked tokens are no longer there: the process was stopped
@@ -38,7 +39,7 @@ class Gate:
         self._news = _News()
         self.probing: asyncio.Task[Any] | None = None
         """Whose call is the latest probe of this process."""
-        self._nap = _Nap(clock)
+        self._nap = Nap(clock)
         self._watching: asyncio.Task[None] | None = None
 
     @property
@@ -62,8 +63,6 @@ class Gate:
         """Note that the system asked to wait: normal flow control, and no fault."""
         until = self.clock.monotonic() + seconds
         self._paused_until, self._news.paused_until = max(self._paused_until, until), max(self._news.paused_until, until)
-        for line in self._lines.values():
-            line.take_all()
         self.watch()
 
     def failed(self) -> None:
@@ -160,7 +159,7 @@ class _Line:
     def __init__(self, gate: Gate, priority: Priority) -> None:
         self._gate, self._priority = gate, priority
         self.tokens, self._good_until = 0.0, 0.0
-        self.nap = _Nap(gate.clock)
+        self.nap = Nap(gate.clock)
         self.serving: asyncio.Task[None] | None = None
         self._waiting: deque[asyncio.Future[bool]] = deque()
         self._is_due = False
@@ -240,31 +239,3 @@ class _Line:
         else:
             let_in.set_exception(error)
         return 1
-
-
-class _Nap:
-    """A rest that can be ended early; `called` since when it was last set to False."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._sleeping: asyncio.Task[None] | None = None
-        self.called = False
-
-    async def rest(self, seconds: float) -> None:
-        """Return after so many seconds, or when it is called."""
-        if self.called:
-            return
-        self._sleeping = asyncio.create_task(self._sleep(seconds))
-        try:
-            await asyncio.wait({self._sleeping})
-        finally:
-            self._sleeping.cancel()
-
-    def wake(self) -> None:
-        """End the rest, or the next one where none is under way."""
-        self.called = True
-        if self._sleeping is not None:
-            self._sleeping.cancel()
-
-    async def _sleep(self, seconds: float) -> None:
-        await self._clock.sleep(seconds)

@@ -100,6 +100,20 @@ async def test_a_caller_that_is_cancelled_takes_nothing_from_the_others() -> Non
     assert waiting[4].done()
 
 
+async def test_a_caller_that_is_cancelled_as_it_is_let_in_leaves_its_token_to_the_next() -> None:
+    clock = VirtualClock()
+    gate = Gate(clock, rate=10, burst=50)
+    taken = asyncio.create_task(gate.enter())
+    line = gate._lines[Priority.ORDERS]
+    while not any(one.done() for one in line._waiting) and line.tokens == 0:
+        await asyncio.sleep(0)
+    before = line.tokens
+    taken.cancel()
+    await settled()
+    assert taken.cancelled()
+    assert line.tokens == before + 1
+
+
 async def test_a_process_that_was_stopped_for_long_spends_no_tokens_of_then() -> None:
     clock = VirtualClock()
     gate = Gate(clock, rate=1, burst=1)
