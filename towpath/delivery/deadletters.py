@@ -62,10 +62,10 @@ class Registrar:
     connections: frozenset[str] = frozenset()
 
     def dead_letter(self, record: Record, failure: Failure, subject: Subject, now: datetime) -> tuple[str, Output]:
-        """Return the dead letter's id, kept by replays, and the record to send to `dlq.` or `parked.` of the connection."""
+        """Return the dead letter's id, kept by replays of it and of its record, and what to send to `dlq.` or `parked.` of the connection."""
         replay = record.replay
         replay = replay if replay and replay.dead_letter_id else None
-        dead_letter_id = replay.dead_letter_id if replay else stable_id(self.group, record.topic, record.partition, record.offset, subject.flow)
+        dead_letter_id = replay.dead_letter_id if replay else stable_id(self.group, record.topic, record.partition, record.origin, subject.flow)
         value: dict[str, Any] = {
             "dead_letter_id": dead_letter_id,
             "state": failure.state,
