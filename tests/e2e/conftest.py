@@ -50,9 +50,10 @@ def changes() -> Callable[[dict[str, Any]], None]:
 
 
 def impatient(content: dict[str, Any]) -> None:
-    """Let what is unknown settle, and what waits be tried again, after a second."""
+    """Let what is unknown settle, and what waits be tried again, after a second; webhooks alone tell what happened."""
     content["defaults"] = {"dependency_wait_seconds": 1, "park_retry_seconds": 1}
     for connection in content["connections"].values():
+        connection["poll_seconds"] = None
         connection["limits"] |= {"request_timeout_seconds": 2, "settle_seconds": 1}
 
 
