@@ -6,7 +6,7 @@ import asyncio
 import importlib
 import importlib.util
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from producers.base import ENTITY, FETCHED, KIND, POLLED, RECEIVED_AT, TRACEPARENT, WEBHOOK, WEBHOOK_ID, Fetch, Provenance, References, Source
 from producers.references import LedgerReferences
@@ -21,6 +21,7 @@ from towpath.delivery.deadletters import Failure, Registrar, Subject
 from towpath.delivery.lane import State
 from towpath.delivery.lanes import LaneLimits
 from towpath.delivery.ledger import Ledger
+from towpath.delivery.parking import Parked, Parking
 from towpath.delivery.runner import LaneRunner, run_all
 from towpath.errors import DataError
 from towpath.events import AGGREGATES, business_key
@@ -31,6 +32,15 @@ from towpath.runtime import RoleContext
 from towpath.systems.base import Clients
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How one connection is read: its system as a source, its API, and what Towpath knows of its ids."""
+
+    source: Source
+    api: ApiClient
+    references: References
+
+
 class InboxHandler:
     """Handles the inbox of one connection."""
 
@@ -38,16 +48,16 @@ class InboxHandler:
         self,
         connection: str,
         *,
-        source: Source,
-        api: ApiClient,
-        references: References,
+        access: Access,
+        parking: Parking,
         registrar: Registrar,
         producer: AckedProducer,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
-        self._connection, self._source, self._api, self._references = connection, source, api, references
-        self._registrar, self._producer, self._clock, self._metrics = registrar, producer, clock, metrics
+        self._connection, self._access, self._source = connection, access, access.source
+        self._parking, self._registrar, self._producer = parking, registrar, producer
+        self._clock, self._metrics = clock, metrics
 
     async def handle(self, record: Record) -> None:
         """Fetch what a webhook names or a list told, or decode what was fetched; returns once Kafka has what came of it."""
@@ -58,11 +68,13 @@ class InboxHandler:
         if record.replay is not None and record.replay.dead_letter_id:
             receipt = self._registrar.receipt("resolved", self._subject(record), self._clock.now(), dead_letter_id=record.replay.dead_letter_id)
             await self._producer.send(*receipt)
+            await self._parking.forget([record.replay.dead_letter_id])
 
     async def give_up(self, record: Record, failure: Failure) -> None:
         """Store the record as a dead letter or parked."""
-        _, output = self._registrar.dead_letter(record, failure, self._subject(record), self._clock.now())
-        await self._producer.send(*output)
+        dead_letter_id, output = self._registrar.dead_letter(record, failure, self._subject(record), self._clock.now())
+        place = await self._producer.send(*output)
+        await self._parking.keep(self._connection, Parked(dead_letter_id, output.topic, *place), failure)
         self._metrics.add(DEAD_LETTERS, connection=self._connection, state=failure.state, error_class=failure.error_class)
 
     def state_of(self, record: Record) -> State | None:
@@ -84,7 +96,7 @@ class InboxHandler:
         wanted = _polled(record) if record.header(KIND) == POLLED else self._source.wanted(record.value or b"")
         if wanted is None:
             return
-        text = await self._source.fetch(self._api, wanted, self._references)
+        text = await self._source.fetch(self._access.api, wanted, self._access.references)
         if text is None:
             self._metrics.add(DROPPED, event=wanted.entity, reason="filtered")
             return
@@ -153,19 +165,18 @@ class AdapterRole:
         """Adapt until asked to stop."""
         clock, config = SystemClock(), self.config
         ledger = await asyncio.to_thread(lambda: Ledger(open_engine(config.database_url(), reading=True), clock, self.name))
+        parking = Parking(open_engine(config.database_url()), clock, timedelta(seconds=config.defaults.park_retry_seconds))
         producer = AckedProducer(config.kafka)
         runners, clients = [], Clients(context, clock)
         for name, connection in config.connections.items():
             source = find_source(connection.system)
             if source is None:
                 continue
-            api = clients.connect(name)
             registrar = Registrar(default_codec(), self.name, f"adapter.{name}", frozenset(config.connections))
             handler = InboxHandler(
                 name,
-                source=source,
-                api=api,
-                references=LedgerReferences(config, name, ledger),
+                access=Access(source, clients.connect(name), LedgerReferences(config, name, ledger)),
+                parking=parking,
                 registrar=registrar,
                 producer=producer,
                 clock=clock,
@@ -177,7 +188,7 @@ class AdapterRole:
         try:
             await run_all(runners, producer, context.stop, context.health)
         finally:
-            await asyncio.gather(clients.close(), producer.close(2), ledger.close(), return_exceptions=True)
+            await asyncio.gather(clients.close(), producer.close(2), ledger.close(), parking.close(), return_exceptions=True)
 
 
 def build(config: Config) -> AdapterRole:

@@ -10,7 +10,7 @@ from towpath.acked import AckedProducer
 from towpath.clock import Clock
 from towpath.codec import Codec
 from towpath.delivery.budget import Priority
-from towpath.delivery.deadletters import PARKED, Failure, Registrar, Subject
+from towpath.delivery.deadletters import Failure, Registrar, Subject
 from towpath.delivery.lane import State
 from towpath.delivery.ledger import Effect, Ledger
 from towpath.delivery.parking import Parked, Parking
@@ -95,10 +95,7 @@ class DeliveryHandler:
         subject = _subject(self._connection, delivery) if delivery else Subject(self._connection)
         dead_letter_id, output = self._registrar.dead_letter(record, failure, subject, self._clock.now())
         place = await self._producer.send(*output)
-        if failure.state == PARKED:
-            await self._parking.park(self._connection, Parked(dead_letter_id, output.topic, *place), failure.awaits)
-        elif record.replay is not None:
-            await self._parking.forget([dead_letter_id])
+        await self._parking.keep(self._connection, Parked(dead_letter_id, output.topic, *place), failure)
         self._metrics.add(DEAD_LETTERS, connection=self._connection, state=failure.state, error_class=failure.error_class)
         if delivery is not None:
             await self._ledger.blame(Effect(self._connection, delivery["operation"], delivery["effect_key"]), dead_letter_id)

@@ -62,7 +62,7 @@ class SinkRole:
             limits = LaneLimits(connection.limits.in_flight, patient.lane_retry_seconds, patient.dependency_wait_seconds)
             place = {"group": f"sink.{name}", "topic": f"deliver.{name}", "connection": name}
             runners.append(LaneRunner(config.kafka, **place, handler=handler, clock=clock, limits=limits, metrics=context.metrics))
-        resumer = Resumer(config.kafka, targets, parking, producer, default_codec())
+        resumer = Resumer(config.kafka, list(config.connections), parking, producer, default_codec())
         try:
             await run_all(runners, producer, context.stop, context.health, resumer.run(context.stop, context.metrics))
         finally:

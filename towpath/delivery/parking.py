@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine
 from towpath.clock import Clock
 from towpath.delivery.committer import GroupCommitter
 from towpath.delivery.database import make_table, metadata
+from towpath.delivery.deadletters import PARKED, Failure
 
 LONGEST = timedelta(hours=1)
 AT_ONCE = 100
@@ -52,6 +53,13 @@ class Parking:
         self._clock, self._pause = clock, pause
         make_table(engine, parked)
         self._database = GroupCommitter(engine)
+
+    async def keep(self, connection: str, one: Parked, failure: Failure) -> None:
+        """Note what was just stored: parked it is tried again, dead it is parked no more."""
+        if failure.state == PARKED:
+            await self.park(connection, one, failure.awaits)
+        else:
+            await self.forget([one.dead_letter_id])
 
     async def park(self, connection: str, one: Parked, awaits: str = "") -> None:
         """Note that a record is parked, or parked again; `awaits` names the effect ("operation key") whose success wakes it."""

@@ -12,7 +12,7 @@ from aiohttp import web
 from pydantic import SecretStr
 from sqlalchemy import URL
 
-from producers.adapter import InboxHandler, find_source
+from producers.adapter import Access, InboxHandler, find_source
 from producers.base import ENTITY, FETCHED, KIND, POLLED, RECEIVED_AT, TRACEPARENT, WEBHOOK, WEBHOOK_ID
 from producers.references import LedgerReferences
 from towpath.authorisers import HeaderKey
@@ -20,9 +20,10 @@ from towpath.clock import SystemClock
 from towpath.codec import default_codec
 from towpath.config import Config, parse_config
 from towpath.delivery.database import open_engine
-from towpath.delivery.deadletters import Registrar
+from towpath.delivery.deadletters import PARKED, Failure, Registrar, replay_of
 from towpath.delivery.gate import Gate
 from towpath.delivery.ledger import Effect, Ledger
+from towpath.delivery.parking import Parking
 from towpath.errors import DataError, RetryableError
 from towpath.http import ApiClient
 from towpath.metrics import Metrics
@@ -85,7 +86,14 @@ class Erp:
 
 
 @pytest.fixture
-async def erp(ledger: Ledger) -> AsyncIterator[Erp]:
+async def parking(tmp_path: Path) -> AsyncIterator[Parking]:
+    opened = Parking(open_engine(URL.create("sqlite", database=str(tmp_path / "ledger.db"))), SystemClock(), timedelta(seconds=60))
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def erp(ledger: Ledger, parking: Parking) -> AsyncIterator[Erp]:
     async def answer(_request: web.Request) -> web.Response:
         return web.json_response(ORDER)
 
@@ -101,9 +109,8 @@ async def erp(ledger: Ledger) -> AsyncIterator[Erp]:
     assert source is not None
     handler = InboxHandler(
         "erp",
-        source=source,
-        api=api,
-        references=LedgerReferences(config, "erp", ledger),
+        access=Access(source, api, LedgerReferences(config, "erp", ledger)),
+        parking=parking,
         registrar=Registrar(default_codec(), "adapter", "adapter.erp", frozenset({"erp", "shop"})),
         producer=producer,
         clock=SystemClock(),
@@ -247,3 +254,14 @@ async def test_what_was_written_is_known_by_its_entity_and_connection(ledger: Le
         await references.key_of(*one) for one in (("order", "SO1001"), ("order", "SO1"), ("customer", "SO1001"))
     ]
     assert None is await LedgerReferences(config, "shop", ledger).key_of("order", "SO1001")
+
+
+async def test_what_parks_is_noted_to_be_tried_again_and_forgotten_once_it_went_through(erp: Erp, parking: Parking, ledger: Ledger) -> None:
+    record = webhook("order_status_changed", ORDER)
+    await erp.handler.give_up(record, Failure("its order is not known yet", "passing", state=PARKED))
+    assert 1 == await parking.count("erp")
+    [letter] = erp.producer.decoded("parked.erp")
+    await write_order(ledger)
+    again = replay_of(letter)
+    await erp.take(Record("inbox.erp", 0, 9, 0.0, again.key, again.value, tuple(again.headers)))
+    assert 0 == await parking.count("erp")
