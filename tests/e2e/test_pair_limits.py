@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import aiohttp
+
+from towpath.demo.pairs import ERP
+from towpath.demo.play import Plan, place, report, settle, verdict
+from towpath.demo.stack import Stack
+from towpath.testing.waiting import until
+
+ORDERS, BURST, PER_MINUTE = 500, 50, 600
+MINUTE_SECONDS = 40.0
+"""BNG's minute lasts 40 seconds here: 15 calls a second, which two cores make beside all else that they run, other tests too. In a minute of
+15 seconds or less, processor time would bind in place of the budget, and the share of it that is used would say nothing of how it is spent."""
+LATER = 40
+PAGE = 1000
+RATE = PER_MINUTE / MINUTE_SECONDS
+API, THROTTLED, ANOTHER = "/api/v1/", 429, "another-program"
+
+
+def limited(content: dict[str, Any]) -> None:
+    """Declare the scaled limit, and poll nobody: every call is counted."""
+    content["connections"][ERP]["limits"] |= {"requests_per_minute": round(RATE * 60), "burst": BURST}
+    for connection in content["connections"].values():
+        connection["poll_seconds"] = None
+
+
+async def limit_bng(stack: Stack) -> None:
+    """Start BNG again with its real limit, in the scaled minute."""
+    path = stack.directory / f"sandbox-{ERP}.json"
+    limit = {"requests_per_minute": PER_MINUTE, "burst": BURST, "minute_seconds": MINUTE_SECONDS}
+    path.write_text(json.dumps({**json.loads(path.read_text()), **limit}))
+    stack.kill(ERP)
+    await stack.start()
+
+
+async def calls_of(stack: Stack, after: int = 0) -> list[dict[str, Any]]:
+    """Return every call of ours that BNG's journal has after that number, in the order in which they came."""
+    found: list[dict[str, Any]] = []
+    async with aiohttp.ClientSession() as session:
+        while True:
+            async with session.get(f"{stack.url(ERP)}/_sandbox/journal", params={"after": after, "limit": PAGE, "path": API}) as response:
+                items = (await response.json())["items"]
+            found += [call for call in items if ANOTHER not in call["headers"]]
+            if len(items) < PAGE:
+                return found
+            after = items[-1]["seq"]
+
+
+def kind_of(call: dict[str, Any]) -> str:
+    """Return what a call is for, without whom it is about."""
+    names = sorted(call["query"])
+    return f"{call['method']} {call['path'].removeprefix(API)}" + (f"?{'&'.join(names)}" if names else "")
+
+
+def share_of_budget(served: list[dict[str, Any]]) -> float:
+    """Return the calls that were served as a share of those that the limit allowed from the first of them to the last."""
+    first, last = (datetime.fromisoformat(served[at]["time"]) for at in (0, -1))
+    return len(served) / (BURST + RATE * (last - first).total_seconds())
+
+
+async def test_500_orders_at_once_come_to_bng_at_its_limit_and_no_call_is_made_in_vain(start: Callable[..., Any]) -> None:
+    async with start(changes=limited) as stack:
+        await limit_bng(stack)
+        await place(stack, orders=ORDERS, seed=8, customers=20)
+        await settle(stack)
+        await require_all(stack, ORDERS)
+        calls = await calls_of(stack)
+        served = [call for call in calls if call["status"] != THROTTLED]
+        customers = Counter(map(kind_of, served))["POST customers"]
+        assert needed(ORDERS, customers) == Counter(map(kind_of, served))
+        assert len(calls) - len(served) <= len(served) * 0.01
+        share = share_of_budget(served)
+        assert 0.9 <= share <= 1.0, f"{len(served)} calls were {share:.0%} of what BNG allowed"
+
+        another = asyncio.create_task(spend(stack))
+        await place(stack, orders=LATER, seed=9, first_id=1001 + ORDERS, customers=20)
+        await until(lambda: throttled_after(stack, calls[-1]["seq"]), what="a call of ours was throttled")
+        another.cancel()
+        await settle(stack)
+        await require_all(stack, ORDERS + LATER)
+        later = await calls_of(stack, calls[-1]["seq"])
+        throttled = sum(call["status"] == THROTTLED for call in later)
+        served = [call for call in later if call["status"] != THROTTLED]
+        customers = Counter(map(kind_of, served))["POST customers"]
+        more = Counter(map(kind_of, served)) - needed(LATER, customers)
+        assert not needed(LATER, customers) - Counter(map(kind_of, served))
+        assert more.total() <= throttled  # a create that was throttled is looked up again
+        assert set(more) <= {"GET sales-orders?externalOrderId", "GET customers?externalId"}
+
+
+def needed(orders: int, customers: int) -> Counter[str]:
+    """Return the calls that so many new orders of so many new customers need: a look-up and a create each."""
+    return Counter(
+        {
+            "GET sales-orders?externalOrderId": orders,
+            "POST sales-orders": orders,
+            "GET customers?externalId": customers,
+            "POST customers": customers,
+        }
+    )
+
+
+async def require_all(stack: Stack, orders: int) -> None:
+    """Require that all figures are 0, every order arrived, and nothing was given up."""
+    result = await report(stack, Plan("bng-nopcommerce", orders, 8, "none"))
+    assert verdict(result, "none") == []
+    assert (orders, orders, 0, 0) == tuple(result[name] for name in ("orders_placed", "orders_in_target", "dead_letters", "parked"))
+
+
+async def spend(stack: Stack) -> None:
+    """Spend BNG's limit three times over for as long as it runs, as another program of the house with the same key might."""
+    url = f"{stack.url(ERP)}{API}sales-orders"
+    async with aiohttp.ClientSession(headers={"X-Api-Key": str(stack.pair.erp_settings["api_key"]), ANOTHER: "1"}) as session:
+        while True:
+            async with session.get(url, params={"externalOrderId": "none"}) as response:
+                assert response.status in {200, THROTTLED}
+            await asyncio.sleep(1 / (3 * RATE))
+
+
+async def throttled_after(stack: Stack, after: int) -> bool:
+    return any(call["status"] == THROTTLED for call in await calls_of(stack, after))
