@@ -105,9 +105,12 @@ async def test_a_caller_that_is_cancelled_as_it_is_let_in_leaves_its_token_to_th
     gate = Gate(clock, rate=10, burst=50)
     taken = asyncio.create_task(gate.enter())
     line = gate._lines[Priority.ORDERS]
-    while not any(one.done() for one in line._waiting) and line.tokens == 0:
+    for _ in range(100):
+        if line.tokens:
+            break
         await asyncio.sleep(0)
     before = line.tokens
+    assert (before, taken.done()) == (1, False), "it was let in and has not gone on yet"
     taken.cancel()
     await settled()
     assert taken.cancelled()
