@@ -97,18 +97,21 @@ async def test_f01_at_bngs_limit_nothing_is_lost_no_call_is_wasted_and_the_figur
         assert needed <= answered <= needed + stats["throttled"]  # a create that was throttled is looked up again
         assert stats["throttled"] <= needed * 0.1
         adapter, processor, sink = [await figures_of(stack, role) for role in ("adapter", "processor", "sink")]
-        events = sum(adapter("towpath_decoded_total"))
-        deliveries = sum(processor("towpath_routed_total", flow="shop-orders-to-erp", event="OrderPlaced"))
-        assert events == deliveries + sum(processor("towpath_dropped_total"))
-        assert deliveries == sum(sink("towpath_delivered_total"))
+        routed, gone = without_stock(processor, "towpath_routed_total"), without_stock(processor, "towpath_dropped_total")
+        assert without_stock(adapter, "towpath_decoded_total") == routed + gone, "of stock a hold makes deliveries, too"
+        assert sum(processor("towpath_routed_total")) == sum(sink("towpath_delivered_total"))
         assert sum(sink("towpath_delivered_total", operation="create_order", outcome="applied")) == 60
         unanswered = sum(sink("towpath_call_seconds_count", answer="none"))
         assert sum(sink("towpath_call_seconds_count", connection=ERP)) - unanswered == sum(stats["statuses"].values())
         assert sum(sink("towpath_throttled_total")) == stats["throttled"] <= sum(sink("towpath_retries_total"))
-        assert sink("towpath_in_flight") == sink("towpath_circuit_open") == [0]
+        assert {0} == set(sink("towpath_in_flight")) == set(sink("towpath_circuit_open"))
         assert sum((await figures_of(stack, "receiver"))("towpath_received_total", connection=SHOP, via="webhook")) >= 60
         for figures in (adapter, processor, sink):
             assert set(figures("towpath_lag_records")) == {0}
+
+
+def without_stock(figures: Callable[..., list[float]], name: str) -> float:
+    return sum(figures(name)) - sum(figures(name, event="StockChanged"))
 
 
 async def figures_of(stack: Stack, role: str) -> Callable[..., list[float]]:
