@@ -61,7 +61,11 @@ DEAD_LETTERS = Count(
     "Records given up, by state (dead; parked: what failed may pass) and class of error (data, passing, bug).",
     ("connection", "state", "error_class"),
 )
-REPLAYED = Count("towpath_replayed", "Records that were replayed, by what became of them; counted here and nowhere else.", ("hop", "outcome"))
+REPLAYED = Count(
+    "towpath_replayed",
+    "Records that were replayed, by what became of them; of the others' figures only dead_letters counts them.",
+    ("hop", "outcome"),
+)
 PARKED = Level("towpath_parked", "Deliveries that wait in parking now, and are tried again by themselves.", ("connection",))
 RETRIES = Count("towpath_retries", "Tries of a record after its first one.", ("connection",))
 LAG = Level(
@@ -77,7 +81,9 @@ CALL_SECONDS = Spread(
 )
 THROTTLED = Count("towpath_throttled", "Answers by which a connection's system asked us to wait.", ("connection",))
 CIRCUIT_OPEN = Level(
-    "towpath_circuit_open", "1 while the connection's system as a whole does not answer, and one probe at a time goes out.", ("connection",)
+    "towpath_circuit_open",
+    "1 while the connection's system as a whole does not answer, and one probe goes out every `probe_seconds`.",
+    ("connection",),
 )
 POLL_AGE = Level(
     "towpath_poll_age_seconds", "Time since the list of an entity was last read to its end, or since the start.", ("connection", "entity")

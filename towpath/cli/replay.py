@@ -25,7 +25,12 @@ def replay(  # noqa: PLR0917 - one argument an option
     connection: Annotated[str, typer.Option(help="Records of this connection.")] = "",
     flow: Annotated[str, typer.Option(help="For this flow only.")] = "",
     rate: Annotated[float, typer.Option(min=0.1, help="At most so many records a second.")] = 200.0,
-    force: Annotated[bool, typer.Option("--force", help="Have updates put again that stand already; creates are never done twice.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="Have updates that stand compared with the target again, and put where it differs; creates are never done twice."
+        ),
+    ] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Say what would be replayed, and do nothing.")] = False,
 ) -> None:
     """Play records again through every hop; what stands at its target already is left as it is."""
