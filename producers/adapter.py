@@ -26,7 +26,7 @@ from towpath.delivery.runner import LaneRunner, run_all
 from towpath.errors import DataError
 from towpath.events import AGGREGATES, business_key
 from towpath.http import ApiClient
-from towpath.metrics import DEAD_LETTERS, DECODED, DROPPED, RECEIVED, REPLAYED, Count, Metrics
+from towpath.metrics import DEAD_LETTERS, DECODED, DROPPED, RECEIVED, REPLAYED, Counted, Metrics
 from towpath.records import Record, is_trace_id
 from towpath.runtime import RoleContext
 from towpath.systems.base import Clients
@@ -98,17 +98,17 @@ class InboxHandler:
             return
         text = await self._source.fetch(self._access.api, wanted, self._access.references)
         if text is None:
-            self._count(record, "filtered", DROPPED, event=wanted.entity, reason="filtered")
+            self._count(record, "filtered", Counted(DROPPED, {"event": wanted.entity, "reason": "filtered"}))
             return
         kept = [(name, value) for name, value in record.headers if name in {RECEIVED_AT, TRACEPARENT, WEBHOOK_ID}]
         headers = [*kept, (KIND, FETCHED.encode()), (ENTITY, wanted.entity.encode()), *_onward(record)]
         key = f"{wanted.entity}/{wanted.id}".encode()
         await self._producer.send(f"inbox.{self._connection}", key, blank(text.encode(), self._source.blanked), headers)
-        self._count(record, "fetched", RECEIVED, connection=self._connection, via="fetch")
+        self._count(record, "fetched", Counted(RECEIVED, {"connection": self._connection, "via": "fetch"}))
 
-    def _count(self, record: Record, outcome: str, metric: Count, **labels: str) -> None:
+    def _count(self, record: Record, outcome: str, counted: Counted) -> None:
         if record.replay is None:
-            self._metrics.add(metric, 1, **labels)
+            self._metrics.add(counted.metric, 1, **counted.labels)
         else:
             self._metrics.add(REPLAYED, hop="adapter", outcome=outcome)
 
@@ -119,7 +119,7 @@ class InboxHandler:
             traceparent = [pair for pair in record.headers if pair[0] == TRACEPARENT][-1:] if provenance.trace_id else []
             headers = [("ce_source", self._connection.encode()), ("ce_id", event.meta["event_id"].encode()), *traceparent, *_onward(record)]
             await self._producer.send(f"received.{AGGREGATES[event.type]}", event.record_key, value, headers)
-            self._count(record, "decoded", DECODED, connection=self._connection, event=event.type)
+            self._count(record, "decoded", Counted(DECODED, {"connection": self._connection, "event": event.type}))
 
     def _subject(self, record: Record) -> Subject:
         entity, _, natural_id = (record.key or b"").decode("utf-8", "replace").partition("/")
