@@ -34,7 +34,7 @@ async def shop_alone(tmp_path: Path) -> AsyncIterator[Stack]:
 
 
 async def test_settling_ends_with_what_kept_it(shop_alone: Stack) -> None:
-    with pytest.raises(TimeoutError, match=r"not settled after 9 s: .*reading the lag of adapter\.shop"):
+    with pytest.raises(TimeoutError, match="not settled after 9 s: ClientConnectorError"):
         await settle(shop_alone, seconds=9)
 
 

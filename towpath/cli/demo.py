@@ -74,7 +74,8 @@ async def _play(stack: Stack, plan: Plan, console: Console, *, once: bool, as_js
 
     screen, task = Screen(console), asyncio.current_task()
     assert task is not None  # noqa: S101 - run by asyncio
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    for one in (signal.SIGINT, signal.SIGTERM):  # also where whoever started it had SIGINT ignored, as shells do for what runs in the background
+        asyncio.get_running_loop().add_signal_handler(one, task.cancel)
     try:
         with screen.step(f"starting Kafka, the sandbox and every role in {stack.directory}"):
             await stack.start()

@@ -22,8 +22,8 @@ from towpath.errors import RetryableError
 
 log = structlog.get_logger(__name__)
 
-ANSWERS_WITHIN: Final = 3.0
-ASKED_AGAIN_AFTER: Final = 10.0
+ANSWERS_WITHIN: Final = 15.0  # a busy database is not one that is away: two who then spent alone would overdraw
+ASKED_AGAIN_AFTER: Final = 30.0
 
 budgets = sa.Table(
     "budgets",
