@@ -17,7 +17,7 @@ demo: setup
 	$(BIN)/towpath demo $(if $(ONCE),--once)
 
 test: setup
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile
+	$(BIN)/python -m pytest -q -n 3 --dist loadfile
 
 check: setup
 	$(BIN)/ruff format --check .
