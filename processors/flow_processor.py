@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 import orjson
 
-from processors.orders import DROPPED, HELD, HOLDS, STANDING, Order, as_change, state_key
+from processors.orders import Order, as_change, state_key
 from processors.port import ReadState, Step
 from processors.routing import Arrived, Route, Routed, Router, cloud_event, dropped, subject_of
-from processors.stockroom import Stockroom
+from processors.stock import DROPPED, HELD, STANDING
+from processors.stockroom import HOLDS, Stockroom
 from towpath.clock import Clock
 from towpath.codec import Codec
 from towpath.delivery.deadletters import RECEIPTS, Registrar
@@ -65,6 +66,7 @@ class FlowProcessor:
         self._clock = clock
         self._router = Router(routes, registrar, clock)
         self._stockroom = Stockroom(self._router, self._codec)
+        self._placed_at = {route.name: route.target for route in routes if route.event == "OrderPlaced"}
         self._stocked = frozenset(route.source for route in routes if route.event == "StockChanged")
 
     def process(self, record: Record, read: ReadState) -> Step:
@@ -96,16 +98,16 @@ class FlowProcessor:
         order = Order.load(read(state_key(event.meta["key"])))
         seen = Seen.load(read(_seen_key(event)))
         if event.type == "OrderPlaced" and order is not None and seen is not None:
-            change = as_change(event)
-            changed = Seen.load(read(_seen_key(change)))
-            if self._is_change(event, seen, order, record.replay, changed=changed is not None):
-                event, seen, value = change, changed, self._codec.encode(change.type, change.value)
+            changed = Seen.load(read(_seen_key(Event("OrderChanged", event.value))))
+            if self._is_change(event, seen, order, record.replay, changed):
+                event, seen = as_change(event), changed
+                value = self._codec.encode(event.type, event.value)
         if record.replay is not None and not record.replay.dead_letter_id and (seen is None or seen.is_news(event)):
             record = record.as_new  # whatever it was read again for
         replay = record.replay
         why = seen.drops(event, replay) if seen is not None else None
-        if why is None and event.type == "OrderPlaced" and replay is None and order is not None and _says_the_same(event, order, seen):
-            why = "duplicate"
+        if why is None and event.type == "OrderPlaced" and replay is None and order is not None and seen is not None and not seen.dead_letters:
+            why = "duplicate"  # what is newer, and yet no change, says nothing new but how far the order has come
         if why is not None:
             return self._dropped(event, why, replay)
         arrived = Arrived(record, event, value, order.known if order is not None else {})
@@ -129,12 +131,14 @@ class FlowProcessor:
         """Return the connections that the orders of the event's shop go to."""
         return frozenset(route.target for route in self._router.wanting(placed.meta["connection"], "OrderPlaced"))
 
-    def _is_change(self, event: Event, seen: Seen, order: Order, replay: Replay | None, *, changed: bool) -> bool:
+    def _is_change(self, event: Event, seen: Seen, order: Order, replay: Replay | None, changed: Seen | None) -> bool:
         """Tell whether an order that was routed before comes with other content, or what failed was such a change."""
         if replay is not None and replay.dead_letter_id:
             return any(route.name == replay.flow for route in self._router.wanting(event.meta["connection"], "OrderChanged"))
-        other = digest(event.value, MOVING) != order.content or (replay is not None and changed)
-        return other and not seen.dead_letters and is_newer(event.meta["version"], seen.version)
+        same = changed is None and seen.digest == event.meta["digest"]  # spares most repeats the digest below
+        if same or seen.dead_letters or not is_newer(event.meta["version"], seen.version):
+            return False
+        return (replay is not None and changed is not None) or digest(event.value, MOVING) != order.content
 
     def _dropped(self, event: Event, why: str, replay: Replay | None) -> Step:
         counts = [dropped(event, why)]
@@ -183,10 +187,10 @@ class FlowProcessor:
     def _told(self, record: Record, read: ReadState) -> Step:
         """Return what a receipt leads to: an order that stands at its target holds stock there until the target's own figures say so."""
         receipt = self._codec.decode_as("Receipt", record.value)
-        order = Order.load(read(state_key(receipt["key"])))
-        source = next((route.target for route in self._router.routes if (route.name, route.event) == (receipt["flow"], "OrderPlaced")), "")
+        source = self._placed_at.get(receipt["flow"])
         ended = (receipt["hop"] == "sink" and receipt["outcome"] in STANDS) or receipt["outcome"] == DISCARDED
-        if order is None or not source or not ended or (source in order.standing and source not in order.holding):
+        order = Order.load(read(state_key(receipt["key"]))) if source is not None and ended else None
+        if source is None or order is None or (source in order.standing and source not in order.holding):
             return Step()
         state = DROPPED if receipt["outcome"] == DISCARDED else STANDING
         holds = order.holds(receipt["key"], state, source, receipt["at"], receipt["external_at"]) if source in order.holding else []
@@ -201,11 +205,6 @@ def _apart(counted: Counted) -> Counted:
     """Return the count of what a replay led to, so that the books of what arrived stay as they are."""
     outcome = counted.labels.get("reason") or ("routed" if counted.metric is ROUTED else "dead")
     return Counted(REPLAYED, {"hop": "processor", "outcome": outcome})
-
-
-def _says_the_same(event: Event, order: Order, seen: Seen | None) -> bool:
-    """Tell whether a routed order comes again with nothing changed but how far it has come."""
-    return seen is not None and not seen.dead_letters and digest(event.value, MOVING) == order.content
 
 
 def _seen_key(event: Event) -> bytes:

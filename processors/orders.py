@@ -10,10 +10,8 @@ from typing import Any
 
 import orjson
 
-from processors.stock import DROPPED, HELD, STANDING, taken_by
+from processors.stock import taken_by
 from towpath.events import MOVING, Event, StockHold, decimal_text, digest, seal
-
-HOLDS = "holds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +78,3 @@ def as_change(event: Event) -> Event:
 def state_key(key: str) -> bytes:
     """Return where the state keeps an order."""
     return f"order|{key}".encode()
-
-
-__all__ = ["DROPPED", "HELD", "HOLDS", "STANDING", "Order", "as_change", "state_key"]

@@ -12,6 +12,7 @@ from towpath.codec import Codec
 from towpath.events import Event, StockHold, decimal_text
 from towpath.records import Record
 
+HOLDS = "holds"
 GONE = b"gone"
 """A hold that has ended: one that is told again, after a crash, must not hold again."""
 
