@@ -17,7 +17,7 @@ from towpath.delivery.deadletters import Registrar
 from towpath.errors import ConfigError
 from towpath.events import AGGREGATES
 from towpath.runtime import RoleContext
-from towpath.topics import load_topics
+from towpath.topics import PROCESSOR, load_topics
 
 GROUP = "processor"
 
@@ -61,7 +61,7 @@ def routes(config: Config) -> list[Route]:
 
 def engine_settings(config: Config) -> EngineSettings:
     """Return what the engine is told."""
-    inputs = [spec for spec in load_topics().expand(config.connections) if "processor" in spec.consumers]
+    inputs = load_topics().read_by(PROCESSOR, config.connections)
     security = {name: str(value) for name, value in config.kafka.client_config().items() if name.startswith(("security.", "sasl.", "ssl."))}
     return EngineSettings(
         bootstrap_servers=config.kafka.bootstrap_servers,

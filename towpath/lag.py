@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from datetime import datetime
 from typing import NamedTuple
 
-from confluent_kafka import KafkaException, TopicPartition
-
-from towpath.errors import RetryableError
-from towpath.kafka import KafkaSettings, make_consumer
+from towpath.config import Config
+from towpath.kafka import KafkaSettings
 from towpath.topic_reader import Place, TopicReader
+from towpath.topics import PROCESSOR, load_topics
 
 SECONDS = 5.0
 
@@ -26,19 +26,13 @@ class Backlog(NamedTuple):
 
 def lag(kafka: KafkaSettings, group: str, topics: Sequence[str]) -> int:
     """Return the records between what the group has committed and the ends of the topics; raises RetryableError when Kafka does not answer."""
-    consumer = make_consumer(kafka, group)
-    try:
-        present = consumer.list_topics(timeout=SECONDS).topics
-        places = [TopicPartition(topic, partition) for topic in topics if topic in present for partition in present[topic].partitions]
-        behind = 0
-        for place in consumer.committed(places, SECONDS):
-            low, high = consumer.get_watermark_offsets(TopicPartition(place.topic, place.partition), SECONDS)
-            behind += high - max(low, place.offset)
-        return behind
-    except KafkaException as error:
-        raise RetryableError(f"reading the lag of {group}: {error.args[0].str()}", system_wide=True) from error
-    finally:
-        consumer.close()
+    with closing(TopicReader(kafka, SECONDS)) as reader:
+        return behind(reader, {group: topics})[group]
+
+
+def behind(reader: TopicReader, groups: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """Return how many records each group has yet to read of its topics; raises ConfigError or RetryableError as the reader does."""
+    return {group: sum(end - start for start, end in _waiting(reader, group, topics).values()) for group, topics in groups.items()}
 
 
 def backlogs(reader: TopicReader, groups: Mapping[str, Sequence[str]]) -> list[Backlog]:
@@ -62,10 +56,11 @@ def _waiting(reader: TopicReader, group: str, topics: Sequence[str]) -> dict[Pla
     return {place: span for place, span in spans.items() if span[0] < span[1]}
 
 
-def pipeline(sources: Sequence[str], targets: Sequence[str], aggregates: Sequence[str]) -> dict[str, list[str]]:
+def pipeline(config: Config) -> dict[str, list[str]]:
     """Return the topics that each consumer group of the roles reads."""
+    targets = sorted({flow.target for flow in config.flows.values()})
     return {
-        **{f"adapter.{name}": [f"inbox.{name}"] for name in sources},
-        "processor": [*(f"received.{aggregate}" for aggregate in aggregates), "holds", "receipts"],
+        **{f"adapter.{name}": [f"inbox.{name}"] for name in config.connections},
+        PROCESSOR: [spec.name for spec in load_topics().read_by(PROCESSOR, config.connections)],
         **{f"sink.{name}": [f"deliver.{name}"] for name in targets},
     }

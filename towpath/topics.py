@@ -15,9 +15,9 @@ from towpath.errors import ConfigError
 
 CONNECTION = "<connection>"
 AGGREGATE = "<aggregate>"
+PROCESSOR = "processor"
+"""One worker reads equal partitions of all that this role reads, so that equal keys meet."""
 MAX_BYTES = "max.message.bytes"
-MEETING = frozenset({"holds", "receipts"})
-"""Topics that one worker reads together with `received.*`: equal keys must be in equal partitions."""
 MILLISECONDS = {"h": 3_600_000, "d": 86_400_000}
 ROOM = 65_536  # for a record's key and headers
 KAFKAS_OWN = 1_048_588  # what a topic takes in one batch unless it is told otherwise; a smaller limit would refuse batches of small records
@@ -95,6 +95,10 @@ class Topics:
         sized = self.declared if largest_body is None else [replace(spec, max_bytes=most_bytes(spec.size, largest_body)) for spec in self.declared]
         return [one for spec in sized for one in _per_connection(spec, names)]
 
+    def read_by(self, role: str, connections: Iterable[str]) -> list[TopicSpec]:
+        """Return the topics that a role reads in such an installation."""
+        return [spec for spec in self.expand(connections) if role in spec.consumers]
+
 
 def load_topics(text: str | None = None) -> Topics:
     """Return the declared topics, by default those of `schemas/topics.yaml`; raise ConfigError naming what is wrong in it."""
@@ -106,7 +110,7 @@ def load_topics(text: str | None = None) -> Topics:
         message = f"schemas/topics.yaml: {error}"
         raise ConfigError(message) from error
     declared = [spec for name, entry in file.topics.items() for spec in _per_aggregate(name, entry, file)]
-    _require_equal_partitions([spec for spec in declared if spec.name.startswith("received.") or spec.name in MEETING])
+    _require_equal_partitions([spec for spec in declared if spec.name.startswith("received.") or PROCESSOR in spec.consumers])
     return Topics(declared, file.aggregates)
 
 
@@ -141,5 +145,5 @@ def _per_connection(spec: TopicSpec, connections: Iterable[str]) -> list[TopicSp
 def _require_equal_partitions(meeting: Sequence[TopicSpec]) -> None:
     if len({spec.partitions for spec in meeting}) > 1:
         counts = ", ".join(f"{spec.name} {spec.partitions}" for spec in meeting)
-        message = f"schemas/topics.yaml: all received.* topics, {' and '.join(sorted(MEETING))} need the same number of partitions, not {counts}"
+        message = f"schemas/topics.yaml: all received.* and all else that the processor reads need the same number of partitions, not {counts}"
         raise ConfigError(message)

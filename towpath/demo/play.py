@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +14,11 @@ from towpath.demo.pairs import ERP, RATES, SHOP
 from towpath.demo.proof import Proof, first_holds, prove, read_stores, session
 from towpath.demo.stack import Stack
 from towpath.errors import RetryableError
-from towpath.events import AGGREGATES
 from towpath.index.asking import told_letters
-from towpath.lag import lag, pipeline
+from towpath.lag import behind, pipeline
 from towpath.sandbox.kit.catalogue import catalogue
 from towpath.startup import in_daemon
+from towpath.topic_reader import TopicReader
 
 LATE_COMMIT_SECONDS = 2.0
 PLACE_SECONDS = 300.0
@@ -136,8 +137,8 @@ async def _left(stack: Stack, tell: Tell | None) -> dict[str, int]:
 
 def _behind(stack: Stack) -> dict[str, int]:
     config = stack.config()
-    groups = pipeline([SHOP, ERP], [SHOP, ERP], sorted(set(AGGREGATES.values())))
-    return {group: lag(config.kafka, group, topics) for group, topics in groups.items()}
+    with closing(TopicReader(config.kafka)) as reader:
+        return behind(reader, pipeline(config))
 
 
 async def figures(stack: Stack) -> Proof:

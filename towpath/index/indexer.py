@@ -30,7 +30,7 @@ MANY = 20_000
 
 def topics_of(config: Config) -> list[str]:
     """Return the topics that the index is made from."""
-    return [spec.name for spec in load_topics().expand(config.connections) if "indexer" in spec.consumers]
+    return [spec.name for spec in load_topics().read_by("indexer", config.connections)]
 
 
 class Indexer:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from towpath.config import Config
 from towpath.delivery.deadletters import DEAD, PARKED
 from towpath.errors import ConfigError, RetryableError
-from towpath.events import AGGREGATES
 from towpath.index.indexer import Indexer
 from towpath.index.queries import open_letters, unreadable_records
 from towpath.lag import Backlog, backlogs, pipeline
@@ -71,9 +70,7 @@ def gathered(config: Config, roles: Sequence[str]) -> Report:
 
 
 def _ask_kafka(report: Report, config: Config, indexer: Indexer) -> None:
-    targets = sorted({flow.target for flow in config.flows.values()})
-    groups = pipeline(list(config.connections), targets, sorted(set(AGGREGATES.values())))
-    report.backlogs = backlogs(indexer.reader, groups)
+    report.backlogs = backlogs(indexer.reader, pipeline(config))
 
 
 def _catch_up(report: Report, indexer: Indexer) -> None:
