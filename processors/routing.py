@@ -15,7 +15,7 @@ from towpath.delivery.deadletters import DEAD, Failure, Registrar, Subject
 from towpath.errors import DataError
 from towpath.events import Event, Version, stable_id
 from towpath.metrics import DEAD_LETTERS, DROPPED, ROUTED, Counted
-from towpath.records import Output, Record, Replay, is_trace_id
+from towpath.records import TRACEPARENT, Output, Record, Replay, is_trace_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ def cloud_event(event: Event) -> list[tuple[str, bytes]]:
         "ce_time": meta["occurred_at"].isoformat(),
     }
     if is_trace_id(meta["trace_id"]):
-        headers["traceparent"] = f"00-{meta['trace_id']}-{meta['trace_id'][:15]}1-01"
+        headers[TRACEPARENT] = f"00-{meta['trace_id']}-{meta['trace_id'][:15]}1-01"
     return [(name, text.encode()) for name, text in headers.items()]
 
 

@@ -8,7 +8,7 @@ import importlib.util
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from producers.base import ENTITY, FETCHED, KIND, POLLED, RECEIVED_AT, TRACEPARENT, WEBHOOK, WEBHOOK_ID, Fetch, Provenance, References, Source
+from producers.base import ENTITY, FETCHED, KIND, POLLED, RECEIVED_AT, WEBHOOK, WEBHOOK_ID, Fetch, Provenance, References, Source
 from producers.references import LedgerReferences
 from producers.wire import text_of
 from towpath.acked import AckedProducer
@@ -27,7 +27,7 @@ from towpath.errors import DataError
 from towpath.events import AGGREGATES, business_key
 from towpath.http import ApiClient
 from towpath.metrics import DEAD_LETTERS, DECODED, DROPPED, RECEIVED, REPLAYED, Counted, Metrics
-from towpath.records import Record, is_trace_id
+from towpath.records import TRACEPARENT, Record
 from towpath.runtime import RoleContext
 from towpath.systems.base import Clients
 
@@ -113,7 +113,7 @@ class InboxHandler:
             self._metrics.add(REPLAYED, hop="adapter", outcome=outcome)
 
     async def _decode(self, record: Record) -> None:
-        provenance = Provenance(self._connection, _received_at(record), record.origin, trace_id(record))
+        provenance = Provenance(self._connection, _received_at(record), record.origin, record.trace_id)
         for event in self._source.decode(record.header(ENTITY) or "", record.value or b"", provenance):
             value = self._registrar.codec.encode(event.type, event.value)
             traceparent = [pair for pair in record.headers if pair[0] == TRACEPARENT][-1:] if provenance.trace_id else []
@@ -124,7 +124,7 @@ class InboxHandler:
     def _subject(self, record: Record) -> Subject:
         entity, _, natural_id = (record.key or b"").decode("utf-8", "replace").partition("/")
         key = business_key(self._connection, entity, natural_id) if natural_id else ""
-        return Subject(self._connection, key, trace_id=trace_id(record))
+        return Subject(self._connection, key, trace_id=record.trace_id)
 
 
 def _onward(record: Record) -> list[tuple[str, bytes]]:
@@ -143,13 +143,7 @@ def _received_at(record: Record) -> datetime:
     try:
         return datetime.fromisoformat(record.header(RECEIVED_AT) or "").astimezone(UTC)
     except (ValueError, OverflowError):
-        return datetime.fromtimestamp(record.timestamp, UTC)
-
-
-def trace_id(record: Record) -> str:
-    """Return the W3C trace id of a record, or empty where it has none or a forged one."""
-    parts = (record.header(TRACEPARENT) or "").split("-")
-    return parts[1] if len(parts) == 4 and is_trace_id(parts[1]) else ""  # noqa: PLR2004 - version, trace, parent, flags
+        return record.written_at
 
 
 def find_source(system: str) -> Source | None:

@@ -16,7 +16,6 @@ POLLED: Final = "polled"
 FETCHED: Final = "fetched"
 ENTITY: Final = "towpath-entity"
 RECEIVED_AT: Final = "towpath-received-at"
-TRACEPARENT: Final = "traceparent"
 WEBHOOK_ID: Final = "webhook-id"
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import structlog
 
-from producers.base import ENTITY, KIND, POLLED, RECEIVED_AT, TRACEPARENT, Item, Listing, Poll, Source
+from producers.base import ENTITY, KIND, POLLED, RECEIVED_AT, Item, Listing, Poll, Source
 from producers.receiver import LONGEST_KEY
 from towpath.acked import AckedProducer
 from towpath.blanking import blank
@@ -27,6 +27,7 @@ from towpath.errors import DataError, RetryableError
 from towpath.failpoints import Failpoints
 from towpath.http import ApiClient, gather_all
 from towpath.metrics import RECEIVED, Metrics
+from towpath.records import new_trace
 
 log = structlog.get_logger(__name__)
 
@@ -60,12 +61,11 @@ class Inbox:
 
     async def write(self, entity: str, row: Row) -> None:
         """Return once Kafka has the row; one that is too large for it is cut off, which the adapter tells of."""
-        trace = hashlib.sha256(f"{self._connection}/{entity}/{row.name}/{row.digest}".encode("utf-8", "replace")).hexdigest()
         headers = [
             (KIND, POLLED.encode()),
             (ENTITY, entity.encode()),
             (RECEIVED_AT, self._clock.now().isoformat().encode()),
-            (TRACEPARENT, f"00-{trace[:32]}-{trace[32:48]}-01".encode()),
+            new_trace(self._connection, entity, row.name, row.digest),
         ]
         topic, key = f"inbox.{self._connection}", f"{entity}/{row.id}"[:LONGEST_KEY].encode("utf-8", "replace")
         body = blank(row.text.encode("utf-8", "replace"), self._source.blanked)

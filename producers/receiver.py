@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from producers.base import KIND, RECEIVED_AT, TRACEPARENT, WEBHOOK, WEBHOOK_ID
+from producers.base import KIND, RECEIVED_AT, WEBHOOK, WEBHOOK_ID
 from towpath.acked import AckedProducer
 from towpath.blanking import blank
 from towpath.clock import Clock, SystemClock
@@ -19,6 +18,7 @@ from towpath.config import Config
 from towpath.delivery.bucket import Bucket
 from towpath.errors import ConfigError, DataError, RetryableError
 from towpath.metrics import RECEIVED, REFUSED, Metrics
+from towpath.records import new_trace
 from towpath.runtime import RoleContext
 from towpath.signatures import NotAuthenticError, Verifier
 from towpath.systems.base import system_module
@@ -93,12 +93,11 @@ class Receiver:
 
     async def _store(self, door: Door, body: bytes, webhook_id: str) -> None:
         key = (door.system.key_of(body) or webhook_id)[:LONGEST_KEY]
-        trace = hashlib.sha256(f"{door.name}/{webhook_id}".encode("utf-8", "replace")).hexdigest()
         headers = [
             (KIND, WEBHOOK.encode()),
             (WEBHOOK_ID, webhook_id.encode("utf-8", "replace")),
             (RECEIVED_AT, self._clock.now().isoformat().encode()),
-            (TRACEPARENT, f"00-{trace[:32]}-{trace[32:48]}-01".encode()),
+            new_trace(door.name, webhook_id),
         ]
         try:
             async with asyncio.timeout(STORE_SECONDS):

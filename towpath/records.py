@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +12,9 @@ from typing import Final, NamedTuple
 Headers = Sequence[tuple[str, bytes]]
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+TRACEPARENT: Final = "traceparent"
+TRACE_PARTS: Final = 4
+"""Version, trace, parent and flags."""
 DEAD_LETTER: Final = "towpath-dead-letter"
 ATTEMPTS: Final = "towpath-attempts"
 FIRST_AT: Final = "towpath-first-at"
@@ -37,6 +41,12 @@ def is_trace_id(text: str) -> bool:
     return _TRACE.fullmatch(text) is not None
 
 
+def new_trace(*parts: str) -> tuple[str, bytes]:
+    """Return the W3C `traceparent` header that begins a trace; equal parts begin the same one, so that what is sent again keeps it."""
+    trace = hashlib.sha256("/".join(parts).encode("utf-8", "replace")).hexdigest()
+    return TRACEPARENT, f"00-{trace[:32]}-{trace[32:48]}-01".encode()
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """One Kafka record as it was read; `timestamp` is the broker's, in seconds since the epoch."""
@@ -58,6 +68,12 @@ class Record:
         """Return the last header of that name as text, None when there is none."""
         found = [value for header, value in self.headers if header == name]
         return (found[-1] or b"").decode("utf-8", "replace") if found else None
+
+    @property
+    def trace_id(self) -> str:
+        """Return the W3C trace id of the record, or empty where it has none or a forged one."""
+        parts = (self.header(TRACEPARENT) or "").split("-")
+        return parts[1] if len(parts) == TRACE_PARTS and is_trace_id(parts[1]) else ""
 
     @property
     def origin(self) -> int:

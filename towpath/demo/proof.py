@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import aiohttp
@@ -98,7 +98,7 @@ def first_holds(kafka: KafkaSettings) -> dict[str, datetime]:
         for record in (record for batch in reader.read(spans) for record in batch.records):
             hold = default_codec().decode_as("StockHold", record.value)
             if hold["state"] == "held":
-                at = datetime.fromtimestamp(record.timestamp, UTC)
+                at = record.written_at
                 found[hold["order_key"]] = min(at, found.get(hold["order_key"], at))
     return found
 

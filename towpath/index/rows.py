@@ -16,7 +16,7 @@ from towpath.codec import Codec
 from towpath.errors import DataError
 from towpath.events import PARTS, micros
 from towpath.index.tables import closings, letters, steps, xref
-from towpath.records import Record, is_trace_id
+from towpath.records import Record
 
 LARGEST = (1 << 63) - 1
 LONGEST = {table.name: {name: getattr(column.type, "length", None) for name, column in table.c.items()} for table in (steps, letters, closings, xref)}
@@ -39,7 +39,7 @@ class Rows:
         """Add what the record says, which is always one step; one that cannot be decoded becomes a step that says so."""
         if record.topic.startswith("inbox."):
             self._step(
-                record, _inbox_key(record), "inbox", record.header("towpath-kind") or "record", record.header("webhook-id") or "", _trace_id(record)
+                record, _inbox_key(record), "inbox", record.header("towpath-kind") or "record", record.header("webhook-id") or "", record.trace_id
             )
             return
         try:
@@ -99,11 +99,6 @@ def _inbox_key(record: Record) -> str:
     """Return the business key that the adapter gives the record, empty where its key names no entity."""
     key = _text(record.key)
     return f"{record.topic.removeprefix('inbox.')}/{key}" if key.partition("/")[2] else ""
-
-
-def _trace_id(record: Record) -> str:
-    parts = (record.header("traceparent") or "").split("-")
-    return parts[1] if len(parts) > 1 and is_trace_id(parts[1]) else ""
 
 
 def _text(key: bytes | None) -> str:

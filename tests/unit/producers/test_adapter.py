@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from sqlalchemy import URL
 
 from producers.adapter import Access, InboxHandler, find_source
-from producers.base import ENTITY, FETCHED, KIND, POLLED, RECEIVED_AT, TRACEPARENT, WEBHOOK, WEBHOOK_ID
+from producers.base import ENTITY, FETCHED, KIND, POLLED, RECEIVED_AT, WEBHOOK, WEBHOOK_ID
 from producers.references import LedgerReferences
 from towpath.authorisers import HeaderKey
 from towpath.clock import SystemClock
@@ -27,7 +27,7 @@ from towpath.delivery.parking import Parking
 from towpath.errors import DataError, RetryableError
 from towpath.http import ApiClient
 from towpath.metrics import Metrics
-from towpath.records import Output, Record, Replay
+from towpath.records import TRACEPARENT, Output, Record, Replay
 from towpath.systems.bng import DIALECT
 from towpath.testing.producer import FakeProducer
 

@@ -15,7 +15,7 @@ from sqlalchemy import URL
 from structlog.testing import capture_logs
 
 from producers import bng, nopcommerce, polled
-from producers.base import ENTITY, KIND, RECEIVED_AT, TRACEPARENT, Source
+from producers.base import ENTITY, KIND, RECEIVED_AT, Source
 from producers.bng import polls as bng_polls
 from producers.nopcommerce import polls as nopcommerce_polls
 from producers.polled import Inbox, PolledList
@@ -26,7 +26,7 @@ from towpath.delivery.database import open_engine
 from towpath.errors import DataError, RetryableError
 from towpath.http import ApiClient
 from towpath.metrics import Metrics
-from towpath.records import Output
+from towpath.records import TRACEPARENT, Output
 from towpath.runtime import Health
 from towpath.sandbox.kit.clock import ManualClock
 from towpath.testing.clock import STARTS_AT, VirtualClock
