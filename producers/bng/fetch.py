@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from urllib.parse import quote
 
 from producers.base import References
 from producers.wire import Json, joined, parse
-from towpath.errors import DataError, RetryableError
+from towpath.errors import RetryableError
 from towpath.http import ApiClient
-from towpath.systems.bng import BASE, id_of
+from towpath.systems.bng import id_of, read_sales_order
 
 
 def inventory(payload: str) -> str:
@@ -32,11 +31,7 @@ async def shipment(api: ApiClient, payload: str, references: References) -> str 
 
 
 async def _read_order(api: ApiClient, order_id: str) -> str:
-    if order_id in {".", ".."}:
-        raise DataError(f"{order_id} is no id", field="SalesOrderID", value=order_id)
-    answer = await api.get(f"{BASE}/sales-orders/{quote(order_id, safe='')}")
-    if answer.status == 404:  # noqa: PLR2004 - not found
-        raise DataError(f"sales order {order_id} does not exist at {api.name}", field="SalesOrderID", value=order_id)
+    answer = await read_sales_order(api, order_id)
     if not isinstance(answer.json(), dict):
         raise answer.unreadable("it is no object")
     return answer.text

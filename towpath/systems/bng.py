@@ -150,10 +150,7 @@ class Bng:
 
     async def sales_order(self, order_id: str) -> Record:
         """Return a sales order; raises DataError where there is none."""
-        answer = await self.api.get(f"{BASE}/sales-orders/{quote(order_id, safe='')}")
-        if answer.status == 404:  # noqa: PLR2004 - not found
-            raise DataError(f"sales order {order_id} does not exist at {self.api.name}", field="SalesOrderID", value=order_id)
-        return _record(answer, "SalesOrderID")
+        return _record(await read_sales_order(self.api, order_id), "SalesOrderID")
 
     async def change_sales_order(self, order_id: str, change: Record) -> Record:
         """Change these fields of a sales order and return it."""
@@ -171,6 +168,16 @@ class Bng:
         if not all(str(item.get(reference)).strip().casefold() in wanted for item in items):
             raise answer.unreadable(f"it lists records of another {reference} than asked for")
         return _record(answer, id_field, items[0]) if items else None  # a list begins with the oldest
+
+
+async def read_sales_order(api: ApiClient, order_id: str) -> Answer:
+    """Return the answer that has a sales order; raises DataError where there is none, or the id would be another path."""
+    if order_id in {".", ".."}:
+        raise DataError(f"{order_id} is no id", field="SalesOrderID", value=order_id)
+    answer = await api.get(f"{BASE}/sales-orders/{quote(order_id, safe='')}")
+    if answer.status == 404:  # noqa: PLR2004 - not found
+        raise DataError(f"sales order {order_id} does not exist at {api.name}", field="SalesOrderID", value=order_id)
+    return answer
 
 
 def _record(answer: Answer, field: str, record: Record | None = None) -> Record:
