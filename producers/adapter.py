@@ -13,32 +13,24 @@ from producers.references import LedgerReferences
 from producers.wire import text_of
 from towpath.acked import AckedProducer
 from towpath.blanking import blank
-from towpath.clock import Clock, SystemClock
+from towpath.clock import SystemClock
 from towpath.codec import default_codec
 from towpath.config import Config
+from towpath.delivery.books import Books
 from towpath.delivery.database import open_engine
 from towpath.delivery.deadletters import Failure, Registrar, Subject
 from towpath.delivery.lane import State
 from towpath.delivery.lanes import LaneLimits
 from towpath.delivery.ledger import Ledger
-from towpath.delivery.parking import Parked, Parking
+from towpath.delivery.parking import Parking
 from towpath.delivery.runner import LaneRunner, run_all
 from towpath.errors import DataError
 from towpath.events import AGGREGATES, business_key
 from towpath.http import ApiClient
-from towpath.metrics import DEAD_LETTERS, DECODED, DROPPED, RECEIVED, REPLAYED, Counted, Metrics
+from towpath.metrics import DECODED, DROPPED, RECEIVED, REPLAYED, Counted, Metrics
 from towpath.records import TRACEPARENT, Record
 from towpath.runtime import RoleContext
 from towpath.systems.base import Clients
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """How one connection is read: its system as a source, its API, and what Towpath knows of its ids."""
-
-    source: Source
-    api: ApiClient
-    references: References
 
 
 class InboxHandler:
@@ -48,16 +40,15 @@ class InboxHandler:
         self,
         connection: str,
         *,
-        access: Access,
-        parking: Parking,
-        registrar: Registrar,
+        source: Source,
+        api: ApiClient,
+        references: References,
+        books: Books,
         producer: AckedProducer,
-        clock: Clock,
         metrics: Metrics,
     ) -> None:
-        self._connection, self._access, self._source = connection, access, access.source
-        self._parking, self._registrar, self._producer = parking, registrar, producer
-        self._clock, self._metrics = clock, metrics
+        self._connection, self._source, self._api, self._references = connection, source, api, references
+        self._books, self._producer, self._metrics = books, producer, metrics
 
     async def handle(self, record: Record) -> None:
         """Fetch what a webhook names or a list told, or decode what was fetched; returns once Kafka has what came of it."""
@@ -66,16 +57,11 @@ class InboxHandler:
         else:
             await self._fetch(record)
         if record.replay is not None and record.replay.dead_letter_id:
-            receipt = self._registrar.receipt("resolved", self._subject(record), self._clock.now(), dead_letter_id=record.replay.dead_letter_id)
-            await self._producer.send(*receipt)
-            await self._parking.forget([record.replay.dead_letter_id])
+            await self._books.tell("resolved", self._subject(record), [record.replay.dead_letter_id])
 
     async def give_up(self, record: Record, failure: Failure) -> None:
         """Store the record as a dead letter or parked."""
-        dead_letter_id, output = self._registrar.dead_letter(record, failure, self._subject(record), self._clock.now())
-        place = await self._producer.send(*output)
-        await self._parking.keep(self._connection, Parked(dead_letter_id, output.topic, *place), failure)
-        self._metrics.add(DEAD_LETTERS, connection=self._connection, state=failure.state, error_class=failure.error_class)
+        await self._books.give_up(record, failure, self._subject(record))
 
     def state_of(self, record: Record) -> State | None:
         """Return what a webhook names where it is fetched: of those that wait only the newest is, for it fetches the entity as it then stands."""
@@ -96,7 +82,7 @@ class InboxHandler:
         wanted = _polled(record) if record.header(KIND) == POLLED else self._source.wanted(record.value or b"")
         if wanted is None:
             return
-        text = await self._source.fetch(self._access.api, wanted, self._access.references)
+        text = await self._source.fetch(self._api, wanted, self._references)
         if text is None:
             self._count(record, "filtered", Counted(DROPPED, {"event": wanted.entity, "reason": "filtered"}))
             return
@@ -115,7 +101,7 @@ class InboxHandler:
     async def _decode(self, record: Record) -> None:
         provenance = Provenance(self._connection, _received_at(record), record.origin, record.trace_id)
         for event in self._source.decode(record.header(ENTITY) or "", record.value or b"", provenance):
-            value = self._registrar.codec.encode(event.type, event.value)
+            value = self._books.codec.encode(event.type, event.value)
             traceparent = [pair for pair in record.headers if pair[0] == TRACEPARENT][-1:] if provenance.trace_id else []
             headers = [("ce_source", self._connection.encode()), ("ce_id", event.meta["event_id"].encode()), *traceparent, *_onward(record)]
             await self._producer.send(f"received.{AGGREGATES[event.type]}", event.record_key, value, headers)
@@ -175,11 +161,11 @@ class AdapterRole:
             registrar = Registrar(default_codec(), self.name, f"adapter.{name}", frozenset(config.connections))
             handler = InboxHandler(
                 name,
-                access=Access(source, clients.connect(name), LedgerReferences(config, name, ledger)),
-                parking=parking,
-                registrar=registrar,
+                source=source,
+                api=clients.connect(name),
+                references=LedgerReferences(config, name, ledger),
+                books=Books(name, registrar, parking, producer, clock, context.metrics),
                 producer=producer,
-                clock=clock,
                 metrics=context.metrics,
             )
             limits = LaneLimits(connection.limits.in_flight, config.defaults.lane_retry_seconds)

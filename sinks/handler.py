@@ -6,17 +6,14 @@ from typing import Any
 
 from sinks.base import parse_document
 from sinks.effector import Effected, Effector
-from towpath.acked import AckedProducer
-from towpath.clock import Clock
-from towpath.codec import Codec
+from towpath.delivery.books import Books
 from towpath.delivery.budget import Priority
-from towpath.delivery.deadletters import Failure, Registrar, Subject
+from towpath.delivery.deadletters import Failure, Subject
 from towpath.delivery.lane import State
 from towpath.delivery.ledger import Effect, Ledger
-from towpath.delivery.parking import Parked, Parking
 from towpath.errors import DataError
 from towpath.events import AGGREGATES
-from towpath.metrics import DEAD_LETTERS, DELIVERED, REPLAYED, Metrics
+from towpath.metrics import DELIVERED, REPLAYED, Metrics
 from towpath.records import Record
 
 
@@ -29,16 +26,11 @@ class DeliveryHandler:
         *,
         effector: Effector,
         ledger: Ledger,
-        parking: Parking,
-        registrar: Registrar,
-        producer: AckedProducer,
-        clock: Clock,
+        books: Books,
         metrics: Metrics,
     ) -> None:
-        self._connection = connection
-        self._effector, self._ledger, self._parking, self._registrar = effector, ledger, parking, registrar
-        self._codec: Codec = registrar.codec
-        self._producer, self._clock, self._metrics = producer, clock, metrics
+        self._connection, self._effector, self._ledger = connection, effector, ledger
+        self._books, self._codec, self._metrics = books, books.codec, metrics
 
     async def handle(self, record: Record) -> None:
         """Make the delivery's effect happen once and write its receipt."""
@@ -51,7 +43,7 @@ class DeliveryHandler:
         effected = await self._effector.at(_priority(delivery["event_type"])).apply(*wanted, again=again)
         await self._tell(record, delivery, effected)
         if self._effector.is_awaited(delivery["operation"]):
-            await self._parking.wake(self._connection, f"{delivery['operation']} {delivery['effect_key']}")
+            await self._books.wake(f"{delivery['operation']} {delivery['effect_key']}")
 
     def state_of(self, record: Record) -> State | None:
         """Return the state that a delivery puts, None for a one-shot effect and for what an operator wants done again."""
@@ -69,18 +61,14 @@ class DeliveryHandler:
 
     async def _tell(self, record: Record, delivery: dict[str, Any], effected: Effected) -> None:
         closes = effected.closes | ({record.replay.dead_letter_id} if record.replay and record.replay.dead_letter_id else set())
-        for dead_letter_id in sorted(closes) or [""]:
-            receipt = self._registrar.receipt(
-                effected.outcome,
-                _subject(self._connection, delivery),
-                self._clock.now(),
-                external_id=effected.external_id,
-                external_at=effected.external_at,
-                reason=effected.reason,
-                dead_letter_id=dead_letter_id,
-            )
-            await self._producer.send(*receipt)
-        await self._parking.forget(sorted(closes))
+        await self._books.tell(
+            effected.outcome,
+            _subject(self._connection, delivery),
+            closes,
+            external_id=effected.external_id,
+            external_at=effected.external_at,
+            reason=effected.reason,
+        )
         if record.replay is None:
             self._metrics.add(DELIVERED, connection=self._connection, operation=delivery["operation"], outcome=effected.outcome)
         else:
@@ -93,10 +81,7 @@ class DeliveryHandler:
         except DataError:
             delivery = None
         subject = _subject(self._connection, delivery) if delivery else Subject(self._connection)
-        dead_letter_id, output = self._registrar.dead_letter(record, failure, subject, self._clock.now())
-        place = await self._producer.send(*output)
-        await self._parking.keep(self._connection, Parked(dead_letter_id, output.topic, *place), failure)
-        self._metrics.add(DEAD_LETTERS, connection=self._connection, state=failure.state, error_class=failure.error_class)
+        dead_letter_id = await self._books.give_up(record, failure, subject)
         if delivery is not None:
             await self._ledger.blame(Effect(self._connection, delivery["operation"], delivery["effect_key"]), dead_letter_id)
 

@@ -16,6 +16,7 @@ from towpath.acked import AckedProducer
 from towpath.clock import SystemClock
 from towpath.codec import default_codec
 from towpath.config import Config
+from towpath.delivery.books import Books
 from towpath.delivery.database import open_engine
 from towpath.delivery.deadletters import Registrar
 from towpath.delivery.lanes import LaneLimits
@@ -48,16 +49,8 @@ class SinkRole:
             patience = Patience(connection.limits.request_timeout_seconds, connection.limits.settle_seconds)
             effector = Effector(name, find_target(connection.system), api, ledger, patience, clock)
             registrar = Registrar(default_codec(), self.name, f"sink.{name}", frozenset(config.connections))
-            handler = DeliveryHandler(
-                name,
-                effector=effector,
-                ledger=ledger,
-                parking=parking,
-                registrar=registrar,
-                producer=producer,
-                clock=clock,
-                metrics=context.metrics,
-            )
+            books = Books(name, registrar, parking, producer, clock, context.metrics)
+            handler = DeliveryHandler(name, effector=effector, ledger=ledger, books=books, metrics=context.metrics)
             patient = config.defaults
             limits = LaneLimits(connection.limits.in_flight, patient.lane_retry_seconds, patient.dependency_wait_seconds)
             place = {"group": f"sink.{name}", "topic": f"deliver.{name}", "connection": name}

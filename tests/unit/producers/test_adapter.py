@@ -12,13 +12,14 @@ from aiohttp import web
 from pydantic import SecretStr
 from sqlalchemy import URL
 
-from producers.adapter import Access, InboxHandler, find_source
+from producers.adapter import InboxHandler, find_source
 from producers.base import ENTITY, FETCHED, KIND, POLLED, RECEIVED_AT, WEBHOOK, WEBHOOK_ID
 from producers.references import LedgerReferences
 from towpath.authorisers import HeaderKey
 from towpath.clock import SystemClock
 from towpath.codec import default_codec
 from towpath.config import Config, parse_config
+from towpath.delivery.books import Books
 from towpath.delivery.database import open_engine
 from towpath.delivery.deadletters import PARKED, Failure, Registrar, replay_of
 from towpath.delivery.gate import Gate
@@ -107,15 +108,10 @@ async def erp(ledger: Ledger, parking: Parking) -> AsyncIterator[Erp]:
     api = ApiClient("erp", f"http://{host}:{port}", dialect=DIALECT, authoriser=key, gate=Gate(SystemClock()), timeout=5)
     source, producer, metrics = find_source("bng"), FakeProducer(), Metrics()
     assert source is not None
-    handler = InboxHandler(
-        "erp",
-        access=Access(source, api, LedgerReferences(config, "erp", ledger)),
-        parking=parking,
-        registrar=Registrar(default_codec(), "adapter", "adapter.erp", frozenset({"erp", "shop"})),
-        producer=producer,
-        clock=SystemClock(),
-        metrics=metrics,
-    )
+    registrar = Registrar(default_codec(), "adapter", "adapter.erp", frozenset({"erp", "shop"}))
+    books = Books("erp", registrar, parking, producer, SystemClock(), metrics)
+    references = LedgerReferences(config, "erp", ledger)
+    handler = InboxHandler("erp", source=source, api=api, references=references, books=books, producer=producer, metrics=metrics)
     yield Erp(handler, producer, metrics)
     await api.close()
     await runner.cleanup()

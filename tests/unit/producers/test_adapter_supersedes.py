@@ -8,10 +8,11 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL
 
-from producers.adapter import Access, InboxHandler, find_source
+from producers.adapter import InboxHandler, find_source
 from producers.base import FETCHED, KIND, WEBHOOK
 from towpath.clock import SystemClock
 from towpath.codec import default_codec
+from towpath.delivery.books import Books
 from towpath.delivery.database import open_engine
 from towpath.delivery.deadletters import Registrar
 from towpath.delivery.gate import Gate
@@ -52,8 +53,9 @@ def handler(system: str, folder: Path) -> InboxHandler:
     api = ApiClient("shop", "http://127.0.0.1:1", dialect=nopcommerce.DIALECT, authoriser=Idle(), gate=Gate(SystemClock()), timeout=1)
     parking = Parking(open_engine(URL.create("sqlite", database=str(folder / "ledger.db"))), SystemClock(), timedelta(seconds=60))
     registrar = Registrar(default_codec(), "adapter", "adapter.shop", frozenset({"shop"}))
-    access = Access(source, api, NothingKnown())
-    return InboxHandler("shop", access=access, parking=parking, registrar=registrar, producer=FakeProducer(), clock=SystemClock(), metrics=METRICS)
+    producer = FakeProducer()
+    books = Books("shop", registrar, parking, producer, SystemClock(), METRICS)
+    return InboxHandler("shop", source=source, api=api, references=NothingKnown(), books=books, producer=producer, metrics=METRICS)
 
 
 METRICS = Metrics()

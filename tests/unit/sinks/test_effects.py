@@ -19,6 +19,7 @@ from sinks.effector import Effected, Effector, Patience
 from sinks.handler import DeliveryHandler
 from towpath.codec import default_codec
 from towpath.config.connections import Connection
+from towpath.delivery.books import Books
 from towpath.delivery.budget import Priority
 from towpath.delivery.database import open_engine
 from towpath.delivery.deadletters import Failure, Registrar, replay_of
@@ -53,16 +54,8 @@ class Process:
         effector = Effector("erp", TARGET, self.api, self.ledger, PATIENCE, clock)
         registrar = Registrar(default_codec(), "sink", "sink.erp", frozenset({"erp"}))
         self.effector = effector
-        self.handler = DeliveryHandler(
-            "erp",
-            effector=effector,
-            ledger=self.ledger,
-            parking=self.parking,
-            registrar=registrar,
-            producer=self.producer,
-            clock=clock,
-            metrics=Metrics(),
-        )
+        books = Books("erp", registrar, self.parking, self.producer, clock, metrics := Metrics())
+        self.handler = DeliveryHandler("erp", effector=effector, ledger=self.ledger, books=books, metrics=metrics)
         self.lanes = Lanes(self.handler, clock, LaneLimits(), lambda record: self.finished.append(record.offset))
 
     async def apply(self, number: int = 1001, **changes: Any) -> Effected:  # noqa: ANN401 - those of an_order
