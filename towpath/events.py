@@ -22,6 +22,7 @@ AGGREGATES: Final[Mapping[str, str]] = {
     "PaymentReceived": "orders",
     "StockChanged": "stock",
     "CustomerChanged": "customers",
+    "ProductChanged": "products",
 }
 PARTS: Final[Mapping[str, str]] = {"ShipmentConfirmed": "shipment_id", "PaymentReceived": "payment_id", "StockChanged": "location"}
 """The field that tells several facts of one type about one key apart."""
@@ -200,6 +201,20 @@ class CustomerChanged(TypedDict):
     active: bool
     billing_address: Address | None
     shipping_address: Address | None
+    custom_fields: dict[str, str]
+
+
+class ProductChanged(TypedDict):
+    """A product stands at the source with this content; without a price its currency is empty."""
+
+    meta: Meta
+    product_id: str
+    sku: str
+    name: str
+    product_type: str
+    price: Decimal | None
+    currency: str
+    attributes: dict[str, str]
     custom_fields: dict[str, str]
 
 

@@ -13,7 +13,7 @@ import fastavro.schema
 import pytest
 
 from towpath.codec import HEADER, SCHEMAS, Codec
-from towpath.testing.events import a_cancellation, a_change, a_customer, a_payment, a_shipment, a_status, a_stock, an_order
+from towpath.testing.events import a_cancellation, a_change, a_customer, a_payment, a_product, a_shipment, a_status, a_stock, an_order
 
 VALUES: dict[str, Any] = {
     "OrderPlaced": an_order(),
@@ -24,6 +24,7 @@ VALUES: dict[str, Any] = {
     "PaymentReceived": a_payment(),
     "StockChanged": a_stock(),
     "CustomerChanged": a_customer(),
+    "ProductChanged": a_product(),
 }
 NOTE = {"name": "note", "type": ["null", "string"], "default": None, "doc": "Added later."}
 

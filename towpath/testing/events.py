@@ -17,6 +17,7 @@ from towpath.events import (
     OrderPlaced,
     OrderStatusChanged,
     PaymentReceived,
+    ProductChanged,
     ShipmentConfirmed,
     StockChanged,
     business_key,
@@ -102,6 +103,24 @@ def a_customer(number: int = 7, *, connection: str = "shop", **changes: Any) -> 
     customer.update(changes)  # type: ignore[typeddict-item]
     seal(Event("CustomerChanged", customer))
     return customer
+
+
+def a_product(sku: str = "TP-0001", **changes: Any) -> ProductChanged:  # noqa: ANN401 - any field of the schema
+    """Return a product of the ERP."""
+    product: ProductChanged = {
+        "meta": a_meta(business_key("erp", "product", "P-1"), connection="erp", major=1),
+        "product_id": "P-1",
+        "sku": sku,
+        "name": "Mug",
+        "product_type": "simple",
+        "price": Decimal("9.99"),
+        "currency": "EUR",
+        "attributes": {"Colour": "blue"},
+        "custom_fields": {},
+    }
+    product.update(changes)  # type: ignore[typeddict-item]
+    seal(Event("ProductChanged", product))
+    return product
 
 
 def a_change(number: int = 1001, **changes: Any) -> OrderChanged:  # noqa: ANN401 - any field of the schema
