@@ -8,9 +8,9 @@ from decimal import Decimal
 from typing import Any, Final
 
 from producers.base import Provenance
-from producers.wire import Json, moment, part
+from producers.wire import Json, decimal_of, moment, part
 from towpath.errors import DataError
-from towpath.events import Event, Meta, OrderStatusChanged, ShipmentConfirmed, ShipmentLine, StockChanged, seal, stable_id
+from towpath.events import Event, Meta, OrderStatusChanged, ProductChanged, ShipmentConfirmed, ShipmentLine, StockChanged, seal, stable_id
 from towpath.systems.bng import id_of
 
 LARGEST: Final = 2**63 - 1
@@ -30,6 +30,27 @@ def decode_stock(row: Json, provenance: Provenance) -> Event:
         "custom_fields": {},
     }
     return _sealed("StockChanged", event)
+
+
+def decode_product(row: Json, provenance: Provenance) -> Event:
+    """Return ProductChanged of what `GET /products` says of a product."""
+    product_id, price, attributes = id_of(row, "ProductID"), decimal_of(row.get("Price")), row.get("Attributes")
+    if price is None or price < 0:
+        raise DataError("Price is no amount of money", field="Price", value=str(row.get("Price")))
+    if not isinstance(attributes, dict) or not all(isinstance(value, str) for value in attributes.values()):
+        raise DataError("Attributes is no object of texts", field="Attributes", value=str(attributes))
+    event: ProductChanged = {
+        "meta": provenance.meta("product", product_id, moment(row, "UpdatedAt"), {"major": _sequence(row), "minor": 0}),
+        "product_id": product_id,
+        "sku": id_of(row, "SKU"),
+        "name": _text(row, "Name"),
+        "product_type": _text(row, "ProductType"),
+        "price": price,
+        "currency": _text(row, "Currency"),
+        "attributes": attributes,
+        "custom_fields": {},
+    }
+    return _sealed("ProductChanged", event)
 
 
 def decode_status(bundle: Json, provenance: Provenance) -> Event:

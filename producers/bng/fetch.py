@@ -11,10 +11,10 @@ from towpath.http import ApiClient
 from towpath.systems.bng import id_of, read_sales_order
 
 
-def inventory(payload: str) -> str:
-    """Return `{"inventory": …}`, as it came."""
+def whole(entity: str, payload: str) -> str:
+    """Return `{entity: …}`, as it came: what needs nothing besides."""
     parse(payload.encode())
-    return joined(inventory=payload)
+    return joined(**{entity: payload})
 
 
 async def sales_order(payload: str, references: References) -> str | None:

@@ -58,9 +58,9 @@ DIALECT = Dialect(ERRORS, refusal)
 
 BLANKED: Sequence[str] = ()
 """No field of BNG's holds card data."""
-IDS: Final = {"inventory": "SKU", "sales_order": "SalesOrderID", "shipment": "ShipmentID"}
+IDS: Final = {"inventory": "SKU", "sales_order": "SalesOrderID", "shipment": "ShipmentID", "product": "ProductID"}
 """The entities that are read, and the field that names one; inventory is that of a SKU, in whichever warehouse."""
-TYPES: Final = {"inventory_updated": "inventory", "order_status_changed": "sales_order", "shipment_created": "shipment"}
+TYPES: Final = {"inventory_updated": "inventory", "order_status_changed": "sales_order", "shipment_created": "shipment", "product_updated": "product"}
 """The webhooks that are read, and the entity that each carries whole."""
 LONGEST_ID: Final = 200
 

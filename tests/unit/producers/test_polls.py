@@ -24,7 +24,7 @@ Client = TestClient[web.Request, web.Application]
 Serve = Callable[..., Awaitable[Client]]
 Connected = Callable[[str, BaseTestServer], ApiClient]
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-ORDERS, SHIPMENTS, STOCK = bng_polls.POLLS
+ORDERS, SHIPMENTS, PRODUCTS, STOCK = bng_polls.POLLS
 SHOP_ORDERS = nopcommerce_polls.POLLS[0]
 STILL_OPEN = nopcommerce_polls.still_open
 
@@ -43,7 +43,7 @@ async def ids(items: AsyncIterator[Item]) -> list[int | str]:
     return [item.id async for item in items]
 
 
-async def test_bng_tells_of_orders_shipments_and_the_stock_of_each_warehouse(serve: Serve, connected: Connected) -> None:
+async def test_bng_tells_of_orders_shipments_products_and_the_stock_of_each_warehouse(serve: Serve, connected: Connected) -> None:
     erp = await serve("bng", stock={"MAIN": 5, "SECOND": 7})
     api = connected("bng", erp.server)
     [row, *_] = (await (await erp.get("/_sandbox/store/inventory")).json())["items"]
@@ -63,6 +63,8 @@ async def test_bng_tells_of_orders_shipments_and_the_stock_of_each_warehouse(ser
     assert [shipment["ShipmentID"]] == await ids(SHIPMENTS.items(api, NOON))
     stock = [(item.id, item.part) async for item in STOCK.items(api, NOON)]
     assert {(sku, "MAIN"), (sku, "SECOND")} <= set(stock)
+    catalogue = {row["ProductID"] for row in (await (await erp.get("/_sandbox/store/products")).json())["items"]}
+    assert catalogue == set(await ids(PRODUCTS.items(api, NOON)))
     assert len(set(stock)) == 2 * len({sku for sku, _ in stock})
 
 
