@@ -7,6 +7,7 @@ import importlib
 import importlib.util
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from producers.base import ENTITY, FETCHED, KIND, POLLED, RECEIVED_AT, WEBHOOK, WEBHOOK_ID, Fetch, Provenance, References, Source
 from producers.references import LedgerReferences
@@ -31,6 +32,9 @@ from towpath.metrics import DECODED, DROPPED, RECEIVED, REPLAYED, Counted, Metri
 from towpath.records import TRACEPARENT, Record
 from towpath.runtime import RoleContext
 from towpath.systems.base import Clients
+
+ARRIVALS: Final = {"ProductChanged": ("product", "sku")}
+"""What dead letters may await: the event that tells of it, the entity's name, and the field that names one."""
 
 
 class InboxHandler:
@@ -105,6 +109,8 @@ class InboxHandler:
             traceparent = [pair for pair in record.headers if pair[0] == TRACEPARENT][-1:] if provenance.trace_id else []
             headers = [("ce_source", self._connection.encode()), ("ce_id", event.meta["event_id"].encode()), *traceparent, *_onward(record)]
             await self._producer.send(f"received.{AGGREGATES[event.type]}", event.record_key, value, headers)
+            if arrives := ARRIVALS.get(event.type):
+                await self._books.wake(f"{arrives[0]} {event.value[arrives[1]]}")
             self._count(record, "decoded", Counted(DECODED, {"connection": self._connection, "event": event.type}))
 
     def _subject(self, record: Record) -> Subject:

@@ -52,7 +52,9 @@ class Resumer:
             try:
                 letter = self._codec.decode_as("DeadLetter", record.value)
             except DataError as error:
-                log.warning("a parked record cannot be read", topic=record.topic, partition=record.partition, offset=record.offset, reason=str(error))
+                log.warning(
+                    "a record that waits cannot be read", topic=record.topic, partition=record.partition, offset=record.offset, reason=str(error)
+                )
                 continue
             await self._producer.send(*replay_of(letter))
 
@@ -67,7 +69,7 @@ def _read(kafka: KafkaSettings, due: Sequence[Parked]) -> list[Record]:
             if record is not None and record.offset == one.offset:
                 found.append(record)
             else:
-                log.error("a parked record is gone", dead_letter=one.dead_letter_id, topic=one.topic, partition=one.partition, offset=one.offset)
+                log.error("a record that waits is gone", dead_letter=one.dead_letter_id, topic=one.topic, partition=one.partition, offset=one.offset)
         return found
     finally:
         reader.close()

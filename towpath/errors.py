@@ -40,13 +40,15 @@ class DataError(TowpathError):
     """The record itself is wrong: it becomes a dead letter that names `field`, and the others go on.
 
     `value` is what stood there, shortened and never a secret; None where nothing did. Half a surrogate pair, which JSON may carry and
-    Avro may not, is replaced: the dead letter that tells of it must be writable.
+    Avro may not, is replaced: the dead letter that tells of it must be writable. `awaits` names what would make it right, should it ever
+    arrive ("entity key", such as "product TP-0001"), and is empty where only a person can.
     """
 
-    def __init__(self, message: str, *, field: str, value: str | None = None) -> None:
+    def __init__(self, message: str, *, field: str, value: str | None = None, awaits: str = "") -> None:
         super().__init__(_encodable(message))
         self.field = _encodable(field)
         self.value = value if value is None else _encodable(value[:200])
+        self.awaits = awaits
 
 
 class OutcomeUnknownError(TowpathError):

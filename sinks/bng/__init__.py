@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from sinks.base import Document, Operation, Standing, Update
@@ -12,6 +14,7 @@ from towpath.systems.bng import Bng, Record
 
 SHIPPED = frozenset({30, 40})
 CANCELLED = 90
+A_SKU = re.compile(r"Lines\[(\d{1,6})\]\.SKU")
 
 
 def _reference(document: Document, field: str) -> str:
@@ -53,7 +56,20 @@ async def _find_order(api: ApiClient, document: Document) -> Standing | None:
 
 
 async def _create_order(api: ApiClient, document: Document) -> Standing:
-    return _standing("SalesOrderID", await Bng(api).create_sales_order(document))
+    with _awaiting_products(document.get("Lines", ())):
+        return _standing("SalesOrderID", await Bng(api).create_sales_order(document))
+
+
+@contextlib.contextmanager
+def _awaiting_products(lines: Sequence[Record]) -> Iterator[None]:
+    """Have a write that is refused for a SKU tried again once BNG has the product."""
+    try:
+        yield
+    except DataError as refusal:
+        at_fault = A_SKU.fullmatch(refusal.field)
+        if at_fault is not None and int(at_fault[1]) < len(lines):
+            refusal.awaits = f"product {lines[int(at_fault[1])]['SKU']}"
+        raise
 
 
 async def _open_order(api: ApiClient, document: Document, what: str) -> Record:
@@ -78,7 +94,8 @@ async def _change(api: ApiClient, document: Document, _known: int | None) -> tup
     order = await _open_order(api, document, "the change")
     if order.get("OrderStatus") == CANCELLED:
         return False, _standing("SalesOrderID", order)
-    return True, _standing("SalesOrderID", await Bng(api).change_sales_order(document["SalesOrderID"], document["Change"]))
+    with _awaiting_products(document["Change"].get("Lines", ())):
+        return True, _standing("SalesOrderID", await Bng(api).change_sales_order(document["SalesOrderID"], document["Change"]))
 
 
 async def _find_paid(api: ApiClient, document: Document) -> Standing | None:

@@ -55,5 +55,5 @@ class Books:
         return dead_letter_id
 
     async def wake(self, awaited: str) -> None:
-        """Have what parked because it waits for this effect ("operation key") tried now."""
+        """Have what waits for this effect ("operation key") or arrival ("entity key") tried now."""
         await self._parking.wake(self._connection, awaited)

@@ -33,7 +33,10 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a record failed: `error_class` is data, passing or bug; `state` says whether it is dead or parked, and `awaits` for which effect."""
+    """Why a record failed: `error_class` is data, passing or bug; `state` says whether it is dead or parked.
+
+    `awaits` names what it is tried again for: an effect ("operation key") or something that arrives ("entity key").
+    """
 
     reason: str
     error_class: str = "data"
@@ -46,7 +49,8 @@ class Failure:
     @classmethod
     def of(cls, error: DataError) -> Failure:
         """Return the failure that a DataError tells."""
-        return cls(str(error), field=error.field, value=error.value or "")
+        hope = f" (tried again by itself once {error.awaits} is there)" if error.awaits else ""
+        return cls(f"{error}{hope}", field=error.field, value=error.value or "", awaits=error.awaits)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,12 @@
-"""What is parked and when it is tried again: an index row for each parked record, kept beside the effect ledger; `parked.*` holds the records."""
+"""What is tried again by itself, and when: an index row for each such record, kept beside the effect ledger; the records stand in Kafka.
+
+What is parked (`parked.*`) is tried by the clock, and at once when the effect that it waits for is there. A dead letter (`dlq.*`) that
+waits for something to arrive is tried once more by the clock, lest that arrived before its row stood here, and then when it arrives.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import NamedTuple
@@ -15,6 +20,8 @@ from towpath.delivery.database import make_table, metadata
 from towpath.delivery.deadletters import PARKED, Failure
 
 LONGEST = timedelta(hours=1)
+NEVER = 1e15
+"""A time that does not come: what is not tried by the clock."""
 AT_ONCE = 100
 
 parked = sa.Table(
@@ -25,7 +32,7 @@ parked = sa.Table(
     sa.Column("topic", sa.String(80), nullable=False),
     sa.Column("partition", sa.Integer, nullable=False),
     sa.Column("offset", sa.BigInteger, nullable=False),
-    sa.Column("awaits", sa.String(400), nullable=False, default=""),  # "operation key" of the effect that it depends on
+    sa.Column("awaits", sa.String(400), nullable=False, default=""),  # "operation key" of an effect, or "entity key" of what is to arrive
     sa.Column("tries", sa.Integer, nullable=False),
     sa.Column("retry_at", sa.Float, nullable=False),
     sa.Index("parked_by_time", "connection", "retry_at"),
@@ -55,27 +62,32 @@ class Parking:
         self._database = GroupCommitter(engine)
 
     async def keep(self, connection: str, one: Parked, failure: Failure) -> None:
-        """Note what was just stored: parked it is tried again, dead it is parked no more."""
+        """Note what was just stored: parked it is tried again, and dead where it awaits something; else it is noted no more."""
         if failure.state == PARKED:
             await self.park(connection, one, failure.awaits)
+        elif failure.awaits:
+            await self.park(connection, one, failure.awaits, by_clock=1)
         else:
             await self.forget([one.dead_letter_id])
 
-    async def park(self, connection: str, one: Parked, awaits: str = "") -> None:
-        """Note that a record is parked, or parked again; `awaits` names the effect ("operation key") whose success wakes it."""
+    async def park(self, connection: str, one: Parked, awaits: str = "", *, by_clock: float = math.inf) -> None:
+        """Note that a record is parked, or parked again: what it `awaits` wakes it, and the clock so many times."""
         now = self._clock.now().timestamp()
 
         def work(database: Connection) -> None:
-            tries = database.execute(sa.select(parked.c.tries).where(parked.c.dead_letter_id == one.dead_letter_id)).scalar() or 0
-            wait = min(self._pause * 2 ** min(tries, 16), LONGEST).total_seconds()
+            known = database.execute(sa.select(parked).where(parked.c.dead_letter_id == one.dead_letter_id)).first()
+            tries = known.tries if known is not None else 0
+            retry_at = now + min(self._pause * 2 ** min(tries, 16), LONGEST).total_seconds() if tries < by_clock else NEVER
+            if known is not None and known.awaits == awaits and known.retry_at <= now:
+                retry_at = now  # woken while it was tried
             database.execute(sa.delete(parked).where(parked.c.dead_letter_id == one.dead_letter_id))
-            values = {**one._asdict(), "connection": connection, "awaits": awaits, "tries": tries + 1, "retry_at": now + wait}
+            values = {**one._asdict(), "connection": connection, "awaits": awaits, "tries": tries + 1, "retry_at": retry_at}
             database.execute(sa.insert(parked).values(**values))
 
         await self._database.run(work)
 
     async def wake(self, connection: str, awaited: str) -> None:
-        """Have what waits for this effect tried now."""
+        """Have what waits for this effect or arrival tried now."""
         waiting = (parked.c.connection == connection, parked.c.awaits == awaited)
         statement = sa.update(parked).where(*waiting).values(retry_at=self._clock.now().timestamp())
         await self._database.run(lambda database: database.execute(statement).rowcount)
@@ -100,8 +112,8 @@ class Parking:
         return await self._database.run(work)
 
     async def count(self, connection: str) -> int:
-        """Return how many records are parked."""
-        wanted = sa.select(sa.func.count()).select_from(parked).where(parked.c.connection == connection)
+        """Return how many records are parked, dead letters apart."""
+        wanted = sa.select(sa.func.count()).select_from(parked).where(parked.c.connection == connection, parked.c.topic.like("parked.%"))
         return await self._database.run(lambda database: database.execute(wanted).scalar_one())
 
     async def close(self) -> None:

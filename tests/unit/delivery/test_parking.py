@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy.engine import URL
 
 from towpath.delivery.database import open_engine
+from towpath.delivery.deadletters import Failure
 from towpath.delivery.parking import LONGEST, Parked, Parking
 from towpath.testing.clock import VirtualClock
 
@@ -85,6 +86,45 @@ async def test_what_awaits_an_effect_comes_back_with_it(bench: Bench) -> None:
     await bench.one.park("erp", ONE._replace(dead_letter_id="letter-2"), awaits="create_order shop/order/2")
     await bench.other.wake("erp", "create_order shop/order/1")
     assert [ONE] == await bench.one.due("erp")
+
+
+DEAD = Parked("letter-3", "dlq.erp", 0, 3)
+UNKNOWN_SKU = Failure("no product with SKU A-7", field="Lines[0].SKU", awaits="product A-7")
+
+
+async def test_a_dead_letter_that_awaits_something_comes_back_with_it_and_is_not_counted_as_parked(bench: Bench) -> None:
+    await bench.one.keep("erp", DEAD, UNKNOWN_SKU)
+    await bench.other.wake("erp", "product A-8")
+    assert ([], 0) == (await bench.one.due("erp"), await bench.one.count("erp"))
+    await bench.other.wake("erp", "product A-7")
+    assert [DEAD] == await bench.one.due("erp")
+
+
+async def test_a_dead_letter_is_tried_once_by_the_clock_and_then_only_when_what_it_awaits_arrives(bench: Bench) -> None:
+    await bench.one.keep("erp", DEAD, UNKNOWN_SKU)
+    await bench.pass_by(61)
+    assert [DEAD] == await bench.one.due("erp")
+    await bench.one.keep("erp", DEAD, UNKNOWN_SKU)
+    await bench.pass_by(1_000_000)
+    assert [] == await bench.one.due("erp")
+    await bench.one.wake("erp", "product A-7")
+    assert [DEAD] == await bench.one.due("erp")
+
+
+async def test_what_arrives_while_it_is_tried_has_it_tried_again(bench: Bench) -> None:
+    await bench.one.keep("erp", DEAD, UNKNOWN_SKU)
+    await bench.pass_by(61)
+    await bench.one.due("erp")
+    await bench.other.wake("erp", "product A-7")
+    await bench.one.keep("erp", DEAD._replace(offset=4), UNKNOWN_SKU)
+    assert [DEAD._replace(offset=4)] == await bench.one.due("erp")
+
+
+async def test_a_dead_letter_that_awaits_nothing_is_not_tried_again(bench: Bench) -> None:
+    await bench.one.park("erp", DEAD)
+    await bench.one.keep("erp", DEAD, Failure("the total is wrong", field="total"))
+    await bench.pass_by(1_000_000)
+    assert [] == await bench.one.due("erp")
 
 
 async def test_what_succeeded_is_parked_no_more(bench: Bench) -> None:

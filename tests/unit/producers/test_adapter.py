@@ -24,7 +24,7 @@ from towpath.delivery.database import open_engine
 from towpath.delivery.deadletters import PARKED, Failure, Registrar, replay_of
 from towpath.delivery.gate import Gate
 from towpath.delivery.ledger import Effect, Ledger
-from towpath.delivery.parking import Parking
+from towpath.delivery.parking import Parked, Parking
 from towpath.errors import DataError, RetryableError
 from towpath.http import ApiClient
 from towpath.metrics import Metrics
@@ -250,6 +250,30 @@ async def test_what_was_written_is_known_by_its_entity_and_connection(ledger: Le
         await references.key_of(*one) for one in (("order", "SO1001"), ("order", "SO1"), ("customer", "SO1001"))
     ]
     assert None is await LedgerReferences(config, "shop", ledger).key_of("order", "SO1001")
+
+
+PRODUCT = {
+    "ProductID": "P7",
+    "SKU": "A-7",
+    "Name": "Mug",
+    "ProductType": "Tableware",
+    "Attributes": {},
+    "Price": "9.99",
+    "Currency": "EUR",
+    "Sequence": 1,
+    "UpdatedAt": RECEIVED,
+}
+
+
+@pytest.mark.parametrize("again", [1, 2])
+async def test_a_product_that_arrives_wakes_what_awaits_it_however_often_it_is_told(erp: Erp, parking: Parking, again: int) -> None:
+    waiting = Parked("letter-1", "dlq.erp", 0, 3)
+    await parking.keep("erp", waiting, Failure("no product with SKU A-7", awaits="product A-7"))
+    await parking.keep("erp", waiting._replace(dead_letter_id="letter-2"), Failure("no product with SKU A-8", awaits="product A-8"))
+    for _ in range(again):
+        sent = await erp.take(webhook("product_updated", PRODUCT, "product/P7"))
+        assert ["inbox.erp", "received.products"] == [output.topic for output in sent]
+    assert [waiting] == await parking.due("erp")
 
 
 async def test_what_parks_is_noted_to_be_tried_again_and_forgotten_once_it_went_through(erp: Erp, parking: Parking, ledger: Ledger) -> None:

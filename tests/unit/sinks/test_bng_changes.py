@@ -174,3 +174,23 @@ async def test_an_order_that_bng_knows_no_more_is_named(bng: Bng, sink: Sink) ->
         await sink.apply("cancel_order", KEY, document)
     assert ("SalesOrderID", "SO404") == (refused.value.field, refused.value.value)
     assert [] == bng.sent(PATCH)
+
+
+@pytest.mark.parametrize("at", [0, 1])
+async def test_an_order_with_an_unknown_product_awaits_that_product(sink: Sink, at: int) -> None:
+    lines = [{**LINES[0], "LineNo": number, "SKU": "GHOST-1" if number - 1 == at else LINES[0]["SKU"]} for number in (1, 2)]
+    customer = "shop/customer/7"
+    document = {"ExternalOrderID": "SHOP-1001", "CustomerID": {"$ref": "customer", "key": customer}, "OrderDate": "2026-03-01", "Currency": "USD"}
+    related = {f"customer {customer}": json.dumps({"ExternalID": "SHOP-7", "Email": "zoe@shop.example"})}
+    with pytest.raises(DataError) as refused:
+        await sink.apply("create_order", KEY, {**document, "Lines": lines, "Total": "159.60"}, related=related)
+    assert (f"Lines[{at}].SKU", "product GHOST-1") == (refused.value.field, refused.value.awaits)
+
+
+async def test_a_change_to_an_unknown_product_awaits_it_and_other_refusals_await_nothing(sink: Sink) -> None:
+    await place(sink)
+    unknown, refused = {**LINES[0], "SKU": "GHOST-2"}, {**LINES[0], "Quantity": -1}
+    for lines, awaited in (([unknown], "product GHOST-2"), ([refused], "")):
+        with pytest.raises(DataError) as caught:
+            await sink.apply("change_order", KEY, {"SalesOrderID": REFERENCE, "Change": {"Lines": lines}}, version=(1, 0))
+        assert awaited == caught.value.awaits
