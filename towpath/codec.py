@@ -1,7 +1,9 @@
 """Avro in the Confluent wire format: a zero byte, a 4-byte schema id, the encoded record.
 
-Until a registry assigns ids, a schema's id is the first 31 bits of the SHA-256 of its inlined JSON without docs, so that the schema files
-alone are the source of ids, two processes with the same files always agree, and a better wording orphans no stored record.
+A schema's id is the first 31 bits of the SHA-256 of its inlined JSON without docs, so that the schema files alone are the source of ids, two
+processes with the same files always agree, nobody has to ask before it writes, and a better wording orphans no stored record. A registry of
+others gives ids of its own, which are then taken over. A record that another version of Towpath wrote has a schema that no file here holds:
+it is asked for by its id, once, and the record is read as the schema of here wants it.
 
 Decimals are read and written here and not by fastavro: it takes minutes for one forged to a megabyte, and never checks the precision.
 """
@@ -14,10 +16,10 @@ import io
 import json
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Context, Decimal, DecimalException
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import fastavro
 import fastavro.read
@@ -40,26 +42,49 @@ ABOUT = frozenset({"doc", "pii"})
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """One event schema, parsed and inlined: `name` without its namespace, `id` as it stands in the wire format."""
+    """One schema, parsed and inlined: `name` without its namespace, `id` as it stands in the wire format.
+
+    `reader` is what a record of it is read as: None for the schema itself. `text` is its JSON, docs and all.
+    """
 
     name: str
     id: int
     parsed: Any
     prefix: bytes
+    text: str = ""
+    reader: Any = None
+
+
+class Registry(Protocol):
+    """Where schemas are asked for that no file here holds."""
+
+    def text(self, schema_id: int) -> str | None:
+        """Return the JSON of a schema, None where there is none of this id; raises RetryableError while that cannot be told."""
+        ...
 
 
 class Codec:
-    """Encodes and decodes every record type whose schema lies in a folder (default: the distribution's own `schemas/`)."""
+    """Encodes and decodes every record type whose schema lies in a folder (default: the distribution's own `schemas/`).
 
-    def __init__(self, folder: Path = SCHEMAS) -> None:
+    With a registry it also decodes what was written with another version of such a schema.
+    """
+
+    def __init__(self, folder: Path = SCHEMAS, registry: Registry | None = None) -> None:
         fastavro.read.LOGICAL_READERS[f"bytes-{DECIMAL}"] = _read_decimal
         fastavro.write.LOGICAL_WRITERS[f"bytes-{DECIMAL}"] = _write_decimal
         schemas = [_load(path) for path in sorted(folder.glob("towpath.*.avsc"))]
         self.by_name: Mapping[str, Schema] = {schema.name: schema for schema in schemas}
-        self._by_id: Mapping[int, Schema] = {schema.id: schema for schema in schemas}
+        self._by_id: dict[int, Schema] = {schema.id: schema for schema in schemas}
+        self._registry = registry
         if len(self._by_id) != len(schemas):
             message = f"two schemas in {folder} have the same content"
             raise ValueError(message)
+
+    def adopt(self, ids: Mapping[str, int]) -> None:
+        """Write records with these ids from here on, by the schema's name; records with the ids from before are read as well."""
+        adopted = [replace(self.by_name[name], id=given, prefix=HEADER.pack(MAGIC, given)) for name, given in ids.items()]
+        self.by_name = {**self.by_name, **{schema.name: schema for schema in adopted}}
+        self._by_id |= {schema.id: schema for schema in adopted}
 
     def encode(self, name: str, value: Mapping[str, Any]) -> bytes:
         """Return `value` in wire format; raises DataError naming the type when it does not fit the schema."""
@@ -74,26 +99,39 @@ class Codec:
         return buffer.getvalue()
 
     def decode(self, data: bytes | None) -> tuple[str, dict[str, Any]]:
-        """Return (type name, record); raises DataError with field `value` when the bytes are not a known Avro record, whole."""
+        """Return (type name, record).
+
+        Raises:
+            DataError: the bytes are not a known Avro record, whole; its field is `value`.
+            RetryableError: the record's schema is not known here, and the registry does not answer yet.
+        """
         if data is None or len(data) < HEADER.size:
             message = f"not an Avro record: {0 if data is None else len(data)} bytes, fewer than the 5-byte header"
             raise DataError(message, field="value")
         magic, schema_id = HEADER.unpack_from(data)
         schema = self._by_id.get(schema_id)
         if magic != MAGIC or schema is None:
-            message = f"not an Avro record of ours: first byte {magic}, schema id {schema_id}"
-            raise DataError(message, field="value", value=data[:16].hex())
+            schema = self._learned(magic, schema_id, data)
         buffer = io.BytesIO(data)
         buffer.seek(HEADER.size)
         try:
-            record = fastavro.schemaless_reader(buffer, schema.parsed, None)
+            record = fastavro.schemaless_reader(buffer, schema.parsed, schema.reader)
         except Exception as error:  # fastavro raises many kinds on broken bytes, MemoryError-like ones among them
             message = f"broken {schema.name} record: {type(error).__name__}: {error}"
             raise DataError(message, field="value") from error
         if buffer.tell() != len(data) or not isinstance(record, dict):
             message = f"broken {schema.name} record: {len(data) - buffer.tell()} bytes after its end"
             raise DataError(message, field="value")
+        if schema.reader is not None:
+            return schema.name, self._as_ours(schema, record)
         return schema.name, record
+
+    def _as_ours(self, schema: Schema, record: dict[str, Any]) -> dict[str, Any]:
+        """Return a record of another version just as it would be had our own been written: by writing and reading that."""
+        try:
+            return self.decode(self.encode(schema.name, record))[1]
+        except DataError as error:
+            raise DataError(f"a record of schema id {schema.id} does not fit ours: {error}", field="value") from error
 
     def decode_as(self, name: str, data: bytes | None) -> dict[str, Any]:
         """Return the record when it is of type `name`; raises DataError otherwise."""
@@ -103,20 +141,44 @@ class Codec:
             raise DataError(message, field="value", value=actual)
         return record
 
+    def _learned(self, magic: int, schema_id: int, data: bytes) -> Schema:
+        """Return the schema of this id as the registry has it, to be read as the one of its name here."""
+        text = self._registry.text(schema_id) if magic == MAGIC and self._registry is not None else None
+        if text is None:
+            message = f"not an Avro record of ours: first byte {magic}, schema id {schema_id}"
+            raise DataError(message, field="value", value=data[:16].hex())
+        try:
+            content = json.loads(text)
+            mine = self.by_name[str(content["name"]).rpartition(".")[2]]
+            learned = Schema(mine.name, schema_id, _parsed(content), HEADER.pack(MAGIC, schema_id), text, mine.parsed)
+        except Exception as error:  # whatever a registry may hold
+            message = f"schema id {schema_id} is none of ours: {type(error).__name__}: {error}"
+            raise DataError(message, field="value", value=data[:16].hex()) from error
+        self._by_id[schema_id] = learned
+        return learned
+
+
+def id_of(content: Any) -> int:  # noqa: ANN401 - any schema
+    """Return the id that a schema's content gives it; docs and marks of personal data do not count."""
+    text = json.dumps(_bare(content), sort_keys=True)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+
 
 def _load(path: Path) -> Schema:
-    inlined = _bare(fastavro.schema.load_schema(str(path), _write_hint=False))
-    text = json.dumps(inlined, sort_keys=True)
-    schema_id = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
-    name = path.name.removeprefix("towpath.").removesuffix(".avsc")
-    own = json.loads(text.replace('"logicalType": "decimal"', f'"logicalType": "{DECIMAL}"'))
-    return Schema(name, schema_id, fastavro.parse_schema(own), HEADER.pack(MAGIC, schema_id))
+    content = fastavro.schema.load_schema(str(path), _write_hint=False)
+    name, schema_id = path.name.removeprefix("towpath.").removesuffix(".avsc"), id_of(content)
+    return Schema(name, schema_id, _parsed(content), HEADER.pack(MAGIC, schema_id), json.dumps(content, separators=(",", ":")))
+
+
+def _parsed(content: Any) -> Any:  # noqa: ANN401 - any schema
+    text = json.dumps(_bare(content)).replace('"logicalType": "decimal"', f'"logicalType": "{DECIMAL}"')
+    return fastavro.parse_schema(json.loads(text))
 
 
 def _bare(schema: Any) -> Any:  # noqa: ANN401 - any part of a schema
-    """Return the schema without what says nothing of the bytes; a default of that name cannot stand in a list or record of ours."""
+    """Return the schema without what says nothing of the bytes."""
     if isinstance(schema, dict):
-        return {name: _bare(part) for name, part in schema.items() if name not in ABOUT}
+        return {name: part if name == "default" else _bare(part) for name, part in schema.items() if name not in ABOUT}
     return [_bare(part) for part in schema] if isinstance(schema, list) else schema
 
 
