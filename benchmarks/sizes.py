@@ -1,0 +1,25 @@
+"""How much each benchmark does: all of it, or a quick look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """The size of each benchmark; `rounds` are how often each contestant runs."""
+
+    rounds: int = 3
+    receiver_seconds: float = 10.0
+    processor_events: int = 200_000
+    sink_events: int = 20_000
+    sink_keys: int = 2_000
+    latency_seconds: float = 60.0
+    state_keys: int = 1_000_000
+    demo_orders: int = 200
+
+
+FULL = Sizes()
+QUICK = Sizes(
+    rounds=1, receiver_seconds=3.0, processor_events=20_000, sink_events=4_000, sink_keys=400, latency_seconds=8.0, state_keys=50_000, demo_orders=40
+)
