@@ -7,7 +7,6 @@ Prints one JSON object: `used` is answered calls / `allowed`, which is burst + r
 429 answers, `by_role` what each process got.
 """
 
-# ruff: noqa: INP001 - a script, no package
 from __future__ import annotations
 
 import argparse
@@ -110,8 +109,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="towpath-benchmark-") as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         sqlite = URL.create("sqlite", database=str(folder / "towpath.db"))
-        database = sqlite if given.database == "sqlite" else stack.enter_context(postgres_server())
-        sys.stdout.write(json.dumps(measure(given.minute, given.seconds, database, folder)) + "\n")
+        chosen = sqlite if given.database == "sqlite" else stack.enter_context(postgres_server())
+        sys.stdout.write(json.dumps(measure(given.minute, given.seconds, chosen, folder)) + "\n")
 
 
 if __name__ == "__main__":
