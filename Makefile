@@ -17,6 +17,8 @@ demo: setup
 	$(BIN)/towpath demo $(if $(ONCE),--once)
 
 test: setup
+	$(BIN)/python -m compileall -q towpath producers processors sinks schemas
+	$(BIN)/towpath kafka warm
 	$(BIN)/python -m pytest -q -n 3 --dist loadfile
 
 check: setup
