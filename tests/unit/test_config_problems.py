@@ -30,7 +30,7 @@ def shop(**changes: object) -> dict[str, Any]:
 
 
 BEGINNING = "must be now, or a time with its zone such as 2026-01-31T00:00:00Z"
-LITERAL = "a secret may not stand in the file itself; put it elsewhere and write env:NAME or file:PATH"
+LITERAL = "a secret may not stand in the file itself; put it elsewhere and write vault:NAME, env:NAME or file:PATH"
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ LITERAL = "a secret may not stand in the file itself; put it elsewhere and write
         (document(database={"url": "mysql://db"}), "database.url: must start with sqlite:/// or postgresql://"),
         (
             document(database={"url": "postgresql://u:hunter2@db/t"}),
-            "database.url: must not hold the password; put it into `password` beside it as env:NAME or file:PATH",
+            "database.url: must not hold the password; put it into `password` beside it as vault:NAME, env:NAME or file:PATH",
         ),
         (shop(limits={"in_flite": 1}), 'connections.shop.limits.in_flite: unknown key; did you mean "in_flight"?'),
         (shop(system="bngg"), 'connections.shop.system: no system is called "bngg"; did you mean "bng"?'),
@@ -64,7 +64,7 @@ LITERAL = "a secret may not stand in the file itself; put it elsewhere and write
         (shop(options={"access_token": "hunter2"}), f"connections.shop.options.access_token: {LITERAL}"),
         (
             shop(credentials={"api_key": "vault:erp"}),
-            "connections.shop.credentials.api_key: vault: references are not supported yet; use env:NAME or file:PATH",
+            "connections.shop.credentials.api_key: vault:erp: the configuration has no `vault` section; add it with `dir` and `key`, see docs/vault.md",
         ),
         (
             shop(credentials={"api_key": "env:TOWPATH_NO_SUCH"}),

@@ -11,7 +11,9 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from towpath.config.connections import Connection, Flow, Name, Settings
+from towpath.config.registry import SchemaRegistry
 from towpath.config.secret import Secret, refuse
+from towpath.config.vault import VaultSettings
 from towpath.kafka import KafkaSettings
 
 
@@ -31,7 +33,7 @@ class Database(Settings):
         if parsed.get_backend_name() not in ("sqlite", "postgresql"):
             raise refuse("must start with sqlite:/// or postgresql://")
         if parsed.password is not None:
-            raise refuse("must not hold the password; put it into `password` beside it as env:NAME or file:PATH")
+            raise refuse("must not hold the password; put it into `password` beside it as vault:NAME, env:NAME or file:PATH")
         return url
 
 
@@ -51,6 +53,7 @@ class Health(Settings):
     sink: int = Field(default=8103, ge=0, le=65535)
     poller: int = Field(default=8104, ge=0, le=65535)
     indexer: int = Field(default=8105, ge=0, le=65535)
+    registry: int = Field(default=8106, ge=0, le=65535)
 
     def port(self, role: str) -> int:
         """Return the port of `role`, 0 (any free one) for a role that has no setting."""
@@ -81,6 +84,8 @@ class Config(Settings):
     kafka: KafkaSettings = Field(default_factory=lambda: KafkaSettings(bootstrap_servers="127.0.0.1:9092"))
     database: Database = Field(default_factory=Database)
     index: Index = Field(default_factory=Index)
+    vault: VaultSettings | None = Field(default=None, description="where secrets that are written vault:NAME are; null: there is no vault")
+    schema_registry: SchemaRegistry = Field(default_factory=SchemaRegistry)
     data_dir: Path = Path("data")
     engine: Literal["faust"] = "faust"
     mappings_dir: Path | None = Field(default=None, description="a folder of mappings of your own; null: those that ship")

@@ -10,7 +10,9 @@ from pydantic import SecretStr
 
 from towpath.config.document import Problem
 from towpath.config.secret import SecretRef, is_reference, is_secret_name, parse_reference
+from towpath.config.vault import SECTION, vault_of
 from towpath.errors import ConfigError
+from towpath.vault import Vault
 
 
 def parse_references(document: Mapping[str, Any], base: Path, *, resolve: bool) -> tuple[dict[str, Any], list[Problem]]:
@@ -18,7 +20,11 @@ def parse_references(document: Mapping[str, Any], base: Path, *, resolve: bool) 
 
     Kafka's secrets become SecretStr at once, because its clients take them as they are.
     """
-    problems: list[Problem] = []
+    settings, problems = vault_of(document, base)
+    vault = None if settings is None else settings.vault()
+    if resolve and vault is not None:
+        problems += _troubles_of(vault)
+    told = bool(problems)  # for the vault itself, and so for none of its references
 
     def convert(value: Any, path: tuple[str, ...]) -> Any:  # noqa: ANN401  # any YAML value
         if isinstance(value, dict):
@@ -28,22 +34,30 @@ def parse_references(document: Mapping[str, Any], base: Path, *, resolve: bool) 
         if not isinstance(value, str) or not _is_secret(path, value):
             return value
         try:
-            return _secret(value, base, resolve=resolve, now=path[0] == "kafka")
+            reference = parse_reference(value, base, vault)
+            if told and reference.kind == "vault":
+                return _unknown(path)
+            secret = reference.resolve() if resolve or path[0] == "kafka" else None
+            return secret if path[0] == "kafka" else reference
         except ConfigError as error:
             problems.append(Problem(".".join(path), str(error)))
-            return SecretStr("unknown") if path[0] == "kafka" else SecretRef("env", "UNKNOWN")
+            return _unknown(path)
 
-    return convert(dict(document), ()), problems
+    converted = convert({key: value for key, value in document.items() if key != SECTION}, ())
+    return converted | ({} if settings is None else {SECTION: settings}), problems
 
 
 def _is_secret(path: tuple[str, ...], value: str) -> bool:
     return is_secret_name(path[-1]) or ("credentials" in path and is_reference(value))
 
 
-def _secret(value: str, base: Path, *, resolve: bool, now: bool) -> SecretRef | SecretStr:
-    reference = parse_reference(value, base)
-    if now:
-        return reference.resolve()
-    if resolve:
-        reference.resolve()
-    return reference
+def _unknown(path: tuple[str, ...]) -> SecretStr | SecretRef:
+    return SecretStr("unknown") if path[0] == "kafka" else SecretRef("env", "UNKNOWN")
+
+
+def _troubles_of(vault: Vault) -> list[Problem]:
+    try:
+        vault.names()
+    except ConfigError as error:
+        return [Problem(SECTION, str(error))]
+    return []

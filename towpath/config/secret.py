@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 from pydantic import PlainSerializer, PlainValidator, SecretStr
 from pydantic_core import PydanticCustomError
 
+from towpath.clock import SystemClock
 from towpath.errors import ConfigError
+from towpath.vault import Held, Vault, is_entry_name
 
 T = TypeVar("T")
 
@@ -36,44 +38,58 @@ def refuse(message: str) -> PydanticCustomError:
 
 @dataclass(frozen=True, slots=True)
 class SecretRef:
-    """Where a secret is: an environment variable, or a file (an absolute path). It never holds the secret itself."""
+    """Where a secret is: an environment variable, a file (an absolute path), or an entry of `vault`. It never holds the secret itself."""
 
     kind: str
     name: str
+    vault: Vault | None = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.name}"
 
     def resolve(self) -> SecretStr:
         """Return the secret as it is now (a file's trailing line break dropped); ConfigError names what is missing."""
+        return self.accepted()[0]
+
+    def accepted(self) -> list[SecretStr]:
+        """Return the secret as it is now, and the one before it while the vault says that both are to be accepted."""
+        held = self._held()
+        if not held.value.strip():
+            raise ConfigError(f"the secret at {self} is empty")
+        return [SecretStr(value) for value in (held.value, held.previous) if value is not None]
+
+    def _held(self) -> Held:
         if self.kind == "env":
             value = os.environ.get(self.name)
             if value is None:
                 raise ConfigError(f"the environment variable {self.name} is not set; set it where Towpath is started")
-        else:
-            try:
-                value = Path(self.name).read_text(encoding="utf-8").rstrip("\r\n")
-            except (OSError, UnicodeDecodeError) as error:
-                reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-                raise ConfigError(f"the secret file {self.name} cannot be read: {reason}") from None
-        if not value.strip():
-            raise ConfigError(f"the secret at {self} is empty")
-        return SecretStr(value)
+            return Held(value)
+        if self.kind == "vault":
+            if self.vault is None:
+                raise ConfigError(f"{self}: the configuration has no `vault` section; add it with `dir` and `key`, see docs/vault.md")
+            return self.vault.held(self.name).at(SystemClock().now())
+        try:
+            return Held(Path(self.name).read_text(encoding="utf-8").rstrip("\r\n"))
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            raise ConfigError(f"the secret file {self.name} cannot be read: {reason}") from None
 
 
 def is_reference(value: object) -> bool:
-    """Return whether `value` reads as a reference to a secret, of a kind that is supported or not yet."""
+    """Return whether `value` reads as a reference to a secret."""
     return isinstance(value, str) and _REFERENCE.fullmatch(value) is not None
 
 
-def parse_reference(value: object, base: Path) -> SecretRef:
+def parse_reference(value: object, base: Path, vault: Vault | None = None) -> SecretRef:
     """Return the reference that `value` spells, a relative path taken from `base`; ConfigError otherwise, never showing the value."""
     match = _REFERENCE.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise ConfigError("a secret may not stand in the file itself; put it elsewhere and write env:NAME or file:PATH")
+        raise ConfigError("a secret may not stand in the file itself; put it elsewhere and write vault:NAME, env:NAME or file:PATH")
     kind, name = match.groups()
     if kind == "vault":
-        raise ConfigError("vault: references are not supported yet; use env:NAME or file:PATH")
+        if not is_entry_name(name):
+            raise ConfigError("vault: must be followed by the name of an entry, such as vault:erp-key")
+        return SecretRef(kind, name, vault)
     if kind == "env" and not _ENVIRONMENT_NAME.fullmatch(name):
         raise ConfigError("env: must be followed by the name of an environment variable, such as env:SHOP_PASSWORD")
     if not name:
