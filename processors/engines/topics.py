@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, ConfigResource
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
 from processors.engines.settings import EngineError, EngineSettings
 from towpath.errors import ConfigError
@@ -37,6 +37,28 @@ def check_topics(settings: EngineSettings, *, changelog_must_exist: bool) -> Non
         if refusal.reason:
             raise ConfigError(refusal.reason) from exc
         raise EngineError(f"asking {settings.bootstrap_servers} for the topics of {settings.group}: {exc.args[0].str()}") from exc
+
+
+def make_changelog(settings: EngineSettings) -> str:
+    """Create the changelog where it is missing, check it and return the id Kafka gave it; raises as `check_topics`, blocks for up to 30 s."""
+    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers, **settings.security})
+    topic = NewTopic(settings.changelog, settings.partitions, settings.replication_factor, config={"cleanup.policy": "compact"})
+    try:
+        if settings.changelog not in admin.list_topics(timeout=TIMEOUT).topics:
+            _create(admin, topic)
+        check_topics(settings, changelog_must_exist=True)
+        described = admin.describe_topics(TopicCollection([settings.changelog]), request_timeout=TIMEOUT)
+        return str(described[settings.changelog].result(2 * TIMEOUT).topic_id)
+    except KafkaException as exc:
+        raise EngineError(f"making the changelog {settings.changelog}: {exc.args[0].str()}") from exc
+
+
+def _create(admin: AdminClient, topic: NewTopic) -> None:
+    try:
+        admin.create_topics([topic], operation_timeout=TIMEOUT)[topic.topic].result(2 * TIMEOUT)
+    except KafkaException as exc:
+        if exc.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # another worker was quicker
+            raise
 
 
 def _check_count(settings: EngineSettings, name: str, count: int) -> None:
