@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from processors.port import Output, Processor, Record
 from towpath.metrics import Counted
@@ -21,8 +21,8 @@ class Plan:
         self.writes: dict[int, dict[bytes, bytes]] = defaultdict(dict)
         self.counts: list[Counted] = []
 
-    def add(self, record: Record) -> None:
-        """Take in what `record` leads to; if the processor raises, the plan is as before."""
+    def add(self, record: Record) -> Sequence[Output]:
+        """Take in what `record` leads to and return its outputs; if the processor raises, the plan is as before."""
         fresh = self.writes[record.partition]
 
         def read(key: bytes) -> bytes | None:
@@ -32,3 +32,4 @@ class Plan:
         self.outputs.extend(step.outputs)
         fresh.update(step.writes)
         self.counts.extend(step.counts)
+        return step.outputs
