@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -9,7 +10,7 @@ from typing import Protocol
 from towpath.metrics import Counted
 from towpath.records import Output, Record
 
-__all__ = ["Output", "Processor", "ReadState", "Record", "Step"]
+__all__ = ["Engine", "Output", "Processor", "ReadState", "Record", "Step"]
 
 ReadState = Callable[[bytes], bytes | None]
 
@@ -28,4 +29,18 @@ class Processor(Protocol):
 
     def process(self, record: Record, read: ReadState) -> Step:
         """Return what `record` leads to; `read` gives the state as left by every earlier record of the partition."""
+        ...
+
+
+class Engine(Protocol):
+    """What feeds one processor; `ready` is set while partitions are assigned and their state is restored."""
+
+    ready: asyncio.Event
+
+    def healthy(self) -> str | None:
+        """Return None while records flow, else why not."""
+        ...
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Process until `stop` is set; raises ConfigError for what is not as declared and EngineError when it cannot go on."""
         ...

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from processors.engines.faust_engine import FaustEngine
 from processors.engines.settings import EngineSettings
 from processors.flow_processor import FlowProcessor
 from processors.mapping import load_model
+from processors.port import Engine, Processor
 from processors.routing import Route
 from towpath.clock import SystemClock
 from towpath.codec import default_codec
@@ -16,6 +16,7 @@ from towpath.config import Config
 from towpath.delivery.deadletters import Registrar
 from towpath.errors import ConfigError
 from towpath.events import AGGREGATES
+from towpath.metrics import Metrics
 from towpath.runtime import RoleContext
 from towpath.topics import PROCESSOR, load_topics
 
@@ -33,7 +34,7 @@ class ProcessorRole:
         """Process until asked to stop."""
         registrar = Registrar(default_codec(), self.name, GROUP, frozenset(self.config.connections))
         processor = FlowProcessor(routes(self.config), registrar, SystemClock())
-        engine = FaustEngine(engine_settings(self.config), processor, context.metrics)
+        engine = make_engine(self.config, processor, context.metrics)
 
         async def tell() -> None:
             while True:
@@ -57,6 +58,18 @@ def routes(config: Config) -> list[Route]:
         model = load_model(flow.mapping, config.mappings_dir)
         found.append(Route(name, flow.source, flow.target, flow.event, model, flow.reference_prefix, flow.options))
     return found
+
+
+def make_engine(config: Config, processor: Processor, metrics: Metrics) -> Engine:
+    """Return the engine that is configured; only that one is imported, for Faust takes its memory."""
+    settings = engine_settings(config)
+    if config.engine == "native":
+        from processors.engines.native_engine import NativeEngine  # noqa: PLC0415
+
+        return NativeEngine(settings, processor, metrics)
+    from processors.engines.faust_engine import FaustEngine  # noqa: PLC0415
+
+    return FaustEngine(settings, processor, metrics)
 
 
 def engine_settings(config: Config) -> EngineSettings:

@@ -37,7 +37,7 @@ LITERAL = "a secret may not stand in the file itself; put it elsewhere and write
     ("given", "problem"),
     [
         (document(enginee="faust"), 'enginee: unknown key; did you mean "engine"?'),
-        (document(engine="native"), "engine: should be 'faust', not 'native'"),
+        (document(engine="flink"), "engine: should be 'faust' or 'native', not 'flink'"),
         (document(defaults={"lease_seconds": 15}), 'defaults.lease_seconds: unknown key; did you mean "lane_retry_seconds"?'),
         (
             document(flows={"a": {**FLOW, "rules": {}}}),

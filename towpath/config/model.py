@@ -87,7 +87,7 @@ class Config(Settings):
     vault: VaultSettings | None = Field(default=None, description="where secrets that are written vault:NAME are; null: there is no vault")
     schema_registry: SchemaRegistry = Field(default_factory=SchemaRegistry)
     data_dir: Path = Path("data")
-    engine: Literal["faust"] = "faust"
+    engine: Literal["faust", "native"] = Field(default="faust", description="what feeds the processor; docs/engines.md says when to choose which")
     mappings_dir: Path | None = Field(default=None, description="a folder of mappings of your own; null: those that ship")
     health: Health = Field(default_factory=Health)
     receiver: Receiver = Field(default_factory=Receiver)
