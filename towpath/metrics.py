@@ -67,6 +67,16 @@ REPLAYED = Count(
     ("hop", "outcome"),
 )
 PARKED = Level("towpath_parked", "Deliveries that wait in parking now, and are tried again by themselves.", ("connection",))
+OPEN_LETTERS = Level(
+    "towpath_open_dead_letters",
+    "Dead letters (state dead) and parked records (state parked) that are open, as the index has them.",
+    ("connection", "state"),
+)
+OLDEST_LETTER = Level(
+    "towpath_oldest_dead_letter_timestamp_seconds",
+    "When the oldest of them failed first (seconds since 1970), 0 where none is open.",
+    ("connection", "state"),
+)
 RETRIES = Count("towpath_retries", "Tries of a record after its first one.", ("connection",))
 LAG = Level(
     "towpath_lag_records",
@@ -100,6 +110,8 @@ METRICS: tuple[Metric, ...] = (
     DEAD_LETTERS,
     REPLAYED,
     PARKED,
+    OPEN_LETTERS,
+    OLDEST_LETTER,
     RETRIES,
     LAG,
     IN_FLIGHT,

@@ -292,6 +292,28 @@ async def test_the_role_says_that_kafka_is_away_and_still_ends_in_time(config: C
     await asyncio.wait_for(role, DRAIN_SECONDS)
 
 
+async def test_the_role_counts_what_is_open_and_no_more_what_was_closed(config: Config) -> None:
+    context = RoleContext(config, Metrics(), asyncio.Event(), Health())
+    role = asyncio.create_task(IndexerRole(config).run(context))
+    orders(config, 4)
+    await until(lambda: shows(context, "towpath_open_dead_letters", 2), what="two of four orders were refused and are open")
+    await until(lambda: shows(context, "towpath_oldest_dead_letter_timestamp_seconds", NOON.timestamp()), what="the oldest is from noon")
+    _, erp = config.connections
+    letters = [path_of(config, number) for number in (2, 4)]
+    registrar, subject = Registrar(default_codec(), "sink", f"sink.{erp}"), Subject(erp, "k", operation="create_order", effect_key="k")
+    ids = [default_codec().decode_as("DeadLetter", outputs[2].value)["dead_letter_id"] for outputs in letters]
+    send(config, [registrar.receipt("applied", subject, NOON, dead_letter_id=one) for one in ids])
+    await until(lambda: shows(context, "towpath_open_dead_letters", 0), what="both are closed")
+    await until(lambda: shows(context, "towpath_oldest_dead_letter_timestamp_seconds", 0), what="none is the oldest")
+    context.stop.set()
+    await asyncio.wait_for(role, DRAIN_SECONDS)
+
+
+async def shows(context: RoleContext, metric: str, value: float) -> bool:
+    _, erp = context.config.connections
+    return context.metrics.registry.get_sample_value(metric, {"connection": erp, "state": "dead"}) == value
+
+
 async def says(health: Health, text: str) -> bool:
     return any(text in check.detail for check in health.ready.values())
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from towpath.delivery.deadletters import DEAD, PARKED
 from towpath.events import EPOCH
 from towpath.index.tables import closings, letters, steps, unread, unreadable, xref
 from towpath.topic_reader import Place
@@ -17,6 +18,9 @@ STAGES = ("inbox", "received", "deliver")
 """Topics in the order of an order's path; the outcomes come after."""
 TEXTS = ("dead_letter_id", "state", "hop", "connection", "group", "flow", "error_class", "field", "reason", "business_key")
 NUMBERS = ("attempts", "replays")
+
+UNKNOWN = "unknown"
+"""Stands for the connections of dead letters that are none of the configuration's."""
 
 still_open = sa.or_(closings.c.at.is_(None), closings.c.at < letters.c.last_at)
 with_closings = letters.outerjoin(closings, closings.c.dead_letter_id == letters.c.dead_letter_id)
@@ -112,10 +116,27 @@ def _letter(row: sa.RowMapping) -> Letter:
     return Letter(place, row["offset"], {**told, "stands_at": _text(*place, row["offset"])})
 
 
-def open_letters(connection: Connection) -> dict[tuple[str, str], int]:
-    """Return how many are open, by connection and state."""
-    counted = sa.select(letters.c.connection, letters.c.state, sa.func.count()).select_from(with_closings).where(still_open)
-    return {(row[0], row[1]): row[2] for row in connection.execute(counted.group_by(letters.c.connection, letters.c.state))}
+class Open(NamedTuple):
+    """How many are open, and when the oldest of them failed first (None where none is)."""
+
+    records: int = 0
+    since: datetime | None = None
+
+    def __add__(self, other: tuple[Any, ...]) -> Open:
+        """Return both together."""
+        records, since = other
+        return Open(self.records + records, min(filter(None, (self.since, since)), default=None))
+
+
+def open_letters(connection: Connection, names: Collection[str]) -> dict[str, dict[str, Open]]:
+    """Return what is open of each of these connections and of UNKNOWN, which stands for every other, by state (DEAD, PARKED)."""
+    found = {name: {DEAD: Open(), PARKED: Open()} for name in (*names, UNKNOWN)}
+    columns = letters.c.connection, letters.c.state, sa.func.count(), sa.func.min(letters.c.first_at)
+    counted = sa.select(*columns).select_from(with_closings).where(still_open)
+    for name, state, records, since in connection.execute(counted.group_by(letters.c.connection, letters.c.state)):
+        counts = found[name if name in names else UNKNOWN]
+        counts[state if state in counts else DEAD] += (records, _moment(since))
+    return found
 
 
 def unreadable_records(connection: Connection) -> int:

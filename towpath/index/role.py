@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -11,12 +13,16 @@ import structlog
 from towpath.config import Config
 from towpath.errors import RetryableError
 from towpath.index.indexer import Indexer
+from towpath.index.queries import open_letters
+from towpath.metrics import OLDEST_LETTER, OPEN_LETTERS, Metrics
 from towpath.runtime import RoleContext
 from towpath.startup import in_daemon
 
 _log = structlog.get_logger(__name__)
 
 PAUSE_SECONDS = 1.0
+TELL_SECONDS = 10.0
+"""How old the figures of the open dead letters may be that another process read in or closed."""
 ANSWER_SECONDS = 5.0
 """How long Kafka may take to answer: less than a role has to end in."""
 
@@ -31,11 +37,14 @@ class IndexerRole:
     async def run(self, context: RoleContext) -> None:
         """Index until asked to stop; ready while the last look came to the end of the topics."""
         context.health.set_ready("index", ok=False, detail="reading the topics")
-        told = ""
+        told, looked_at = "", -math.inf
         with Indexer(self.config, seconds=ANSWER_SECONDS) as indexer:
             while not context.stop.is_set():
                 try:
-                    await in_daemon(lambda: indexer.catch_up(context.stop.is_set))
+                    added = await in_daemon(lambda: indexer.catch_up(context.stop.is_set))
+                    if added or time.monotonic() - looked_at > TELL_SECONDS:
+                        await in_daemon(lambda: self._tell(indexer, context.metrics))
+                        looked_at = time.monotonic()
                 except RetryableError as error:
                     if str(error) != told:
                         _log.warning("the index does not get on", reason=str(error))
@@ -45,6 +54,14 @@ class IndexerRole:
                 context.health.set_ready("index", ok=not told, detail=told)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(context.stop.wait(), PAUSE_SECONDS)
+
+    def _tell(self, indexer: Indexer, metrics: Metrics) -> None:
+        with indexer.transaction() as connection:
+            found = open_letters(connection, self.config.connections)
+        for name, states in found.items():
+            for state, one in states.items():
+                metrics.set(OPEN_LETTERS, one.records, connection=name, state=state)
+                metrics.set(OLDEST_LETTER, one.since.timestamp() if one.since else 0, connection=name, state=state)
 
 
 def build(config: Config) -> IndexerRole:

@@ -8,16 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from towpath.config import Config
-from towpath.delivery.deadletters import DEAD, PARKED
 from towpath.errors import ConfigError, RetryableError
 from towpath.index.indexer import Indexer
-from towpath.index.queries import open_letters, unreadable_records
+from towpath.index.queries import UNKNOWN, open_letters, unreadable_records
 from towpath.lag import Backlog, backlogs, pipeline
 from towpath.status.roles import READY, RoleState, role_states
 
 KAFKA_SECONDS = 4.0
 INDEX_SECONDS = 5.0
-UNKNOWN = "unknown"
 
 
 @dataclass(slots=True)
@@ -82,8 +80,6 @@ def _catch_up(report: Report, indexer: Indexer) -> None:
 
 def _ask_index(report: Report, config: Config, indexer: Indexer) -> None:
     with indexer.transaction() as connection:
-        found, report.unreadable = open_letters(connection), unreadable_records(connection)
-    report.letters = {name: {DEAD: 0, PARKED: 0} for name in config.connections}
-    for (name, state), count in found.items():
-        counts = report.letters.setdefault(name if name in config.connections else UNKNOWN, {DEAD: 0, PARKED: 0})
-        counts[state if state in counts else DEAD] += count
+        found, report.unreadable = open_letters(connection, config.connections), unreadable_records(connection)
+    counts = {name: {state: one.records for state, one in states.items()} for name, states in found.items()}
+    report.letters = {name: count for name, count in counts.items() if name != UNKNOWN or any(count.values())}

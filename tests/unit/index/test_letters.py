@@ -85,7 +85,12 @@ def test_a_receipt_that_comes_before_its_dead_letter_closes_it_and_is_named(engi
 def test_a_letter_that_parked_and_then_died_is_counted_once_as_what_it_is_now(engine: Engine) -> None:
     index_records(engine, [failed(2), failed(1, state=PARKED), new(4, connection="shop"), new(6, state=PARKED)])
     with engine.begin() as connection:
-        assert {("bng", "dead"): 1, ("bng", "parked"): 1, ("shop", "dead"): 1} == open_letters(connection)
+        found = open_letters(connection, ["bng"])
+    assert {"bng": {"dead": 1, "parked": 1}, "unknown": {"dead": 1, "parked": 0}} == {
+        name: {state: one.records for state, one in states.items()} for name, states in found.items()
+    }
+    since = {letter.told["state"]: letter.told["first_at"] for letter in listed(engine) if letter.told["connection"] == "bng"}
+    assert since == {state: one.since for state, one in found["bng"].items()}
 
 
 def test_the_original_stands_where_the_newest_failure_was_written(engine: Engine) -> None:
