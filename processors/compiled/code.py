@@ -1,0 +1,251 @@
+"""Turns the tree of an expression into the source of a Python expression with the same value.
+
+Fields of the input are read once each: paths such as `billing_address.lines` become local variables (`Paths`), read ahead; none can fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final
+
+from processors.compiled.parser import Node, Unsupported
+
+FUNCTIONS: Final = {
+    "number": ("number", "number"),
+    "string": ("text", "string"),
+    "floor": ("floor", "number"),
+    "abs": ("absolute", "number"),
+    "max": ("largest", "number"),
+    "min": ("smallest", "number"),
+    "sum": ("total", "number"),
+    "len": ("length", "number"),
+    "merge": ("merge", "object"),
+    "flatten": ("flattened", "list"),
+}
+"""zen's functions of one argument: ours, and what they give."""
+TEXTS: Final = {
+    "split": ("{}.split({})", 2, "list"),
+    "startsWith": ("{}.startswith({})", 2, "bool"),
+    "endsWith": ("{}.endswith({})", 2, "bool"),
+    "upper": ("plain_words({}).upper()", 1, "string"),
+    "lower": ("plain_words({}).lower()", 1, "string"),
+    "trim": ("plain_words({}).strip(SPACES)", 1, "string"),
+}
+"""zen's functions of strings: their Python, how many arguments, and what they give."""
+CLOSURES: Final = {
+    "map": ("[{body} for {item} in sequence({items})]", "list"),
+    "flatMap": ("flattened([{body} for {item} in sequence({items})])", "list"),
+    "filter": ("[{item} for {item} in sequence({items}) if {body}]", "list"),
+    "some": ("any({body} for {item} in sequence({items}))", "bool"),
+    "all": ("all({body} for {item} in sequence({items}))", "bool"),
+    "none": ("(not any({body} for {item} in sequence({items})))", "bool"),
+    "count": ("sum([{body} for {item} in sequence({items})])", "number"),
+}
+JUDGED: Final = frozenset({"filter", "some", "all", "none", "count"})
+"""Functions of a list whose body is a condition."""
+ARITHMETIC: Final = {"+": "add", "-": "subtract", "*": "multiply"}
+ORDER: Final = frozenset({"<", ">", "<=", ">="})
+MOST_PLACES: Final = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """The source of a value, and its kind where that is certain: null, bool, number, string, list, object, or rest.
+
+    A rest is what `%` leaves: a number that is zen's but for its places.
+    """
+
+    source: str
+    kind: str = "any"
+
+
+@dataclass(slots=True)
+class Paths:
+    """The local variables of one node of a model: each path of the input that its expressions read."""
+
+    names: dict[tuple[str | int, ...], str] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+    prefix: str = "v"
+
+    def local(self, path: tuple[str | int, ...]) -> str:
+        """Return the variable of a path; the first step is a field of the input."""
+        if path not in self.names:
+            *before, last = path
+            source = self._step(self.local(tuple(before)), last) if before else f"context.get({last!r})"
+            self.names[path] = f"{self.prefix}{len(self.names)}"
+            self.lines.append(f"{self.names[path]} = {source}")
+        return self.names[path]
+
+    @staticmethod
+    def _step(value: str, key: str | int) -> str:
+        return f"{value}.get({key!r}) if type({value}) is dict else None" if isinstance(key, str) else f"member({value}, {key})"
+
+
+class Generator:
+    """Writes expressions that read the paths of one node."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+        self._depth = 0
+
+    def value(self, node: Node) -> Code:
+        """Return the code of a value that may be kept, and so is no remainder; raises Unsupported."""
+        code = self.any(node)
+        if code.kind == "rest":
+            raise Unsupported("a remainder is compiled in comparisons only")
+        return code
+
+    def any(self, node: Node) -> Code:
+        """Return the code of any value; raises Unsupported."""
+        writer: Callable[[Node], Code] = getattr(self, f"_{node.kind}")
+        return writer(node)
+
+    def condition(self, node: Node) -> str:
+        """Return the code of a bool."""
+        code = self.value(node)
+        return code.source if code.kind == "bool" else f"truth({code.source})"
+
+    def _literal(self, node: Node) -> Code:
+        return literal_code(node)
+
+    def _name(self, node: Node) -> Code:
+        return Code(self._paths.local((str(node.value),)))
+
+    def _item(self, _node: Node) -> Code:
+        return Code(f"item{self._depth}")
+
+    def _member(self, node: Node) -> Code:
+        path = _path(node)
+        if path is not None:
+            return Code(self._paths.local(path))
+        owner, key = node.parts
+        if owner.kind == "item" and key.kind == "literal" and isinstance(key.value, str):
+            item = self._item(owner).source
+            return Code(f"({item}.get({key.value!r}) if type({item}) is dict else None)")
+        return Code(f"member({self.value(owner).source}, {self.value(key).source})")
+
+    def _array(self, node: Node) -> Code:
+        return Code(f"[{', '.join(self.value(part).source for part in node.parts)}]", "list")
+
+    def _object(self, node: Node) -> Code:
+        pairs = list(zip(node.parts[::2], node.parts[1::2], strict=True))
+        written = [f"{self._text(key)}: {self.value(part).source}" for key, part in pairs]
+        return Code(f"{{{', '.join(reversed(written))}}}", "object")  # zen takes them off its stack: the first of two equal keys wins
+
+    def _text(self, node: Node) -> str:
+        code = self.value(node)
+        return code.source if code.kind == "string" else f"text({code.source})"
+
+    def _choice(self, node: Node) -> Code:
+        condition, chosen, other = node.parts
+        one, two = self.value(chosen), self.value(other)
+        return Code(f"({one.source} if {self.condition(condition)} else {two.source})", one.kind if one.kind == two.kind else "any")
+
+    def _unary(self, node: Node) -> Code:
+        if node.value == "not":
+            return Code(f"(not {self.condition(node.parts[0])})", "bool")
+        return Code(f"negated({self.value(node.parts[0]).source})", "number")
+
+    def _binary(self, node: Node) -> Code:
+        operator, (left, right) = str(node.value), node.parts
+        if operator in ("and", "or"):
+            other = self.value(right)
+            return Code(f"({self.condition(left)} {operator} {other.source})", "bool" if other.kind == "bool" else "any")
+        if operator == "??":
+            return self._otherwise(left, right)
+        if operator in ("in", "not in"):
+            found = f"within({self.value(left).source}, {self.value(right).source})"
+            return Code(found if operator == "in" else f"(not {found})", "bool")
+        one, other = self.any(left), self.any(right)
+        if operator in ("==", "!="):
+            return equal(one, other, wanted=operator == "==")
+        if operator in ORDER:
+            return Code(f"({_number(one)} {operator} {_number(other)})", "bool")
+        return self._sum(operator, one, other)
+
+    def _otherwise(self, left: Node, right: Node) -> Code:
+        value, other = self.value(left).source, self.value(right).source
+        if self._depth:  # a comprehension takes no assignment where it names its list
+            return Code(f"otherwise({value}, lambda: {other})")
+        return Code(f"(found if (found := {value}) is not None else {other})")
+
+    def _sum(self, operator: str, one: Code, other: Code) -> Code:
+        if "rest" in (one.kind, other.kind):
+            raise Unsupported("a remainder is compiled in comparisons only")
+        if operator == "%":
+            return Code(f"remainder({one.source}, {other.source})", "rest")
+        if operator == "+" and "string" in (one.kind, other.kind):
+            return Code(f"({one.source} + {other.source})", "string")  # of anything but two strings a TypeError, and then zen is asked
+        return Code(f"{ARITHMETIC[operator]}({one.source}, {other.source})", "any" if operator == "+" else "number")
+
+    def _call(self, node: Node) -> Code:
+        name = str(node.value)
+        if name in CLOSURES:
+            return self._closure(name, *node.parts)
+        arguments = [self.value(part) for part in node.parts]
+        if name == "round" and len(node.parts) in (1, 2):
+            return self._round(arguments, node.parts[1:])
+        if name in FUNCTIONS and len(arguments) == 1:
+            ours, kind = FUNCTIONS[name]
+            argument = f"sequence({arguments[0].source})" if name == "flatten" else arguments[0].source
+            return arguments[0] if name == "string" and arguments[0].kind == "string" else Code(f"{ours}({argument})", kind)
+        if name in TEXTS and len(arguments) == TEXTS[name][1]:
+            return Code(TEXTS[name][0].format(*map(_words, arguments)), TEXTS[name][2])
+        if name == "contains" and len(arguments) == len(("things", "value")):
+            return Code(f"contains({arguments[0].source}, {arguments[1].source})", "bool")
+        raise Unsupported(f"{name} with {len(arguments)} values is not compiled")
+
+    def _round(self, arguments: list[Code], places: tuple[Node, ...]) -> Code:
+        wanted = places[0].value if places else 0
+        if type(wanted) is not int or wanted > MOST_PLACES:
+            raise Unsupported("round is compiled with up to nine places, written out")
+        return Code(f"rounded({arguments[0].source}, {wanted})", "number")
+
+    def _closure(self, name: str, items: Node, body: Node) -> Code:
+        source, kind = CLOSURES[name]
+        listed = self.value(items).source
+        self._depth += 1
+        done = self.condition(body) if name in JUDGED else self.value(body).source
+        item = f"item{self._depth}"
+        self._depth -= 1
+        return Code(source.format(items=listed, body=done, item=item), kind)
+
+
+def literal_code(node: Node) -> Code:
+    """Return the code of a literal."""
+    kinds = {str: "string", bool: "bool", int: "number", Decimal: "number"}
+    return Code(repr(node.value), kinds.get(type(node.value), "null"))
+
+
+def _path(node: Node) -> tuple[str | int, ...] | None:
+    """Return the steps of a plain path from a field of the input, None for anything else."""
+    if node.kind == "name":
+        return (str(node.value),)
+    if node.kind != "member":
+        return None
+    owner, key = _path(node.parts[0]), node.parts[1]
+    plain = key.kind == "literal" and (type(key.value) is str or type(key.value) is int)
+    return None if owner is None or not plain else (*owner, key.value)  # type: ignore[arg-type]
+
+
+def equal(one: Code, other: Code, *, wanted: bool = True) -> Code:
+    """Return the code of `one == other`, or of `one != other` where that is wanted."""
+    sides = {one.kind: one, other.kind: other}
+    if "null" in sides:
+        kept = other if one.kind == "null" else one
+        if kept.kind in ("any", "null"):
+            return Code(f"({kept.source} is {'' if wanted else 'not '}None)", "bool")
+    elif "string" in sides or {*sides} <= {"number", "rest"}:
+        return Code(f"({one.source} {'==' if wanted else '!='} {other.source})", "bool")
+    found = f"same({one.source}, {other.source})"
+    return Code(found if wanted else f"(not {found})", "bool")
+
+
+def _number(code: Code) -> str:
+    return code.source if code.kind == "number" else f"numeric({code.source})"
+
+
+def _words(code: Code) -> str:
+    return code.source if code.kind == "string" else f"words({code.source})"

@@ -1,0 +1,191 @@
+"""Compiles a decision model whole: a chain of tables and expressions between one input and one output.
+
+Anything else in it (a switch, two branches, a loop, a schema) raises Unsupported, and so does what a later zen adds to the format.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from processors.compiled import functions
+from processors.compiled.code import Code, Generator, Paths, equal, literal_code
+from processors.compiled.parser import Unsupported, parse, parse_cell
+
+Run = Callable[[dict[str, Any]], dict[str, Any]]
+
+MODEL: Final = frozenset({"contentType", "nodes", "edges", "name", "id"})
+NODE: Final = frozenset({"id", "type", "name", "content", "position"})
+EDGE: Final = frozenset({"id", "type", "sourceId", "targetId"})
+EXPRESSIONS: Final = frozenset({"expressions"})
+TABLE: Final = frozenset({"rules", "inputs", "outputs", "hitPolicy"})
+TRANSFORM: Final = {"passThrough": (True, False, None), "inputField": (None, ""), "outputPath": (None, ""), "executionMode": ("single", None)}
+"""How a node takes its input and gives its output, and what of that is compiled."""
+CONTENT_TYPE: Final = "application/vnd.gorules.decision"
+LARGEST: Final = 2**63
+NAMESPACE: Final = {name: thing for name, thing in vars(functions).items() if not name.startswith("_")}
+
+
+def compile_model(model: Mapping[str, Any]) -> Run:
+    """Return a function from a model's input, which it may change, to what the model answers; raises Unsupported saying where and why.
+
+    The model is one that zen-engine takes for valid. The function raises functions.Unsure, or what Python raises of a wrong type, where zen
+    must be asked for the answer or the error.
+    """
+    _known("the model", model, MODEL)
+    if model.get("contentType", CONTENT_TYPE) != CONTENT_TYPE:
+        raise Unsupported(f"it is a {model['contentType']}")
+    lines = ["def run(context):"]
+    for number, node in enumerate(_chain(model)):
+        try:
+            lines += [f"    {line}" for line in _node(node, f"v{number}_")]
+        except Unsupported as error:
+            raise Unsupported(f"node {node.get('name')!r}: {error}") from error
+    lines.append("    return context")
+    namespace: dict[str, Any] = dict(NAMESPACE)
+    try:
+        exec(compile("\n".join(lines), "<mapping>", "exec"), namespace)  # noqa: S102 - our own source: names by regex, all else by repr
+    except (SyntaxError, MemoryError, RecursionError, ValueError) as error:
+        raise Unsupported(f"Python refuses it: {error}") from error
+    run: Run = namespace["run"]
+    return run
+
+
+def finished(value: Any) -> Any:  # noqa: ANN401 - any part of an answer
+    """Return a part of an answer as zen gives it, without the nulls in its objects; raises Unsure for numbers that may be no ints there."""
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
+        return value
+    if kind is dict:
+        return {name: finished(part) for name, part in value.items() if part is not None}
+    if kind is list:
+        return [finished(part) for part in value]
+    if kind is Decimal and value == math.floor(value):
+        value = int(value)
+    if type(value) is int and -LARGEST <= value < LARGEST:
+        return value
+    raise functions.Unsure
+
+
+def _known(where: str, thing: Mapping[str, Any], names: Iterable[str]) -> None:
+    unknown = sorted(set(thing) - set(names))
+    if unknown:
+        raise Unsupported(f"{where} has {', '.join(unknown)}")
+
+
+def _chain(model: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the nodes between input and output, in order."""
+    nodes = {node["id"]: node for node in model["nodes"]}
+    following: dict[str, str] = {}
+    for edge in model["edges"]:
+        _known("an edge", edge, EDGE)
+        if edge["sourceId"] in following:
+            raise Unsupported(f"node {edge['sourceId']!r} leads to two others")
+        following[edge["sourceId"]] = edge["targetId"]
+    inputs = [node["id"] for node in model["nodes"] if node["type"] == "inputNode"]
+    order = inputs[:1]
+    while order and order[-1] in following and len(order) <= len(nodes):
+        order.append(following[order[-1]])
+    if len(inputs) != 1 or sorted(order) != sorted(node["id"] for node in model["nodes"]) or nodes[order[-1]]["type"] != "outputNode":
+        raise Unsupported("its nodes are no chain from one input to one output")
+    for end in (order[0], order[-1]):
+        _known(f"node {nodes[end]['name']!r}", nodes[end], NODE)
+        _known(f"node {nodes[end]['name']!r}", {name: part for name, part in (nodes[end].get("content") or {}).items() if part}, ())
+    return [nodes[identity] for identity in order[1:-1]]
+
+
+def _node(node: Mapping[str, Any], prefix: str) -> list[str]:
+    _known("it", node, NODE)
+    kinds = {"expressionNode": (_expressions, EXPRESSIONS), "decisionTableNode": (_table, TABLE)}
+    if node["type"] not in kinds:
+        raise Unsupported(f"a {node['type']} is not compiled")
+    write, names = kinds[node["type"]]
+    content = node["content"]
+    _known("it", content, names | set(TRANSFORM))
+    for name, allowed in TRANSFORM.items():
+        if content.get(name) not in allowed:
+            raise Unsupported(f"{name} {content[name]!r} is not compiled")
+    return write(content, Paths(prefix=prefix))
+
+
+def _expressions(content: Mapping[str, Any], paths: Paths) -> list[str]:
+    """Return the lines of a node of expressions: an object of what each gives, under the path of its key."""
+    tree: dict[str, Any] = {}
+    generator = Generator(paths)
+    for one in content["expressions"]:
+        _known("an expression", one, ("id", "key", "value"))
+        if one["key"] and one["value"]:
+            _place(tree, one["key"], _compiled(one["key"], generator, one["value"]))
+    if not content.get("passThrough"):
+        return [*paths.lines, f"context = {_display(tree)}"]
+    if any(isinstance(part, dict) for part in tree.values()):
+        raise Unsupported("passThrough with a path for a key is not compiled")
+    values = [f"{paths.prefix}k{number} = {source}" for number, source in enumerate(tree.values())]
+    return [*paths.lines, *values, *(f"put(context, {key!r}, {paths.prefix}k{number})" for number, key in enumerate(tree))]
+
+
+def _compiled(where: str, generator: Generator, expression: str) -> str:
+    try:
+        return generator.value(parse(expression)).source
+    except Unsupported as error:
+        raise Unsupported(f"{where}: {error}") from error
+    except RecursionError as error:
+        raise Unsupported(f"{where}: it is nested too deeply") from error
+
+
+def _place(tree: dict[str, Any], key: str, source: str) -> None:
+    *path, last = key.split(".")
+    for name in path:
+        tree = tree.setdefault(name, {})
+        if not isinstance(tree, dict):
+            raise Unsupported(f"{key} lies within another key")
+    if last in tree:
+        raise Unsupported(f"{key} stands twice, or has others within it")
+    tree[last] = source
+
+
+def _display(tree: Mapping[str, Any]) -> str:
+    return f"{{{', '.join(f'{name!r}: {_display(part) if isinstance(part, dict) else part}' for name, part in tree.items())}}}"
+
+
+def _table(content: Mapping[str, Any], paths: Paths) -> list[str]:
+    """Return the lines of a table that lists literals in its cells: the first row that fits sets its outputs."""
+    _check_columns(content)
+    generator, columns = Generator(paths), {f"{paths.prefix}in{number}": column for number, column in enumerate(content["inputs"])}
+    read = [f"{name} = {_compiled('an input', generator, (column.get('field') or '').strip() or 'null')}" for name, column in columns.items()]
+    rows: list[str] = []
+    for rule in content["rules"]:
+        tests = [test for test in (_fits(rule, column, name) for name, column in columns.items()) if test]
+        rows += [f"{'el' if rows else ''}if {' and '.join(tests) or True}:", f"    out = {_given(rule, content['outputs'], generator)}"]
+    found = [*rows, "else:", "    out = {}"] if rows else ["out = {}"]
+    after = ["for name, value in out.items():", "    put(context, name, value)"] if content.get("passThrough") else ["context = out"]
+    return [*paths.lines, *read, *found, *after]
+
+
+def _check_columns(content: Mapping[str, Any]) -> None:
+    if content["hitPolicy"] != "first":
+        raise Unsupported(f"hitPolicy {content['hitPolicy']!r} is not compiled")
+    for column in (*content["inputs"], *content["outputs"]):
+        _known("a column", column, ("id", "name", "field"))
+    for column in content["outputs"]:
+        if not column["field"].strip().isidentifier():
+            raise Unsupported(f"the output {column['field']!r} is no plain name")
+    for columns, name in ((content["inputs"], "id"), (content["outputs"], "id"), (content["outputs"], "field")):
+        if len({column[name].strip() for column in columns}) != len(columns):
+            raise Unsupported("two of its columns are alike")
+
+
+def _fits(rule: Mapping[str, str], column: Mapping[str, Any], value: str) -> str:
+    cell = rule.get(column["id"], "").strip()
+    if not cell:
+        return ""
+    if not (column.get("field") or "").strip():
+        raise Unsupported(f"the input {column.get('name')!r} without a field is not compiled")
+    return f"({' or '.join(equal(Code(value), literal_code(literal)).source for literal in parse_cell(cell))})"
+
+
+def _given(rule: Mapping[str, str], outputs: Iterable[Mapping[str, str]], generator: Generator) -> str:
+    given = {column["field"].strip(): rule.get(column["id"], "").strip() for column in outputs}
+    return _display({name: _compiled(name, generator, expression) for name, expression in given.items() if expression})
