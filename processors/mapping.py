@@ -1,5 +1,7 @@
 """Mappings: GoRules JSON Decision Models that turn a canonical event into a target's document.
 
+A model of plain expressions is compiled once (processors/compiled); any other, and any event that a compiled one is unsure of, goes to zen-engine.
+
 A model gets the event (amounts as decimal strings in the currency's places, times as ISO 8601 UTC), `flow` (`reference_prefix`, `options`) and
 what the processor knows besides: `placed` (status and payment_status that an order was routed with) and `stock` (see processors/stock.py).
 It answers with `skip` (why this event asks nothing of the target), or with `document`, `operation`, and where it needs them: `effect_key` and
@@ -11,26 +13,28 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
-import orjson
 import zen
 from pydantic import BaseModel, ValidationError, ValidationInfo, field_validator
 
-from processors.rules import decimal_places
+from processors.compiled.functions import Unsure
+from processors.compiled.graph import Run, compile_model, finished
+from processors.compiled.parser import Unsupported
+from processors.context import plain, strings
 from towpath.errors import ConfigError, DataError
-from towpath.events import Event, decimal_text
+from towpath.events import Event
+
+log = logging.getLogger(__name__)
 
 MAPPINGS = Path(__file__).resolve().parent / "mappings"
 NODES = frozenset({"inputNode", "outputNode", "expressionNode", "decisionTableNode", "switchNode"})
-COUNTS = frozenset({"quantity"})
-PRICES = frozenset({"unit_price"})
-"""Prices keep every place the source gave, at least their currency's; all other decimals but counts are amounts and get exactly those."""
+TROUBLE = (Unsure, TypeError, ValueError, KeyError, ArithmeticError, RecursionError)
+"""What a compiled model raises of an event that only zen-engine can map or refuse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +95,36 @@ class Model:
         except (ValueError, KeyError, TypeError, RuntimeError) as error:
             raise ConfigError(f"mapping {name}: {path.name} is not a decision model that can run: {_first_line(error)}") from error
         self.version = hashlib.sha256(text.encode()).hexdigest()[:12]
+        self._run: Run | None = None
+        try:
+            self._run = compile_model(content)
+        except Unsupported as reason:
+            log.info("mapping %s runs by zen-engine: %s", name, reason)
+
+    @property
+    def compiled(self) -> bool:
+        """Tell whether the model runs without zen-engine."""
+        return self._run is not None
 
     def apply(self, event: Event, flow: Mapping[str, Any], known: Mapping[str, Any] | None = None) -> Mapped | Skipped:
         """Return the mapped document; raises DataError naming the field where the model reports one or cannot be evaluated.
 
         `known` is what the processor knows besides the event.
         """
-        context = {**plain(event.value, event.value.get("currency")), **(known or {}), "flow": flow}
+        return self._quickly(event, flow, known or {}) or self._by_engine(event, flow, known or {})
+
+    def _quickly(self, event: Event, flow: Mapping[str, Any], known: Mapping[str, Any]) -> Mapped | Skipped | None:
+        """Return what the compiled model makes of an event; None where zen-engine must be asked, as for every error."""
+        if self._run is None:
+            return None
+        context = {**strings(event.value, event.value.get("currency")), **known, "flow": flow}
+        try:
+            return _mapped(self._run(context), event.meta["key"])
+        except TROUBLE:
+            return None
+
+    def _by_engine(self, event: Event, flow: Mapping[str, Any], known: Mapping[str, Any]) -> Mapped | Skipped:
+        context = {**plain(event.value, event.value.get("currency")), **known, "flow": flow}
         try:
             result = self._decision.evaluate(context)["result"]
         except RuntimeError as error:
@@ -124,31 +151,23 @@ def load_model(name: str, folder: Path | None = None) -> Model:
     return Model(name, (folder or MAPPINGS) / f"{name}.json")
 
 
-def plain(value: Any, currency: str | None) -> Any:  # noqa: ANN401 - any part of an event
-    """Return a part of an event as JSON has it: decimals and times become strings, so no amount passes through a float."""
-    return orjson.loads(orjson.dumps(_strings(value, "", currency)))
-
-
-def _strings(value: Any, name: str, currency: str | None) -> Any:  # noqa: ANN401 - any part of an event
-    if isinstance(value, Mapping):
-        return {key: _strings(part, key, currency) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_strings(part, name, currency) for part in value]
-    if isinstance(value, Decimal):
-        return _decimal(value, name, currency)
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    return value
-
-
-def _decimal(value: Decimal, name: str, currency: str | None) -> str:
-    if name in COUNTS or currency is None:
-        return decimal_text(value)
-    try:
-        rounded = value.quantize(Decimal(1).scaleb(-decimal_places(currency))) + 0  # + 0: no minus before zero
-    except InvalidOperation as error:
-        raise DataError(f"{name} is no possible amount: {value:E}", field=name, value=f"{value:E}") from error
-    return decimal_text(value) if name in PRICES and rounded != value else f"{rounded:f}"
+def _mapped(answer: Mapping[str, Any], key: str) -> Mapped | Skipped | None:
+    """Return what a compiled model answers where it is of the shape that `_Answer` wants, without an error among it; None otherwise."""
+    operation, document, related = answer.get("operation"), answer.get("document"), answer.get("related")
+    effect_key, write_unit, skip = answer.get("effect_key"), answer.get("write_unit"), answer.get("skip")
+    for text in (operation, effect_key, write_unit, skip):
+        if text is not None and type(text) is not str:
+            return None
+    if answer.get("errors") not in (None, []) or type(document) not in (dict, type(None)) or type(related) not in (dict, type(None)):
+        return None
+    if any(type(part) is not dict for part in (related or {}).values()):
+        return None
+    if skip:
+        return Skipped(skip)
+    if document is None or operation is None:
+        return None
+    effect_key = effect_key or key
+    return Mapped(operation, effect_key, write_unit or effect_key, finished(document), finished(related or {}))
 
 
 def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - any part of a document

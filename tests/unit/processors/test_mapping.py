@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.mapping import MAPPINGS, Mapped, Model, load_model, plain
+from processors.context import plain
+from processors.mapping import MAPPINGS, Mapped, Model, load_model
 from processors.rules import PLACES, decimal_places
 from towpath.errors import ConfigError, DataError
 from towpath.events import Event

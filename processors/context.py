@@ -1,0 +1,64 @@
+"""An event as mappings see it: JSON with amounts as decimal strings in the currency's places and times as ISO 8601 UTC, never a float."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+import orjson
+
+from processors.rules import decimal_places
+from towpath.errors import DataError
+from towpath.events import decimal_text
+
+COUNTS: Final = frozenset({"quantity"})
+PRICES: Final = frozenset({"unit_price"})
+"""Prices keep every place the source gave, at least their currency's; all other decimals but counts are amounts and get exactly those."""
+ZERO: Final = Decimal(0)
+FOUR_DIGITS: Final = 1000
+"""From this year on, isoformat and strftime agree."""
+
+
+def plain(value: Any, currency: str | None) -> Any:  # noqa: ANN401 - any part of an event
+    """Return a part of an event as JSON has it: decimals and times become strings, so no amount passes through a float."""
+    return orjson.loads(orjson.dumps(strings(value, currency)))
+
+
+def strings(value: Any, currency: str | None, name: str = "") -> Any:  # noqa: ANN401 - any part of an event
+    """Return a part of an event with its decimals and times as strings; `name` is the field it stands in. Raises DataError naming the field."""
+    kind = type(value)
+    if kind is str or kind is int or value is None:
+        return value
+    if kind is Decimal:
+        return _decimal(value, name, currency)
+    if isinstance(value, Mapping):
+        return {key: part if type(part) is str else strings(part, currency, key) for key, part in value.items()}
+    if isinstance(value, list):
+        return [strings(part, currency, name) for part in value]
+    if isinstance(value, datetime):
+        return _moment(value)
+    return value
+
+
+def _decimal(value: Decimal, name: str, currency: str | None) -> str:
+    if name in COUNTS or currency is None:
+        return decimal_text(value)
+    try:
+        rounded = value.quantize(_minor_unit(currency)) + ZERO  # no minus before zero
+    except InvalidOperation as error:
+        raise DataError(f"{name} is no possible amount: {value:E}", field=name, value=f"{value:E}") from error
+    return decimal_text(value) if name in PRICES and rounded != value else str(rounded)  # so few places are never written with an exponent
+
+
+@functools.cache
+def _minor_unit(currency: str) -> Decimal:
+    return Decimal(1).scaleb(-decimal_places(currency))
+
+
+def _moment(value: datetime) -> str:
+    if value.tzinfo is UTC and value.year >= FOUR_DIGITS:
+        return f"{value.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
