@@ -6,14 +6,15 @@ import asyncio
 import os
 import random
 import signal
-from asyncio.subprocess import Process
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 from towpath.errors import ConfigError
+from towpath.prefork import Prefork
 from towpath.runtime.guardian import PARENT_VARIABLE
 from towpath.runtime.lock import only_one
 from towpath.runtime.role import ERROR_FILE_VARIABLE, RESTARTS_VARIABLE
@@ -42,6 +43,21 @@ class Backoff:
         return step * self.random.uniform(0.5, 1)
 
 
+class Running(Protocol):
+    """A process that was started, however it was."""
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+
+    async def wait(self) -> int:
+        """Return its exit code once it ended; minus the signal where one ended it."""
+        ...
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+
+
 @dataclass(slots=True)
 class Child:
     """One role's process, and the ones after it."""
@@ -53,6 +69,7 @@ class Child:
     backoff: Backoff
     health_port: int | None = None
     grace: float = GRACE_SECONDS
+    prefork: Prefork | None = None
 
     async def keep(self, stop: asyncio.Event) -> None:
         """Keep the role running until `stop` is set, then end it; ConfigError where the role says that starting again cannot help."""
@@ -76,21 +93,26 @@ class Child:
             self.tell(f"{self.role}: {_ending(code)}, starting again in {delay:.1f} s")
             await _first(stop, asyncio.sleep(delay))
 
-    async def _start(self, restarts: int) -> Process:
+    async def _start(self, restarts: int) -> Running:
         self._error_file.unlink(missing_ok=True)
         own = {PARENT_VARIABLE: str(os.getpid()), RESTARTS_VARIABLE: str(restarts), ERROR_FILE_VARIABLE: str(self._error_file)}
-        process = await asyncio.create_subprocess_exec(
-            *self.command,
-            env={**os.environ, **own},
-            stdin=asyncio.subprocess.DEVNULL,
-            process_group=0,  # Ctrl-C reaches the supervisor alone, which then ends the roles in order
-        )
+        process = await self._launch(own)
         current = read_run_file(self.run_dir, self.role)
         if current is None or current.pid != process.pid:  # the role itself may have been quicker, and knows its port
             RunFile(self.role, process.pid, self.health_port or None, datetime.now(UTC).isoformat()).write(self.run_dir)
         return process
 
-    async def _end(self, process: Process) -> None:
+    async def _launch(self, own: Mapping[str, str]) -> Running:
+        if self.prefork is not None and (forked := await self.prefork.start(self.command, own)) is not None:
+            return forked
+        return await asyncio.create_subprocess_exec(
+            *self.command,
+            env={**os.environ, **own},
+            stdin=asyncio.subprocess.DEVNULL,
+            process_group=0,  # Ctrl-C reaches the supervisor alone, which then ends the roles in order
+        )
+
+    async def _end(self, process: Running) -> None:
         with suppress(ProcessLookupError):
             process.terminate()
         try:
@@ -115,10 +137,10 @@ class Supervisor:
     """Runs `commands` (role to command line) for one data folder until SIGTERM, SIGINT or SIGHUP, which end all within 10 seconds.
 
     `base` are processes that the roles need (a broker): started before them, ended after them. `prepare` is awaited in between; it
-    returns when the roles can start, or when the event it is given (stop) is set.
+    returns when the roles can start, or when the event it is given (stop) is set. Roles are forked from `prefork` where it can, else started anew.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one place knows all of them
         self,
         commands: Mapping[str, Sequence[str]],
         data_dir: Path,
@@ -129,12 +151,13 @@ class Supervisor:
         health_ports: Mapping[str, int] | None = None,
         backoff: Backoff | None = None,
         grace: float = GRACE_SECONDS,
+        prefork: Prefork | None = None,
     ) -> None:
         self._data_dir, self._prepare = data_dir, prepare
         self._stop, self._stop_base, self._stopped_at = asyncio.Event(), asyncio.Event(), 0.0
         run_dir, pause, ports = data_dir / "run", backoff or Backoff(), health_ports or {}
         self._base = [Child(name, command, run_dir, tell, pause) for name, command in (base or {}).items()]
-        self._roles = [Child(role, command, run_dir, tell, pause, ports.get(role), grace) for role, command in commands.items()]
+        self._roles = [Child(role, command, run_dir, tell, pause, ports.get(role), grace, prefork) for role, command in commands.items()]
 
     def stop(self) -> None:
         """End every role; `run` returns when they have ended."""

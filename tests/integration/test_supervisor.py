@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from towpath.broker.ready import wait_for
 from towpath.runtime import read_run_file
 
 SUPERVISE = Path(__file__).parent / "frames" / "supervise.py"
@@ -34,6 +35,7 @@ class Running:
         pytest.fail(f"no line with {text!r} in {seen}")
 
     def pid(self, role: str) -> int:
+        assert wait_for(lambda: read_run_file(self.data_dir / "run", role) is not None, lambda: False, 5)
         run_file = read_run_file(self.data_dir / "run", role)
         assert run_file is not None
         return run_file.pid
@@ -42,12 +44,12 @@ class Running:
 Start = Callable[..., Running]
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
+@pytest.fixture(params=[[], ["--forked"]], ids=["started", "forked"])
+def start(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Start]:
     running: list[Running] = []
 
     def begin(*children: str) -> Running:
-        process = subprocess.Popen([sys.executable, str(SUPERVISE), str(tmp_path), *children], stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen([sys.executable, str(SUPERVISE), *request.param, str(tmp_path), *children], stdout=subprocess.PIPE, text=True)
         running.append(Running(process, tmp_path))
         return running[-1]
 
@@ -79,10 +81,11 @@ def test_the_children_die_when_the_supervisor_is_killed(start: Start) -> None:
     supervisor = start("sink=stubborn", "adapter=stubborn")
     supervisor.line("stubborn child")
     supervisor.line("stubborn child")
-    children = psutil.Process(supervisor.process.pid).children()
+    roles = {supervisor.pid("sink"), supervisor.pid("adapter")}
+    children = psutil.Process(supervisor.process.pid).children(recursive=True)
     supervisor.process.kill()
     _, alive = psutil.wait_procs(children, timeout=5)
-    assert len(children) == 2
+    assert roles <= {child.pid for child in children}
     assert alive == []
 
 

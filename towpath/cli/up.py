@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,21 +21,26 @@ def up(
 ) -> None:
     """Run every role until SIGTERM or Ctrl-C: what ends is started again, and all end together within 10 seconds."""
     import asyncio
-    import sys
 
     from rich.console import Console
 
     from towpath.config import config_path, load_config
-    from towpath.runtime import die_with_parent
+    from towpath.prefork import prefork
+    from towpath.runtime import ROLE_MODULES, die_with_parent
     from towpath.startup import topics_ready
     from towpath.supervisor import Supervisor
 
     die_with_parent()
     path = config_path(config)
     settings = load_config(path)
-    commands = {role: [sys.executable, "-m", "towpath", "run", role, "--config", str(path)] for role in chosen_roles(roles)}
+    program = [sys.executable, "-m", "towpath"]
+    commands = {role: [*program, "run", role, "--config", str(path)] for role in chosen_roles(roles)}
     base = {"broker": broker_command(settings)} if broker else {}
     ports = {role: settings.health.port(role) for role in commands}
+    forks = prefork(program, [ROLE_MODULES[role] for role in commands])
+    if isinstance(forks, list):
+        become(forks)
+        return
     console = Console(soft_wrap=True)
 
     def tell(line: str) -> None:
@@ -42,15 +48,22 @@ def up(
 
     async def supervise() -> None:
         prepare = topics_ready(settings, tell)
-        await Supervisor(commands, settings.data_dir, tell=tell, base=base, prepare=prepare, health_ports=ports).run()
+        await Supervisor(commands, settings.data_dir, tell=tell, base=base, prepare=prepare, health_ports=ports, prefork=forks).run()
 
     asyncio.run(supervise())
+
+
+def become(arguments: list[str]) -> None:
+    """Be the process that was started as `towpath` with these arguments."""
+    from towpath.cli.main import main
+
+    sys.argv[1:] = arguments
+    main()
 
 
 def broker_command(config: Config) -> list[str]:
     """Return the command line of the embedded broker at the address that the configuration names; it dies with this process."""
     import os
-    import sys
 
     from towpath.broker import launch
 

@@ -1,6 +1,6 @@
 """Supervises children in a process of its own: `supervise.py <data_dir> <role>=<behaviour>...`; prints the supervisor's lines.
 
-A role called `broker` is one that the others need.
+A role called `broker` is one that the others need. With `--forked` as the first argument, the other roles are forked.
 """
 
 # ruff: noqa: T201  # the tests read what is printed
@@ -8,17 +8,19 @@ A role called `broker` is one that the others need.
 from __future__ import annotations
 
 import asyncio
+import runpy
 import sys
 from pathlib import Path
 
 from towpath.errors import ConfigError
+from towpath.prefork import Prefork, prefork
 from towpath.supervisor import Backoff, Supervisor
 
-CHILD = Path(__file__).with_name("child.py")
+CHILD = str(Path(__file__).with_name("child.py"))
 
 
-async def supervise(data_dir: Path, behaviours: dict[str, str]) -> None:
-    commands = {role: [sys.executable, str(CHILD), behaviour] for role, behaviour in behaviours.items()}
+async def supervise(data_dir: Path, behaviours: dict[str, str], forks: Prefork | None) -> None:
+    commands = {role: [sys.executable, CHILD, behaviour] for role, behaviour in behaviours.items()}
     base = {role: commands.pop(role) for role in behaviours if role == "broker"}
 
     def tell(line: str) -> None:
@@ -27,12 +29,21 @@ async def supervise(data_dir: Path, behaviours: dict[str, str]) -> None:
     async def prepare(_stop: asyncio.Event) -> None:
         tell("prepared")
 
-    await Supervisor(commands, data_dir, tell=tell, base=base, prepare=prepare, backoff=Backoff(first=0.05), grace=1).run()
+    await Supervisor(commands, data_dir, tell=tell, base=base, prepare=prepare, backoff=Backoff(first=0.05), grace=1, prefork=forks).run()
 
 
-if __name__ == "__main__":
+def main(data_dir: str, *children: str, forked: bool) -> None:
+    forks = prefork([sys.executable, CHILD], ["towpath.runtime"]) if forked else None
+    if isinstance(forks, list):
+        sys.argv[1:] = forks
+        runpy.run_path(CHILD, run_name="__main__")
+        return
     try:
-        asyncio.run(supervise(Path(sys.argv[1]), dict(argument.split("=") for argument in sys.argv[2:])))
+        asyncio.run(supervise(Path(data_dir), dict(child.split("=") for child in children), forks))
     except ConfigError as error:
         print(f"config: {error}", flush=True)
         sys.exit(2)
+
+
+if __name__ == "__main__":
+    main(*(word for word in sys.argv[1:] if word != "--forked"), forked="--forked" in sys.argv)
