@@ -116,7 +116,8 @@ class Effector:
         """
         effected = await self._once(Effect(self._connection, operation, key), document, related, version, again=again)
         if effected.reason:
-            log.warning("same effect asked for again with other content", operation=operation, effect_key=key)
+            told = {"operation": operation, "effect_key": key, "external_id": effected.external_id, "reason": effected.reason}
+            log.warning("asked for what stands already", **told)
         return effected
 
     async def _once(
@@ -159,7 +160,10 @@ class Effector:
         written, standing = await self._find_or_write(wanted, claim, document, self._fence(effect, begun))
         self._failpoints.hit("sink.after_response")
         await self._ledger.complete(effect, standing.id, at=standing.at, digest=wanted.digest if written else None, version=wanted.version)
-        return Effected("applied" if written else "found", standing.id, standing.at, claim.dead_letters)
+        if written:
+            return Effected("applied", standing.id, standing.at, claim.dead_letters)
+        reason = "it stood there before Towpath wrote it" if claim.fresh and self.is_awaited(effect.operation) else ""
+        return Effected("found", standing.id, standing.at, claim.dead_letters, reason)
 
     async def _find_or_write(self, wanted: Wanted, claim: Claim, document: Document, fence: Callable[[], Awaitable[None]]) -> tuple[bool, Standing]:
         try:

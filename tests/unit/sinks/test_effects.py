@@ -176,7 +176,7 @@ async def test_an_order_is_written_once_with_the_customer_that_was_made_for_it(p
 
 async def test_a_record_that_stands_at_the_target_already_is_found_and_not_written(process: Process, target: FakeBng) -> None:
     target.rows["sales-orders"].append({"ExternalOrderID": "SHOP-1001", "SalesOrderID": "SO-by-hand"})
-    assert Effected("found", "SO-by-hand") == await process.apply()
+    assert Effected("found", "SO-by-hand", reason="it stood there before Towpath wrote it") == await process.apply()
     assert ["SHOP-1001"] == target.references("sales-orders")
 
 
@@ -382,7 +382,7 @@ async def test_other_content_for_what_is_written_changes_nothing_and_says_so(pro
 
 
 async def test_only_the_deliverys_own_content_is_compared_not_that_of_what_it_refers_to(process: Process) -> None:
-    warning = "same effect asked for again with other content"
+    warning = "asked for what stands already"
     with capture_logs() as told:
         await process.deliver(a_delivery(1), a_delivery(2, offset=1, email="moved@shop.example"))
     assert [] == [entry for entry in told if entry["event"] == warning]
