@@ -22,7 +22,7 @@ topics:
 def test_an_installation_has_the_topics_of_its_connections_and_of_every_aggregate() -> None:
     aggregates = ["orders", "stock", "products", "customers", "purchase-orders", "vendors"]
     expected = [f"inbox.{name}" for name in ("shop", "bng")] + [f"received.{name}" for name in aggregates] + aggregates
-    expected += ["holds", "deliver.shop", "deliver.bng", "dlq.shop", "dlq.bng", "dlq.unknown", "parked.shop", "parked.bng", "receipts"]
+    expected += ["holds", "deliver.shop", "deliver.bng", "dlq.shop", "dlq.bng", "dlq.unknown", "parked.shop", "parked.bng", "receipts", "_schemas"]
     assert expected == [spec.name for spec in load_topics().expand(["shop", "bng"])]
 
 

@@ -12,7 +12,7 @@ from towpath.errors import ConfigError
 
 
 def run(
-    role: Annotated[str, typer.Argument(help="receiver, poller, adapter, processor, sink or indexer")],
+    role: Annotated[str, typer.Argument(help="receiver, poller, adapter, processor, sink, indexer or registry")],
     config: Annotated[Path | None, typer.Option(help="The configuration file; TOWPATH_CONFIG or towpath.yaml by default.")] = None,
 ) -> None:
     """Run one role until SIGTERM or Ctrl-C."""

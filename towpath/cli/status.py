@@ -33,7 +33,8 @@ def status(
     from towpath.cli.up import chosen_roles
     from towpath.status.report import gathered
 
-    settings, chosen = load(config), chosen_roles(roles)
+    settings = load(config)
+    chosen = chosen_roles(roles, settings)
     report = gathered(settings, chosen)
     if as_json:
         typer.echo(orjson.dumps(_plain(report), option=orjson.OPT_INDENT_2))

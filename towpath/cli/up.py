@@ -34,7 +34,7 @@ def up(
     path = config_path(config)
     settings = load_config(path)
     program = [sys.executable, "-m", "towpath"]
-    commands = {role: [*program, "run", role, "--config", str(path)] for role in chosen_roles(roles)}
+    commands = {role: [*program, "run", role, "--config", str(path)] for role in chosen_roles(roles, settings)}
     base = {"broker": broker_command(settings)} if broker else {}
     ports = {role: settings.health.port(role) for role in commands}
     forks = prefork(program, [ROLE_MODULES[role] for role in commands])
@@ -74,15 +74,18 @@ def broker_command(config: Config) -> list[str]:
     return [*tied, sys.executable, "-m", "towpath", "kafka", "start", "--foreground", "--dir", str(config.data_dir / "kafka"), "--port", port]
 
 
-def chosen_roles(listed: str) -> list[str]:
-    """Return the roles that `listed` names with commas between, every role for an empty text; ConfigError for a name nobody knows."""
-    from towpath.runtime import ROLE_MODULES
+def chosen_roles(listed: str, config: Config) -> list[str]:
+    """Return the roles that `listed` names with commas between; ConfigError for a name nobody knows.
+
+    An empty text names every role, but the registry where another one is configured.
+    """
+    from towpath.runtime import REGISTRY, ROLE_MODULES
 
     names = [name.strip() for name in listed.split(",") if name.strip()]
     unknown = [name for name in names if name not in ROLE_MODULES]
     if unknown:
         raise ConfigError(f"--roles: no role is called {', '.join(unknown)}; known: {', '.join(ROLE_MODULES)}")
-    return list(dict.fromkeys(names)) or list(ROLE_MODULES)
+    return list(dict.fromkeys(names)) or [name for name in ROLE_MODULES if name != REGISTRY or config.schema_registry.is_own]
 
 
 def register(app: typer.Typer) -> None:

@@ -45,7 +45,8 @@ def _known_system(name: str) -> str:
     return name
 
 
-def _http_url(url: str) -> str:
+def http_url(url: str) -> str:
+    """Return a base address without its last slash; refuses one that is none, or holds a user, a query or a fragment."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise refuse("must be an address that starts with http:// or https://")
@@ -83,7 +84,7 @@ class Connection(Settings):
     """One configured instance of a system; `credentials` holds plain values and references to secrets."""
 
     system: Annotated[str, AfterValidator(_known_system)]
-    url: Annotated[str, AfterValidator(_http_url)]
+    url: Annotated[str, AfterValidator(http_url)]
     credentials: Mapping[str, Credential] = Field(default_factory=dict)
     webhook_secret: Secret | None = None
     limits: Limits = Field(default_factory=Limits)

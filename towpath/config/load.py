@@ -50,6 +50,7 @@ def parse_config(
         raise _refusal(name, [*problems, *found])
     mappings = config.mappings_dir and folder / config.mappings_dir.expanduser()
     places = {"kafka": config.kafka.within(folder), "data_dir": folder / config.data_dir.expanduser(), "mappings_dir": mappings}
+    places["schema_registry"] = config.schema_registry.within(folder)
     return config.model_copy(update=places)
 
 

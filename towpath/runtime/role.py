@@ -22,6 +22,7 @@ from towpath.runtime.guardian import Guardian, die_with_parent
 from towpath.runtime.health import Health, HealthServer
 from towpath.runtime.runfile import RunFile, remove_run_file
 
+REGISTRY = "registry"
 ROLE_MODULES = {
     "receiver": "producers.receiver",
     "poller": "producers.poller",
@@ -29,6 +30,7 @@ ROLE_MODULES = {
     "processor": "processors.role",
     "sink": "sinks.role",
     "indexer": "towpath.index.role",
+    REGISTRY: "towpath.registry.role",
 }
 RESTARTS_VARIABLE = "TOWPATH_RESTARTS"
 ERROR_FILE_VARIABLE = "TOWPATH_ERROR_FILE"
