@@ -11,12 +11,12 @@ from processors.mapping import load_model
 from processors.port import Engine, Processor
 from processors.routing import Route
 from towpath.clock import SystemClock
-from towpath.codec import default_codec
 from towpath.config import Config
 from towpath.delivery.deadletters import Registrar
 from towpath.errors import ConfigError
 from towpath.events import AGGREGATES
 from towpath.metrics import Metrics
+from towpath.registry.codec import ready_codec
 from towpath.runtime import RoleContext
 from towpath.topics import PROCESSOR, load_topics
 
@@ -32,7 +32,7 @@ class ProcessorRole:
 
     async def run(self, context: RoleContext) -> None:
         """Process until asked to stop."""
-        registrar = Registrar(default_codec(), self.name, GROUP, frozenset(self.config.connections))
+        registrar = Registrar(await ready_codec(self.config, context), self.name, GROUP, frozenset(self.config.connections))
         processor = FlowProcessor(routes(self.config), registrar, SystemClock())
         engine = make_engine(self.config, processor, context.metrics)
 

@@ -15,7 +15,6 @@ from producers.wire import text_of
 from towpath.acked import AckedProducer
 from towpath.blanking import blank
 from towpath.clock import SystemClock
-from towpath.codec import default_codec
 from towpath.config import Config
 from towpath.delivery.books import Books
 from towpath.delivery.database import open_engine
@@ -30,6 +29,7 @@ from towpath.events import AGGREGATES, business_key
 from towpath.http import ApiClient
 from towpath.metrics import DECODED, DROPPED, RECEIVED, REPLAYED, Counted, Metrics
 from towpath.records import TRACEPARENT, Record
+from towpath.registry.codec import ready_codec
 from towpath.runtime import RoleContext
 from towpath.systems.base import Clients
 
@@ -155,7 +155,7 @@ class AdapterRole:
 
     async def run(self, context: RoleContext) -> None:
         """Adapt until asked to stop."""
-        clock, config = SystemClock(), self.config
+        clock, config, codec = SystemClock(), self.config, await ready_codec(self.config, context)
         ledger = await asyncio.to_thread(lambda: Ledger(open_engine(config.database_url(), reading=True), clock, self.name))
         parking = Parking(open_engine(config.database_url()), clock, timedelta(seconds=config.defaults.park_retry_seconds))
         producer = AckedProducer(config.kafka)
@@ -164,7 +164,7 @@ class AdapterRole:
             source = find_source(connection.system)
             if source is None:
                 continue
-            registrar = Registrar(default_codec(), self.name, f"adapter.{name}", frozenset(config.connections))
+            registrar = Registrar(codec, self.name, f"adapter.{name}", frozenset(config.connections))
             handler = InboxHandler(
                 name,
                 source=source,

@@ -14,7 +14,6 @@ from sinks.handler import DeliveryHandler
 from sinks.resume import Resumer
 from towpath.acked import AckedProducer
 from towpath.clock import SystemClock
-from towpath.codec import default_codec
 from towpath.config import Config
 from towpath.delivery.books import Books
 from towpath.delivery.database import open_engine
@@ -23,6 +22,7 @@ from towpath.delivery.lanes import LaneLimits
 from towpath.delivery.ledger import Ledger
 from towpath.delivery.parking import Parking
 from towpath.delivery.runner import LaneRunner, run_all
+from towpath.registry.codec import ready_codec
 from towpath.runtime import RoleContext
 from towpath.systems.base import Clients
 
@@ -36,7 +36,7 @@ class SinkRole:
 
     async def run(self, context: RoleContext) -> None:
         """Deliver until asked to stop."""
-        clock, config = SystemClock(), self.config
+        clock, config, codec = SystemClock(), self.config, await ready_codec(self.config, context)
         targets = sorted({flow.target for flow in config.flows.values()})
         producer = AckedProducer(config.kafka)
         parking = Parking(open_engine(config.database_url()), clock, timedelta(seconds=config.defaults.park_retry_seconds))
@@ -48,14 +48,14 @@ class SinkRole:
             api = clients.connect(name)
             patience = Patience(connection.limits.request_timeout_seconds, connection.limits.settle_seconds)
             effector = Effector(name, find_target(connection.system), api, ledger, patience, clock)
-            registrar = Registrar(default_codec(), self.name, f"sink.{name}", frozenset(config.connections))
+            registrar = Registrar(codec, self.name, f"sink.{name}", frozenset(config.connections))
             books = Books(name, registrar, parking, producer, clock, context.metrics)
             handler = DeliveryHandler(name, effector=effector, ledger=ledger, books=books, metrics=context.metrics)
             patient = config.defaults
             limits = LaneLimits(connection.limits.in_flight, patient.lane_retry_seconds, patient.dependency_wait_seconds)
             place = {"group": f"sink.{name}", "topic": f"deliver.{name}", "connection": name}
             runners.append(LaneRunner(config.kafka, **place, handler=handler, clock=clock, limits=limits, metrics=context.metrics))
-        resumer = Resumer(config.kafka, list(config.connections), parking, producer, default_codec())
+        resumer = Resumer(config.kafka, list(config.connections), parking, producer, codec)
         try:
             await run_all(runners, producer, context.stop, context.health, resumer.run(context.stop, context.metrics))
         finally:

@@ -29,6 +29,7 @@ import fastavro.write
 from towpath.errors import DataError
 
 MAGIC = 0
+NAMESPACE = "towpath"
 HEADER = struct.Struct(">bI")
 SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
 DECIMAL = "towpath-decimal"

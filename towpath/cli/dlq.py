@@ -71,7 +71,7 @@ def show(letter_id: Annotated[str, typer.Argument(help="The id, or its first cha
     with caught_up(load(config)) as indexer:
         with indexer.transaction() as connection:
             letter = _one(connection, letter_id)
-        (original,) = originals(indexer.reader, [letter])
+        (original,) = originals(indexer, [letter])
     told = {**_plain(original), **letter.told}
     typer.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2))
 
@@ -109,7 +109,7 @@ def replay(
             chosen = find_letters(connection) if everything else [_one(connection, letter_id)]
         if closed := [letter for letter in chosen if not letter.told["open"]]:
             raise ConfigError(f"dead letter {closed[0].told['dead_letter_id']} is closed already: its effect stands")
-        send_all(settings.kafka, map(replay_of, originals(indexer.reader, chosen)))
+        send_all(settings.kafka, map(replay_of, originals(indexer, chosen)))
     typer.echo(f"replayed {len(chosen)}")
 
 

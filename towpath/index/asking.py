@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from towpath.codec import default_codec
 from towpath.config import Config
 from towpath.errors import ConfigError, RetryableError
 from towpath.index.indexer import Indexer
 from towpath.index.queries import Letter, find_letters
-from towpath.topic_reader import Place, TopicReader
+from towpath.topic_reader import Place
 
 
 @contextmanager
@@ -31,15 +30,15 @@ def told_letters(config: Config, *, everything: bool = False) -> list[Mapping[st
         return [letter.told for letter in find_letters(connection, everything=everything)]
 
 
-def originals(reader: TopicReader, letters: Sequence[Letter]) -> Iterator[dict[str, Any]]:
+def originals(indexer: Indexer, letters: Sequence[Letter]) -> Iterator[dict[str, Any]]:
     """Yield each dead letter whole, as it stands in its topic; raises ConfigError at the end where retention has taken some."""
     missing = {(letter.place, letter.offset): letter.told for letter in letters}
     offsets: dict[Place, list[int]] = {}
     for letter in letters:
         offsets.setdefault(letter.place, []).append(letter.offset)
-    for batch in reader.read({place: (min(found), max(found) + 1) for place, found in offsets.items()}):
+    for batch in indexer.reader.read({place: (min(found), max(found) + 1) for place, found in offsets.items()}):
         for record in batch.records:
             if missing.pop((Place(record.topic, record.partition), record.offset), {}):
-                yield default_codec().decode_as("DeadLetter", record.value)
+                yield indexer.codec.decode_as("DeadLetter", record.value)
     for told in missing.values():
         raise ConfigError(f"dead letter {told['dead_letter_id']}: {told['stands_at']} is gone, past the topic's retention")

@@ -12,12 +12,13 @@ import structlog
 from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from towpath.codec import Codec, default_codec
+from towpath.codec import Codec
 from towpath.config import Config
 from towpath.index.rows import Rows
 from towpath.index.store import advance, aligned, same_cluster, store
 from towpath.index.tables import about, named, open_index
 from towpath.records import Record
+from towpath.registry.codec import codec_of
 from towpath.topic_reader import SECONDS, Batch, Place, TopicReader
 from towpath.topics import load_topics
 
@@ -34,10 +35,13 @@ def topics_of(config: Config) -> list[str]:
 
 
 class Indexer:
-    """The index of one configuration, as a context manager; whatever is asked of it may raise ConfigError or RetryableError."""
+    """The index of one configuration, as a context manager; whatever is asked of it may raise ConfigError or RetryableError.
+
+    `codec` reads what the topics hold, whichever version wrote it.
+    """
 
     def __init__(self, config: Config, codec: Codec | None = None, seconds: float = SECONDS) -> None:
-        self._config, self._codec, self._seconds = config, codec or default_codec(), seconds
+        self._config, self.codec, self._seconds = config, codec or codec_of(config), seconds
         self._engine: Engine | None = None
         self._file: tuple[int, int] | None = None
         self._reader: TopicReader | None = None
@@ -118,7 +122,7 @@ class Indexer:
     def _rows(self, records: Sequence[Record]) -> Rows:
         rows = Rows()
         for record in records:
-            rows.add(record, self._codec)
+            rows.add(record, self.codec)
         return rows
 
     def _leave_database(self) -> None:
