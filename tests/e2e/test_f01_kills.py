@@ -15,7 +15,7 @@ from towpath.testing.waiting import until
 PLAN = Plan("bng-nopcommerce", 40, 7, "mild")
 
 
-@pytest.mark.parametrize("victim", ["receiver", "poller", "adapter", "processor", "sink", "indexer", SHOP, ERP, "broker", "up"])
+@pytest.mark.parametrize("victim", ["receiver", "poller", "adapter", "processor", "sink", "indexer", "registry", SHOP, ERP, "broker", "up"])
 async def test_f01_survives_kill_9_of(victim: str, start: Callable[..., Any]) -> None:
     async with start(faults=fault_settings(PLAN)) as stack:
         await place(stack, orders=PLAN.orders, seed=PLAN.seed, per_second=20)

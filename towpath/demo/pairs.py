@@ -68,12 +68,13 @@ def find_pair(name: str) -> Pair:
 
 
 def configuration(pair: Pair, ports: Mapping[str, int]) -> dict[str, Any]:
-    """Return the YAML content that joins the pair; `ports` has those of kafka, receiver, shop and erp."""
+    """Return the YAML content that joins the pair; `ports` has those of kafka, receiver, registry, shop and erp."""
     patience = {"request_timeout_seconds": 3, "settle_seconds": 4, "probe_seconds": 0.5}
     return {
         "kafka": {"bootstrap_servers": f"127.0.0.1:{ports['kafka']}"},
         "data_dir": "data",
-        "health": {"receiver": 0, "poller": 0, "adapter": 0, "processor": 0, "sink": 0, "indexer": 0},
+        "health": {"receiver": 0, "poller": 0, "adapter": 0, "processor": 0, "sink": 0, "indexer": 0, "registry": 0},
+        "schema_registry": {"port": ports["registry"]},
         "receiver": {"port": ports["receiver"]},
         "connections": {
             SHOP: {

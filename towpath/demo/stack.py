@@ -10,11 +10,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import psutil
 import yaml
 
 from towpath.broker import Broker
@@ -23,7 +25,7 @@ from towpath.demo.pairs import ERP, SHOP, Pair, configuration
 from towpath.errors import ConfigError
 from towpath.runtime import PARENT_VARIABLE, read_run_file
 
-ROLES = ("receiver", "poller", "adapter", "processor", "sink", "indexer")
+ROLES = ("receiver", "poller", "adapter", "processor", "sink", "indexer", "registry")
 START_SECONDS = 180.0
 STOP_SECONDS = 15.0
 
@@ -59,7 +61,7 @@ class Stack:
         self.directory.mkdir(parents=True, exist_ok=True)
         if any(self.directory.iterdir()):
             raise ConfigError(f"--dir: {self.directory} is not empty; name an empty or new folder")
-        self.ports = dict(zip(("kafka", "receiver", SHOP, ERP), free_ports(4), strict=True))
+        self.ports = dict(zip(("kafka", "receiver", "registry", SHOP, ERP), free_ports(5), strict=True))
         secrets = self.directory / "secrets"
         secrets.mkdir(mode=0o700)
         for name, value in self.pair.secrets.items():
@@ -117,6 +119,16 @@ class Stack:
                 process.kill()
                 process.wait()
         self.processes.clear()
+
+    def kill_all(self) -> None:
+        """Kill everything this stack started with SIGKILL, and return when it is gone."""
+        below = [one for process in self.processes.values() if process.poll() is None for one in psutil.Process(process.pid).children(recursive=True)]
+        for name in tuple(self.processes):
+            self.kill(name)
+        for one in below:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
+        psutil.wait_procs(below, timeout=STOP_SECONDS)
 
     def require_running(self) -> None:
         """Raise ConfigError with the end of its log where a process of this stack has ended by itself."""
