@@ -1,0 +1,1 @@
+"""Found as part of `sinks`."""
