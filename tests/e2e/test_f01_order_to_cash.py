@@ -71,6 +71,7 @@ async def test_f01_card_numbers_reach_no_topic_database_or_log(start: Callable[.
         assert (await figures(stack)).orders_in_target == 5
         topics = [spec.name for spec in load_topics().expand(stack.config().connections)]
         records = read_all(stack.config().kafka, topics)  # segments on disk are compressed, so the records are searched as well
+        await stack.stop()  # so that all that would be written has been
     assert len(records) >= 5
     assert [record for record in records if CANARY_CARD.encode() in (record.value or b"")] == []
     found = [str(path) for path in _files(stack.directory) if CANARY_CARD.encode() in path.read_bytes()]
