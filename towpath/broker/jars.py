@@ -13,8 +13,6 @@ from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
-import requests
-
 from towpath.errors import ConfigError
 
 KAFKA_VERSION = "4.1.1"
@@ -43,6 +41,7 @@ def classpath() -> list[Path]:
 
 def _fetch() -> list[Path]:
     import jgo  # noqa: PLC0415 - needed on first use only, and slow to import
+    import requests  # noqa: PLC0415 - the same
     from jgo.config import GlobalSettings  # noqa: PLC0415 - the same
 
     log.info("fetching Apache Kafka %s from Maven Central, once", KAFKA_VERSION)
