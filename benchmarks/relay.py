@@ -16,7 +16,7 @@ from aiohttp import web
 
 from processors.flow_processor import FlowProcessor
 from processors.role import routes
-from producers.base import Provenance
+from producers.base import Fetch, Provenance
 from producers.nopcommerce import SOURCE
 from producers.receiver import doors
 from sinks.base import Operation, filled, parse_document, references
@@ -41,21 +41,18 @@ class Relay:
         registrar = Registrar(default_codec(), "relay", "relay", frozenset(config.connections))
         self._processor = FlowProcessor(routes(config), registrar, clock)
         self._customers: dict[str, asyncio.Task[str]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._orders: dict[int | str, asyncio.Task[None]] = {}
 
     async def accept(self, request: web.Request) -> web.Response:
         """Answer 204 to an authentic webhook, and go on behind."""
         body = await request.read()
         self._door.verifier.verify(body, request.headers, datetime.now(UTC))
-        task = asyncio.create_task(self._pass_on(body))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        wanted = SOURCE.wanted(body)
+        if wanted is not None and wanted.entity == "order" and wanted.id not in self._orders:
+            self._orders[wanted.id] = asyncio.create_task(self._pass_on(wanted))
         return web.Response(status=204)
 
-    async def _pass_on(self, body: bytes) -> None:
-        wanted = SOURCE.wanted(body)
-        if wanted is None or wanted.entity != "order":
-            return
+    async def _pass_on(self, wanted: Fetch) -> None:
         text = await SOURCE.fetch(self._shop, wanted, None)  # type: ignore[arg-type]  # the shop refers to nothing of ours
         event = SOURCE.decode("order", (text or "").encode(), Provenance(SHOP, datetime.now(UTC), 0, f"{1:032x}"))[0]
         record = Record("received.orders", 0, 0, 0.0, event.record_key, default_codec().encode(event.type, event.value))
