@@ -34,6 +34,12 @@ async def running(
         await asyncio.to_thread(stack.kill_all)  # how a stack ends in order is the demonstration's tests to say
 
 
+@pytest.fixture(scope="module")
+def starts() -> Callable[..., Any]:
+    """Return a context manager that runs a stack in a folder that it is given."""
+    return running
+
+
 @pytest.fixture
 def start(tmp_path: Path) -> Callable[..., Any]:
     """Return a context manager that runs a stack in a folder of this test's own."""
