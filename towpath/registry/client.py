@@ -36,6 +36,10 @@ class RegistryClient:
         except OSError as error:
             raise ConfigError(f"schema_registry.ca_file: {settings.ca_file} cannot be read: {error.strerror or error}") from error
 
+    def close(self) -> None:
+        """Leave the registry."""
+        self._client.close()
+
     def text(self, schema_id: int) -> str | None:
         """Return the JSON of a schema, None where the registry knows none of this id."""
         with self._answering(f"schema {schema_id}"):

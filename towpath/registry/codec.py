@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import structlog
 
@@ -72,16 +72,17 @@ def registered(config: Config, codec: Codec) -> Mapping[str, int]:
     """
     from towpath.registry.client import RegistryClient  # noqa: PLC0415 - see above
 
-    client, settings, ids = RegistryClient(config.schema_registry), config.schema_registry, {}
-    for subject, name in subjects(codec, load_topics()).items():
-        text = codec.by_name[name].text
-        if settings.auto_register:
-            ids[name] = client.register(subject, text)
-            continue
-        found = client.look_up(subject, text)
-        if found is None or found.schema_id is None:
-            raise ConfigError(f"schema_registry: {settings.address} does not know the schema of {subject}; run `towpath schemas push`")
-        ids[name] = found.schema_id
+    settings, ids = config.schema_registry, {}
+    with closing(RegistryClient(settings)) as client:
+        for subject, name in subjects(codec, load_topics()).items():
+            text = codec.by_name[name].text
+            if settings.auto_register:
+                ids[name] = client.register(subject, text)
+                continue
+            found = client.look_up(subject, text)
+            if found is None or found.schema_id is None:
+                raise ConfigError(f"schema_registry: {settings.address} does not know the schema of {subject}; run `towpath schemas push`")
+            ids[name] = found.schema_id
     return ids
 
 

@@ -36,9 +36,9 @@ class SchemaLog:
     Each raises ConfigError where Kafka refuses us and RetryableError where it does not answer.
     """
 
-    def __init__(self, kafka: KafkaSettings, *, topic: str = TOPIC) -> None:
+    def __init__(self, kafka: KafkaSettings) -> None:
         self.store = Store()
-        self._kafka, self._place = kafka, Place(topic, 0)
+        self._kafka, self._place = kafka, Place(TOPIC, 0)
         self._lock = threading.Lock()
         self._reader: TopicReader | None = None
         self._topic_id, self._at = "", 0
@@ -46,7 +46,7 @@ class SchemaLog:
 
     def prepare(self) -> None:
         """Create the topic where it is missing; ConfigError where it does not keep its records for ever."""
-        (spec,) = [spec for spec in load_topics().declared if spec.name == self._place.topic]
+        (spec,) = [spec for spec in load_topics().declared if spec.name == TOPIC]
         ensure(self._kafka, [spec])
         admin = make_admin(self._kafka)
         (described,) = admin.describe_configs([ConfigResource(ResourceType.TOPIC, spec.name)], request_timeout=SECONDS).values()
@@ -70,7 +70,7 @@ class SchemaLog:
                     self._take_over()
                 if self._written(decide(self.store)):
                     return
-        raise RetryableError(f"writing {self._place.topic}: other registries write at the same time", system_wide=True)
+        raise RetryableError(f"writing {TOPIC}: other registries write at the same time", system_wide=True)
 
     def close(self) -> None:
         """Leave Kafka."""
@@ -83,9 +83,9 @@ class SchemaLog:
     def _catch_up(self) -> None:
         if self._reader is None:
             self._reader = TopicReader(self._kafka, SECONDS)
-        extent = self._reader.extents([self._place.topic]).get(self._place)
+        extent = self._reader.extents([TOPIC]).get(self._place)
         if extent is None:
-            raise RetryableError(f"reading {self._place.topic}: there is no such topic", system_wide=True)
+            raise RetryableError(f"reading {TOPIC}: there is no such topic", system_wide=True)
         store, at = (self.store, self._at) if extent.topic_id == self._topic_id else (Store(), extent.low)
         for batch in self._reader.read({self._place: (at, extent.high)}):
             for record in batch.records:
@@ -102,7 +102,7 @@ class SchemaLog:
             raise _named(error) from error
         self._catch_up()
         self._producer = producer
-        log.info("this process writes the schemas", topic=self._place.topic)
+        log.info("this process writes the schemas", topic=TOPIC)
 
     def _written(self, rows: Sequence[Row]) -> bool:
         """Write the rows in one transaction, and tell whether this process was still the writer."""
@@ -112,12 +112,12 @@ class SchemaLog:
         try:
             self._producer.begin_transaction()
             for row in rows:
-                self._producer.produce(self._place.topic, row.value, row.key, partition=0)
+                self._producer.produce(TOPIC, row.value, row.key, partition=0)
             self._producer.commit_transaction(SECONDS)
         except KafkaException as error:
             self._give_up()
             if error.args[0].code() in {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}:  # noqa: SLF001
-                log.warning("another registry writes the schemas meanwhile", topic=self._place.topic)
+                log.warning("another registry writes the schemas meanwhile", topic=TOPIC)
                 return False
             raise _named(error) from error
         for row in rows:

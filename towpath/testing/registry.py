@@ -6,7 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx2
@@ -25,6 +25,7 @@ class RegistryProcess:
     kafka: str
     port: int
     process: subprocess.Popen[bytes] | None = None
+    clients: list[SchemaRegistryClient] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -33,7 +34,13 @@ class RegistryProcess:
 
     def client(self) -> SchemaRegistryClient:
         """Return confluent-kafka's own client of it, which has cached nothing and tries everything once."""
-        return SchemaRegistryClient({"url": self.url, "max.retries": 0, "timeout": 20})
+        self.clients.append(SchemaRegistryClient({"url": self.url, "max.retries": 0, "timeout": 20}))
+        return self.clients[-1]
+
+    def leave(self) -> None:
+        """Close every client that was given."""
+        while self.clients:
+            self.clients.pop().close()
 
     def spawn(self) -> None:
         """Start the process."""
