@@ -34,13 +34,13 @@ def strings(value: Any, currency: str | None, name: str = "") -> Any:  # noqa: A
         return value
     if kind is Decimal:
         return _decimal(value, name, currency)
-    if isinstance(value, Mapping):
+    if kind is dict:
         return {key: part if type(part) is str else strings(part, currency, key) for key, part in value.items()}
-    if isinstance(value, list):
+    if kind is list:
         return [strings(part, currency, name) for part in value]
-    if isinstance(value, datetime):
-        return _moment(value)
-    return value
+    if isinstance(value, Mapping):
+        return strings(dict(value), currency, name)
+    return _moment(value) if isinstance(value, datetime) else value
 
 
 def _decimal(value: Decimal, name: str, currency: str | None) -> str:

@@ -23,7 +23,7 @@ import zen
 from pydantic import BaseModel, ValidationError, ValidationInfo, field_validator
 
 from processors.compiled.functions import Unsure
-from processors.compiled.graph import Run, compile_model, finished
+from processors.compiled.graph import Compiled, compile_model, finished
 from processors.compiled.parser import Unsupported
 from processors.context import plain, strings
 from towpath.errors import ConfigError, DataError
@@ -95,16 +95,16 @@ class Model:
         except (ValueError, KeyError, TypeError, RuntimeError) as error:
             raise ConfigError(f"mapping {name}: {path.name} is not a decision model that can run: {_first_line(error)}") from error
         self.version = hashlib.sha256(text.encode()).hexdigest()[:12]
-        self._run: Run | None = None
+        self._compiled: Compiled | None = None
         try:
-            self._run = compile_model(content)
+            self._compiled = compile_model(content)
         except Unsupported as reason:
             log.info("mapping %s runs by zen-engine: %s", name, reason)
 
     @property
     def compiled(self) -> bool:
         """Tell whether the model runs without zen-engine."""
-        return self._run is not None
+        return self._compiled is not None
 
     def apply(self, event: Event, flow: Mapping[str, Any], known: Mapping[str, Any] | None = None) -> Mapped | Skipped:
         """Return the mapped document; raises DataError naming the field where the model reports one or cannot be evaluated.
@@ -115,11 +115,14 @@ class Model:
 
     def _quickly(self, event: Event, flow: Mapping[str, Any], known: Mapping[str, Any]) -> Mapped | Skipped | None:
         """Return what the compiled model makes of an event; None where zen-engine must be asked, as for every error."""
-        if self._run is None:
+        if self._compiled is None:
             return None
-        context = {**strings(event.value, event.value.get("currency")), **known, "flow": flow}
+        value = event.value
+        if "meta" not in self._compiled.reads:  # the one part that holds no amount, and so nothing that could be refused
+            value = {name: part for name, part in value.items() if name != "meta"}
+        context = {**strings(value, value.get("currency")), **known, "flow": flow}
         try:
-            return _mapped(self._run(context), event.meta["key"])
+            return _mapped(self._compiled.run(context), event.meta["key"])
         except TROUBLE:
             return None
 

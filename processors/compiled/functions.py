@@ -35,10 +35,9 @@ def truth(value: Any) -> bool:  # noqa: ANN401 - any JSON value, as in all of th
 
 
 def numeric(value: Any) -> Number:  # noqa: ANN401
-    """Return a number as it is, within the bounds that are certain."""
-    kind = type(value)
-    if (kind is int or kind is Decimal) and -LARGEST < value < LARGEST:
-        return value  # type: ignore[no-any-return]
+    """Return a number as it is, within the bounds that are certain; Decimals are made here only, within them."""
+    if type(value) is Decimal or (type(value) is int and -LARGEST < value < LARGEST):
+        return value
     raise Unsure
 
 
@@ -141,9 +140,11 @@ def multiply(one: Any, other: Any) -> Number:  # noqa: ANN401
 
 def _exact(operation: Callable[[Decimal, Decimal], Decimal], one: Any, other: Any) -> Number:  # noqa: ANN401
     found = operation(Decimal(numeric(one)), Decimal(numeric(other)))
-    if not found or any(type(value) is Decimal and not value for value in (one, other)) or int(found.as_tuple().exponent) < -PLACES:
+    if not found or any(type(value) is Decimal and not value for value in (one, other)):
         raise Unsure  # of zero, zen may drop the places
-    return numeric(found)
+    if abs(found) >= LARGEST or int(found.as_tuple().exponent) < -PLACES:
+        raise Unsure
+    return found
 
 
 def remainder(one: Any, other: Any) -> Decimal | None:  # noqa: ANN401

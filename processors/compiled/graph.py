@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
@@ -14,7 +15,17 @@ from processors.compiled import functions
 from processors.compiled.code import Code, Generator, Paths, equal, literal_code
 from processors.compiled.parser import Unsupported, parse, parse_cell
 
-Run = Callable[[dict[str, Any]], dict[str, Any]]
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A compiled model: `run` takes its input, which it may change, and gives its answer; `reads` are the fields of the input that it looks at.
+
+    `run` raises functions.Unsure, or what Python raises of a wrong type, where zen must be asked for the answer or the error.
+    """
+
+    run: Callable[[dict[str, Any]], dict[str, Any]]
+    reads: frozenset[str]
+
 
 MODEL: Final = frozenset({"contentType", "nodes", "edges", "name", "id"})
 NODE: Final = frozenset({"id", "type", "name", "content", "position"})
@@ -28,29 +39,27 @@ LARGEST: Final = 2**63
 NAMESPACE: Final = {name: thing for name, thing in vars(functions).items() if not name.startswith("_")}
 
 
-def compile_model(model: Mapping[str, Any]) -> Run:
-    """Return a function from a model's input, which it may change, to what the model answers; raises Unsupported saying where and why.
-
-    The model is one that zen-engine takes for valid. The function raises functions.Unsure, or what Python raises of a wrong type, where zen
-    must be asked for the answer or the error.
-    """
+def compile_model(model: Mapping[str, Any]) -> Compiled:
+    """Compile a model that zen-engine takes for valid; raises Unsupported saying where and why."""
     _known("the model", model, MODEL)
     if model.get("contentType", CONTENT_TYPE) != CONTENT_TYPE:
         raise Unsupported(f"it is a {model['contentType']}")
     lines = ["def run(context):"]
+    reads: set[str] = set()
     for number, node in enumerate(_chain(model)):
+        paths = Paths(prefix=f"v{number}_")
         try:
-            lines += [f"    {line}" for line in _node(node, f"v{number}_")]
+            lines += [f"    {line}" for line in _node(node, paths)]
         except Unsupported as error:
             raise Unsupported(f"node {node.get('name')!r}: {error}") from error
+        reads |= {str(path[0]) for path in paths.names}
     lines.append("    return context")
     namespace: dict[str, Any] = dict(NAMESPACE)
     try:
         exec(compile("\n".join(lines), "<mapping>", "exec"), namespace)  # noqa: S102 - our own source: names by regex, all else by repr
     except (SyntaxError, MemoryError, RecursionError, ValueError) as error:
         raise Unsupported(f"Python refuses it: {error}") from error
-    run: Run = namespace["run"]
-    return run
+    return Compiled(namespace["run"], frozenset(reads))
 
 
 def finished(value: Any) -> Any:  # noqa: ANN401 - any part of an answer
@@ -59,7 +68,7 @@ def finished(value: Any) -> Any:  # noqa: ANN401 - any part of an answer
     if kind is str or value is None or kind is bool:
         return value
     if kind is dict:
-        return {name: finished(part) for name, part in value.items() if part is not None}
+        return {name: part if type(part) is str else finished(part) for name, part in value.items() if part is not None}
     if kind is list:
         return [finished(part) for part in value]
     if kind is Decimal and value == math.floor(value):
@@ -96,7 +105,7 @@ def _chain(model: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [nodes[identity] for identity in order[1:-1]]
 
 
-def _node(node: Mapping[str, Any], prefix: str) -> list[str]:
+def _node(node: Mapping[str, Any], paths: Paths) -> list[str]:
     _known("it", node, NODE)
     kinds = {"expressionNode": (_expressions, EXPRESSIONS), "decisionTableNode": (_table, TABLE)}
     if node["type"] not in kinds:
@@ -107,7 +116,7 @@ def _node(node: Mapping[str, Any], prefix: str) -> list[str]:
     for name, allowed in TRANSFORM.items():
         if content.get(name) not in allowed:
             raise Unsupported(f"{name} {content[name]!r} is not compiled")
-    return write(content, Paths(prefix=prefix))
+    return write(content, paths)
 
 
 def _expressions(content: Mapping[str, Any], paths: Paths) -> list[str]:

@@ -55,7 +55,7 @@ def by_zen(model: dict[str, Any], context: dict[str, Any]) -> str:
 
 
 def by_python(model: dict[str, Any], context: dict[str, Any]) -> str:
-    run = compile_model(model)
+    run = compile_model(model).run
     try:
         return orjson.dumps(finished(run(copy.deepcopy(context)))).decode()
     except TROUBLE:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import email_validator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.rules import check, check_email, decimal_places
+from processors.rules import PLAIN_EMAIL, RESERVED, check, check_email, decimal_places
 from towpath.errors import DataError
 from towpath.events import Event
 from towpath.testing.events import a_customer, an_order
@@ -120,6 +121,25 @@ def test_an_address_that_cannot_exist_is_refused_by_the_name_of_its_field(addres
 @pytest.mark.parametrize("address", ["zoe@shop.example", "zoe+tag@shop.example", "zoë@müller.example", "z.o.e@a.b.shop.example"])
 def test_an_address_that_can_exist_passes(address: str) -> None:
     check_email(address, "email")
+
+
+LABELS = st.text("az09-.", min_size=1, max_size=6)
+
+
+@given(st.text("azAZ09_+-.", min_size=1, max_size=6), LABELS, st.sampled_from(["de", "example", "test", "x1", "local", "c", "UK", "de\n"]))
+def test_an_address_that_is_plainly_valid_is_so_for_the_library_too(local: str, labels: str, last: str) -> None:
+    address = f"{local}@{labels}.{last}"
+    if PLAIN_EMAIL(address) and not address.endswith(RESERVED):
+        assert address.lower() == email_validator.validate_email(address, check_deliverability=False, test_environment=True).normalized.lower()
+
+
+@pytest.mark.parametrize("domain", email_validator.SPECIAL_USE_DOMAIN_NAMES)
+def test_an_address_in_a_reserved_domain_is_for_the_library_to_judge(domain: str) -> None:
+    address = f"zoe@shop.{domain}"
+    if domain == "test":
+        check_email(address, "email")
+    else:
+        assert "email" == refused(Event("CustomerChanged", a_customer(email=address))).field
 
 
 def test_a_refused_address_keeps_the_message_clear_of_it() -> None:
