@@ -89,9 +89,12 @@ class Record:
     @property
     def replay(self) -> Replay | None:
         """Return what the replay headers say; None on a record that no operator sent again, or whose headers are forged nonsense."""
+        for name, _ in self.headers:
+            if name in (DEAD_LETTER, REPLAY):
+                break
+        else:
+            return None  # as nearly every record: it is asked many times of each
         dead_letter_id, replay_id = self.header(DEAD_LETTER), self.header(REPLAY)
-        if dead_letter_id is None and replay_id is None:
-            return None
         try:
             return Replay(
                 dead_letter_id or "",
