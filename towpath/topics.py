@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from importlib import resources
 from typing import Literal
 
@@ -100,6 +101,7 @@ class Topics:
         return [spec for spec in self.expand(connections) if role in spec.consumers]
 
 
+@cache
 def load_topics(text: str | None = None) -> Topics:
     """Return the declared topics, by default those of `schemas/topics.yaml`; raise ConfigError naming what is wrong in it."""
     if text is None:
@@ -111,7 +113,7 @@ def load_topics(text: str | None = None) -> Topics:
         raise ConfigError(message) from error
     declared = [spec for name, entry in file.topics.items() for spec in _per_aggregate(name, entry, file)]
     _require_equal_partitions([spec for spec in declared if spec.name.startswith("received.") or PROCESSOR in spec.consumers])
-    return Topics(declared, file.aggregates)
+    return Topics(tuple(declared), file.aggregates)
 
 
 def _per_aggregate(name: str, entry: _Declaration, file: _File) -> list[TopicSpec]:
