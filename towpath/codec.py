@@ -161,7 +161,7 @@ class Codec:
 
 def id_of(content: Any) -> int:  # noqa: ANN401 - any schema
     """Return the id that a schema's content gives it; docs and marks of personal data do not count."""
-    text = json.dumps(_bare(content), sort_keys=True)
+    text = json.dumps(bare(content), sort_keys=True)
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
 
 
@@ -172,15 +172,15 @@ def _load(path: Path) -> Schema:
 
 
 def _parsed(content: Any) -> Any:  # noqa: ANN401 - any schema
-    text = json.dumps(_bare(content)).replace('"logicalType": "decimal"', f'"logicalType": "{DECIMAL}"')
+    text = json.dumps(bare(content)).replace('"logicalType": "decimal"', f'"logicalType": "{DECIMAL}"')
     return fastavro.parse_schema(json.loads(text))
 
 
-def _bare(schema: Any) -> Any:  # noqa: ANN401 - any part of a schema
+def bare(schema: Any) -> Any:  # noqa: ANN401 - any part of a schema
     """Return the schema without what says nothing of the bytes."""
     if isinstance(schema, dict):
-        return {name: part if name == "default" else _bare(part) for name, part in schema.items() if name not in ABOUT}
-    return [_bare(part) for part in schema] if isinstance(schema, list) else schema
+        return {name: part if name == "default" else bare(part) for name, part in schema.items() if name not in ABOUT}
+    return [bare(part) for part in schema] if isinstance(schema, list) else schema
 
 
 def _read_decimal(data: bytes, schema: Any, _reader: Any = None) -> Decimal:  # noqa: ANN401 - fastavro's own signature

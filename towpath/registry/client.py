@@ -11,6 +11,8 @@ from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from towpath.config import SchemaRegistry
 from towpath.errors import ConfigError, DataError, RetryableError
+from towpath.registry.compatibility import DEFAULT_LEVEL, against
+from towpath.registry.schema import parse
 
 SECONDS = 5.0
 UNAUTHENTICATED, FORBIDDEN, CONFLICT, UNPROCESSABLE = 401, 403, 409, 422
@@ -80,17 +82,27 @@ class RegistryClient:
                     return None
                 raise
 
-    def fits(self, subject: str, text: str) -> bool:
-        """Tell whether the registry would take a schema as the next version of its subject."""
+    def conflicts(self, subject: str, text: str) -> list[str]:
+        """Return why the registry would not take a schema as the next version of its subject; empty where it would."""
         with self._answering(f"checking {subject}"):
             try:
-                return self._client.test_compatibility_all_versions(subject, Schema(text, "AVRO"))
+                if self._client.test_compatibility_all_versions(subject, Schema(text, "AVRO")):
+                    return []
             except SchemaRegistryError as error:
                 if error.error_code in {NO_SUBJECT, NO_VERSION}:
-                    return True
+                    return []
                 if error.http_status_code == UNPROCESSABLE:
-                    return False
+                    return [str(error.error_message)]
                 raise
+        return self._reasons(subject, text)
+
+    def _reasons(self, subject: str, text: str) -> list[str]:
+        """Return what our own checker has against a schema that the registry would refuse."""
+        new, earlier = parse(text), {}
+        with self._answering(f"reading {subject}"):
+            for version in self._client.get_versions(subject):
+                earlier[version] = parse(self._client.get_version(subject, version).schema.schema_str or "")
+        return against(DEFAULT_LEVEL, new, earlier) or [f"{self.address} would refuse it, and does not say why"]
 
     @contextmanager
     def _answering(self, doing: str) -> Iterator[None]:
