@@ -21,6 +21,7 @@ from processors.engines.sender import Send, Sender
 from processors.engines.settings import EngineError
 from processors.port import Output, Processor, Record
 from towpath.errors import RetryableError
+from towpath.failpoints import Failpoints
 from towpath.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ class BatchAgent:
         self._table = table
         self._sender = sender
         self._limit = limit
+        self._failpoints = Failpoints.from_environment()
         self._draining = False
         self.opened = asyncio.Event()
         self.idle = asyncio.Event()
@@ -104,13 +106,16 @@ class BatchAgent:
 
     async def _finish(self, consumer: Consumer, plan: Plan, messages: Iterable[Message]) -> None:
         await self._sender.send([Send(output) for output in plan.outputs])
+        self._failpoints.hit("processor.after_outputs")
         topic = self._table.changelog_topic_name
         rows = [(partition, key, value) for partition, writes in plan.writes.items() for key, value in writes.items()]
         offsets = await self._sender.send([Send(Output(topic, key, value), partition) for partition, key, value in rows])
+        self._failpoints.hit("processor.after_changelog")
         for partition, writes in plan.writes.items():
             places = [offset for (p, _, _), offset in zip(rows, offsets, strict=True) if p == partition]
             if writes:
                 self._table.store.write(TP(topic, partition), writes, places)
+        self._failpoints.hit("processor.after_state")
         for message in messages:
             message.ack(consumer)
         for counted in plan.counts:

@@ -4,72 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from towpath.cli.main import build_app
-from towpath.codec import default_codec
-from towpath.config import Config, load_config
-from towpath.delivery.deadletters import PARKED, Failure, Registrar, Subject
+from towpath.delivery.deadletters import PARKED
 from towpath.errors import ConfigError
-from towpath.index.indexer import topics_of
-from towpath.kafka import KafkaSettings, make_producer
-from towpath.records import Output, Record
+from towpath.kafka import KafkaSettings
+from towpath.testing.desk import BINARY, NOON, Desk
 from towpath.testing.reading import read_all
-from towpath.topic_setup import ensure
-from towpath.topics import load_topics
-
-NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
-BINARY = b"\xffnot text"
-Run = Callable[..., Result]
-
-
-class Desk:
-    """An operator at a shop and an ERP that no other test has."""
-
-    def __init__(self, folder: Path, kafka: KafkaSettings, word: str) -> None:
-        self.file, self.shop, self.erp = folder / "towpath.yaml", f"shop-{word}", f"erp-{word}"
-        connection = "{system: bng, url: 'http://127.0.0.1:1', credentials: {api_key: 'env:NONE'}}"
-        lines = [
-            f"kafka: {{bootstrap_servers: '{kafka.bootstrap_servers}'}}",
-            "connections:",
-            f"  {self.shop}: {connection}",
-            f"  {self.erp}: {connection}",
-        ]
-        self.file.write_text("\n".join(lines), encoding="utf-8")
-        self.config: Config = load_config(self.file, resolve=False)
-        ensure(kafka, [spec for spec in load_topics().expand(self.config.connections) if spec.name in topics_of(self.config)])
-        self.registrar = Registrar(default_codec(), "sink", f"sink.{self.erp}", frozenset(self.config.connections))
-
-    def key(self, number: int) -> str:
-        return f"{self.shop}/order/{number}"
-
-    def subject(self, number: int) -> Subject:
-        return Subject(self.erp, self.key(number), operation="create_order", effect_key=self.key(number))
-
-    def failure(self, number: int, *, state: str = "dead") -> tuple[str, Output]:
-        """Return the dead letter's id and record for a delivery of this order, which was none."""
-        delivery = Record(f"deliver.{self.erp}", 0, number, 0.0, self.key(number).encode(), BINARY, [("ce_id", b"e1")])
-        failed = Failure("unknown SKU", field="SKU", state=state)
-        return self.registrar.dead_letter(delivery, failed, self.subject(number), NOON + timedelta(minutes=number))
-
-    def send(self, *outputs: Output) -> None:
-        producer = make_producer(self.config.kafka)
-        for output in outputs:
-            producer.produce(output.topic, output.value, output.key, headers=list(output.headers))
-        assert producer.flush(30) == 0
-
-    def run(self, *arguments: str) -> Result:
-        return CliRunner().invoke(build_app(), [*arguments, "--config", str(self.file)])
-
-    def lines(self, *arguments: str) -> list[dict[str, Any]]:
-        result = self.run(*arguments, "--json")
-        assert result.exit_code == 0, (result.stderr, result.exception)
-        return [json.loads(line) for line in result.stdout.splitlines()]
 
 
 @pytest.fixture

@@ -1,0 +1,21 @@
+"""What the engines' conformance suite runs on; every test of it runs on each engine."""
+
+from __future__ import annotations
+
+import pytest
+
+from processors.engines.testing import ENGINES, Place
+
+
+@pytest.fixture(params=list(ENGINES), scope="module")
+def kind(request: pytest.FixtureRequest) -> str:
+    """Give the name of an engine."""
+    return str(request.param)
+
+
+@pytest.fixture
+def place(kafka: str) -> Place:
+    """Give fresh topics."""
+    made = Place(kafka)
+    made.create(made.name, made.out)
+    return made
