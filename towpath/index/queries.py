@@ -10,13 +10,26 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from towpath.delivery.deadletters import DEAD, PARKED
-from towpath.events import EPOCH
+from towpath.events import EPOCH, micros
 from towpath.index.tables import closings, letters, steps, unread, unreadable, xref
 from towpath.topic_reader import Place
 
 STAGES = ("inbox", "received", "deliver")
 """Topics in the order of an order's path; the outcomes come after."""
-TEXTS = ("dead_letter_id", "state", "hop", "connection", "group", "flow", "error_class", "field", "reason", "business_key")
+TEXTS = (
+    "dead_letter_id",
+    "state",
+    "hop",
+    "connection",
+    "group",
+    "flow",
+    "error_class",
+    "field",
+    "reason",
+    "business_key",
+    "mapping_version",
+    "fingerprint",
+)
 NUMBERS = ("attempts", "replays")
 
 UNKNOWN = "unknown"
@@ -92,13 +105,21 @@ def _step(row: sa.Row[Any], reasons: Mapping[tuple[str, int, int], str]) -> Step
 
 
 def find_letters(
-    connection: Connection, *, everything: bool = False, begins: str = "", where: Mapping[str, str] | None = None, limit: int | None = None
+    connection: Connection,
+    *,
+    everything: bool = False,
+    begins: str = "",
+    where: Mapping[str, str] | None = None,
+    since: datetime | None = None,
+    limit: int | None = None,
 ) -> list[Letter]:
     """Return the open dead letters and parked records, closed ones too with `everything`, oldest failure first.
 
-    `begins` is how the id begins; `where` says what some of TEXTS hold.
+    `begins` is how the id begins; `where` says what some of TEXTS hold; `since` is the earliest newest failure.
     """
     matching = [letters.c[name] == text for name, text in (where or {}).items()]
+    if since is not None:
+        matching.append(letters.c.last_at >= micros(since))
     query = sa.select(*letters.c, closings.c.at, closings.c.receipt_id, closings.c.outcome).select_from(with_closings)
     query = query.where(*matching, letters.c.dead_letter_id.startswith(begins, autoescape=True)).limit(limit)
     if not everything:

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from towpath.codec import Codec
 from towpath.errors import DataError
 from towpath.events import PARTS, micros
+from towpath.index.groups import fingerprint
 from towpath.index.tables import closings, letters, steps, xref
 from towpath.records import Record
 
@@ -82,7 +83,7 @@ class Rows:
         origin = {f"origin_{name}": value[name] for name in ("topic", "partition", "offset")}
         times = {name: micros(value[name]) for name in ("first_at", "last_at")}
         same = {name: value[name] for name in letters.c.keys() if name in value}  # noqa: SIM118 - a collection of columns
-        self.letters.append(_fitting(letters, {**same, **origin, **times, **_place(record)}))
+        self.letters.append(_fitting(letters, {**same, **origin, **times, **_place(record), "fingerprint": fingerprint(value)}))
 
     def _step(self, record: Record, key: str, hop: str, what: str, detail: str = "", trace_id: str = "", *, order_number: str = "") -> None:
         at = micros(record.written_at)

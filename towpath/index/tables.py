@@ -19,7 +19,7 @@ from towpath.errors import RetryableError
 
 _log = structlog.get_logger(__name__)
 
-LAYOUT = "1"
+LAYOUT = "2"
 """Raised with every change of the tables or of what stands in them: an index of another layout is built anew."""
 WORD, KEY, TEXT = 40, 300, 600
 
@@ -79,6 +79,8 @@ letters = sa.Table(  # the newest failure of each dead letter; the original reco
     sa.Column("error_class", sa.String(WORD), nullable=False),
     sa.Column("field", sa.String(KEY), nullable=False),
     sa.Column("reason", sa.String(TEXT), nullable=False),
+    sa.Column("mapping_version", sa.String(KEY), nullable=False),
+    sa.Column("fingerprint", sa.String(WORD), nullable=False),
     sa.Column("business_key", sa.String(KEY), nullable=False, index=True),
     sa.Column("origin_topic", sa.String(KEY), nullable=False),
     sa.Column("origin_partition", sa.BigInteger, nullable=False),
