@@ -14,14 +14,13 @@ from processors.stock import DROPPED, HELD, STANDING
 from processors.stockroom import HOLDS, Stockroom
 from towpath.clock import Clock
 from towpath.codec import Codec
-from towpath.delivery.deadletters import RECEIPTS, Registrar
+from towpath.delivery.deadletters import DISCARDED, RECEIPTS, Registrar
 from towpath.errors import DataError
 from towpath.events import AGGREGATES, MOVING, Event, StockHold, Version, digest, is_newer
 from towpath.metrics import REPLAYED, ROUTED, Counted
 from towpath.records import Output, Record, Replay
 
 STANDS = frozenset({"applied", "found", "unchanged"})
-DISCARDED = "discarded"
 
 
 @dataclass(frozen=True, slots=True)

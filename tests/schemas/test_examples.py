@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from towpath.codec import SCHEMAS, default_codec
+from towpath.delivery.mending import event_of_json
 from towpath.events import AGGREGATES, digest
-from towpath.testing.events import event_of_json
 
 EXAMPLES = SCHEMAS / "examples"
 

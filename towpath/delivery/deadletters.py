@@ -10,11 +10,14 @@ from typing import Any
 import towpath
 from towpath.codec import Codec
 from towpath.errors import DataError
-from towpath.events import stable_id
+from towpath.events import AGGREGATES, Event, stable_id
 from towpath.records import ORIGIN, OURS, Output, Record, Replay
+from towpath.topics import PROCESSOR
 
 RECEIPTS = "receipts"
 DEAD, PARKED = "dead", "parked"
+DISCARDED = "discarded"
+"""The outcome of a receipt by which an operator closes a dead letter whose effect is not wanted any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,3 +145,15 @@ def replay_of(letter: Mapping[str, Any]) -> Output:
     headers = [(header["name"], header["value"]) for header in letter["headers"]]
     origin = [] if any(name == ORIGIN for name, _ in headers) else [(ORIGIN, str(letter["offset"]).encode())]
     return Output(letter["topic"], letter["key"], letter["value"], [*headers, *origin, *replay.headers()])
+
+
+def remapped_of(letter: Mapping[str, Any], codec: Codec) -> Output:
+    """Return the record that has a delivery's event routed again, for its flow alone; of any other dead letter what `replay_of` returns."""
+    try:
+        delivery = codec.decode_as("Delivery", letter["value"])
+        event = Event(*codec.decode(delivery["event"]))
+    except DataError:
+        return replay_of(letter)
+    again = Replay(letter["dead_letter_id"], letter["attempts"], letter["first_at"], letter["replays"] + 1, PROCESSOR, delivery["flow"])
+    headers = [(header["name"], header["value"]) for header in letter["headers"] if header["name"] not in (*OURS, ORIGIN)]
+    return Output(f"received.{AGGREGATES[event.type]}", event.record_key, delivery["event"], [*headers, *again.headers()])

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any
 
-from towpath import events
 from towpath.events import (
     Address,
     CustomerChanged,
@@ -208,24 +207,3 @@ def a_meta(key: str, *, connection: str = "", major: int = 1_763_631_000_000_000
         "received_at": PLACED_AT,
         "trace_id": f"{trace:032x}",
     }
-
-
-def event_of_json(kind: str, plain: Any) -> Event:  # noqa: ANN401 - parsed JSON
-    """Return the event of a type that was written as JSON, with its decimals and times as text."""
-    return Event(kind, _typed(plain, getattr(events, kind)))
-
-
-def _typed(value: Any, shape: Any) -> Any:  # noqa: ANN401 - any part of an event and its type
-    parts = [part for part in get_args(shape) if part is not type(None)]
-    if get_origin(shape) is list:
-        return [_typed(one, parts[0]) for one in value]
-    if get_origin(shape) is dict:
-        return {name: _typed(one, parts[1]) for name, one in value.items()}
-    if parts:
-        return None if value is None else _typed(value, parts[0])
-    if is_typeddict(shape):
-        hints = get_type_hints(shape)
-        return {name: _typed(one, hints[name]) for name, one in value.items()}
-    if shape is Decimal:
-        return Decimal(value)
-    return datetime.fromisoformat(value) if shape is datetime else value

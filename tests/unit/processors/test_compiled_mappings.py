@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 
 from processors.mapping import MAPPINGS, Mapped, Model, Skipped, load_model
 from towpath import events
+from towpath.delivery.mending import event_of_json
 from towpath.errors import DataError
 from towpath.events import Event
-from towpath.testing.events import an_order, event_of_json
+from towpath.testing.events import an_order
 
 NAMES = sorted(str(path.relative_to(MAPPINGS).with_suffix("")) for path in MAPPINGS.rglob("*.json") if not path.name.endswith(".samples.json"))
 LOADED = {name: load_model(name) for name in NAMES}

@@ -12,9 +12,9 @@ import yaml
 
 from processors.mapping import MAPPINGS, Mapped, Skipped, load_model
 from towpath.codec import SCHEMAS, default_codec
+from towpath.delivery.mending import event_of_json
 from towpath.errors import DataError
 from towpath.events import AGGREGATES, Event
-from towpath.testing.events import event_of_json
 
 SAMPLES = ".samples.json"
 MODELS = sorted(str(path.relative_to(MAPPINGS).with_suffix("")) for path in MAPPINGS.rglob("*.json") if not path.name.endswith(SAMPLES))
