@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from towpath.cli._dlq_mending import add_mending_to
 from towpath.cli._index import ConfigOption, JsonOption, load
+from towpath.cli._letters import AllOption, LimitOption, SinceOption, WhereOption, chosen, one
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from towpath.codec import Codec
 
-    from towpath.index.queries import Letter
-
-commands = typer.Typer(name="dlq", no_args_is_help=True, help="Dead letters: list, show, replay.")
+commands = typer.Typer(name="dlq", no_args_is_help=True, help="Dead letters: find, understand, mend and play them again.")
 
 
 @commands.command("list")
 def list_letters(
     config: ConfigOption = None,
-    everything: Annotated[bool, typer.Option("--all", help="Also those that are closed.")] = False,
-    where: Annotated[list[str] | None, typer.Option(help="Only those with this in a field, such as connection=erp or state=parked.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    everything: AllOption = False,
+    where: WhereOption = None,
+    since: SinceOption = "",
+    limit: LimitOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the open dead letters and parked records, oldest first."""
@@ -31,11 +32,9 @@ def list_letters(
     from rich.table import Column, Table
 
     from towpath.index.asking import caught_up
-    from towpath.index.queries import find_letters
 
-    conditions = _conditions(where or [])
     with caught_up(load(config)) as indexer, indexer.transaction() as connection:
-        found = [letter.told for letter in find_letters(connection, everything=everything, where=conditions, limit=limit)]
+        found = [letter.told for letter in chosen(connection, where, since, limit, everything=everything)]
     if as_json:
         for letter in found:
             typer.echo(orjson.dumps(letter))
@@ -50,79 +49,78 @@ def list_letters(
     Console().print(table)
 
 
-def _conditions(where: Sequence[str]) -> dict[str, str]:
-    from towpath.config.connections import near
-    from towpath.errors import ConfigError
-    from towpath.index.queries import TEXTS
+@commands.command()
+def groups(config: ConfigOption = None, where: WhereOption = None, since: SinceOption = "", as_json: JsonOption = False) -> None:
+    """Group the open dead letters by cause, the largest group first, each with what it means and what mends it."""
+    import orjson
+    from rich.console import Console
 
-    found = dict(condition.partition("=")[::2] for condition in where)
-    if wrong := [name for name in found if name not in TEXTS]:
-        raise ConfigError(f"--where {wrong[0]}: write field=value; {near(wrong[0], list(TEXTS))}")
-    return found
+    from towpath.index.asking import caught_up
+    from towpath.index.groups import grouped
+
+    with caught_up(load(config)) as indexer, indexer.transaction() as connection:
+        found = grouped(letter.told for letter in chosen(connection, where, since, None))
+    console = Console(soft_wrap=True, highlight=False)
+    for group in found:
+        if as_json:
+            typer.echo(orjson.dumps(group._asdict()))
+            continue
+        field = f", field {group.field}" if group.field else ""
+        span = f"{group.first_at:%Y-%m-%d %H:%M} to {group.last_at:%Y-%m-%d %H:%M} UTC"
+        about = f"{group.letters} of {group.connection or '-'}, {group.hop}, {group.error_class}{field}; {span}"
+        console.print(f"[bold]{group.fingerprint}[/bold]  {about}")
+        for name in ("reason", "meaning", "remedy"):
+            console.print(f"  {name:8} {getattr(group, name)}", markup=False)
+    if not as_json:
+        console.print(f"{sum(group.letters for group in found)} dead letters in {len(found)} groups; --where fingerprint=… takes one group elsewhere")
 
 
 @commands.command()
-def show(letter_id: Annotated[str, typer.Argument(help="The id, or its first characters.")], config: ConfigOption = None) -> None:
-    """Show all that is known of one dead letter, its original record too."""
+def show(letter_id: str = typer.Argument(help="The id, or its first characters."), config: ConfigOption = None) -> None:
+    """Show all that is known of one dead letter: its original record, what it means and what mends it."""
     import orjson
 
     from towpath.index.asking import caught_up, originals
 
     with caught_up(load(config)) as indexer:
         with indexer.transaction() as connection:
-            letter = _one(connection, letter_id)
+            letter = one(connection, letter_id)
         (original,) = originals(indexer, [letter])
-    told = {**_plain(original), **letter.told}
-    typer.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2))
+    typer.echo(orjson.dumps(_whole(indexer.codec, original, letter.told), option=orjson.OPT_INDENT_2))
 
 
-def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a dead letter as JSON can hold it: bytes as text where they are text, else as hex."""
+@commands.command()
+def export(
+    config: ConfigOption = None, everything: AllOption = False, where: WhereOption = None, since: SinceOption = "", limit: LimitOption = None
+) -> None:
+    """Print dead letters whole, one JSON object a line: the record with its key, value and headers, and all that is told of it."""
+    import orjson
+
+    from towpath.index.asking import caught_up, originals
+
+    with caught_up(load(config)) as indexer:
+        with indexer.transaction() as connection:
+            found = {letter.told["dead_letter_id"]: letter for letter in chosen(connection, where, since, limit, everything=everything)}
+        for original in originals(indexer, list(found.values())):
+            typer.echo(orjson.dumps(_whole(indexer.codec, original, found[original["dead_letter_id"]].told)))
+
+
+def _whole(codec: Codec, original: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a dead letter as JSON can hold it: bytes as text where they are text, else as hex; the record decoded where it can be."""
+    from towpath.delivery.mending import readable
+    from towpath.index.groups import remedy
 
     def text(value: object) -> object:
         if isinstance(value, bytes):
             return value.decode() if value.isascii() and value.decode().isprintable() else f"hex:{value.hex()}"
         return value
 
-    headers = {header["name"]: text(header["value"]) for header in value["headers"]}
-    return {**{name: text(part) for name, part in value.items()}, "headers": headers}
-
-
-@commands.command()
-def replay(
-    letter_id: Annotated[str, typer.Argument(help="The id, or its first characters; none with --all.")] = "",
-    config: ConfigOption = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every open one.")] = False,
-) -> None:
-    """Send dead letters again, unchanged, to the consumer that failed; what it closes is gone from `dlq list`."""
-    from towpath.delivery.deadletters import replay_of
-    from towpath.errors import ConfigError
-    from towpath.index.asking import caught_up, originals
-    from towpath.index.queries import find_letters
-    from towpath.replaying import send_all
-
-    settings = load(config)
-    if everything == bool(letter_id):
-        raise ConfigError("dlq replay: name one dead letter, or give --all")
-    with caught_up(settings) as indexer:
-        with indexer.transaction() as connection:
-            chosen = find_letters(connection) if everything else [_one(connection, letter_id)]
-        if closed := [letter for letter in chosen if not letter.told["open"]]:
-            raise ConfigError(f"dead letter {closed[0].told['dead_letter_id']} is closed already: its effect stands")
-        send_all(settings.kafka, map(replay_of, originals(indexer, chosen)))
-    typer.echo(f"replayed {len(chosen)}")
-
-
-def _one(connection: Connection, letter_id: str) -> Letter:
-    from towpath.errors import ConfigError
-    from towpath.index.queries import find_letters
-
-    found = find_letters(connection, everything=True, begins=letter_id)
-    if len(found) != 1 or not letter_id:
-        raise ConfigError(f"{len(found)} dead letters begin with {letter_id!r}; take an id from `towpath dlq list --all`")
-    return found[0]
+    headers = {header["name"]: text(header["value"]) for header in original["headers"]}
+    found = readable(codec, original["value"])
+    return {**{name: text(part) for name, part in original.items()}, "headers": headers, "record": found, **told, **remedy(told)._asdict()}
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
+    add_mending_to(commands)
     app.add_typer(commands)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from towpath.cli._index import ConfigOption, load
+from towpath.cli._letters import moment
 
 Moment = Annotated[str, typer.Option(metavar="TIME", help="ISO 8601, such as 2026-11-21T09:00; UTC where it names no zone.")]
 
@@ -48,7 +48,7 @@ def replay(  # noqa: PLR0917 - one argument an option
     if everything == bool(topics):
         raise ConfigError("replay: name topics, or give --all")
     wanted = tuple(topics or (topic for topic in known if topic.startswith("received.")))
-    chosen = Selection(wanted, partition, start, end, _moment("--since", since), _moment("--until", until), key, connection)
+    chosen = Selection(wanted, partition, start, end, moment("--since", since), moment("--until", until), key, connection)
     chosen.check(known)
     if flow and flow not in settings.flows:
         raise ConfigError(f"--flow {flow}: there is no such flow; known: {', '.join(settings.flows)}")
@@ -69,18 +69,6 @@ def replay(  # noqa: PLR0917 - one argument an option
     for topic, count in sorted(counted.items()):
         typer.echo(f"{topic}: {count}")
     typer.echo(f"{'would replay' if plan else 'replayed'} {counted.total()} records" + ("" if plan else f" as {mark.replay_id}"))
-
-
-def _moment(option: str, text: str) -> datetime | None:
-    from towpath.errors import ConfigError
-
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ConfigError(f"{option} {text}: write a time such as 2026-11-21T09:00") from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def register(app: typer.Typer) -> None:

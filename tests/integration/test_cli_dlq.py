@@ -1,0 +1,169 @@
+"""The workbench for dead letters over a real Kafka: they are grouped, mended, sent again and discarded, and nothing is lost of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from towpath.codec import default_codec
+from towpath.delivery.deadletters import Failure
+from towpath.errors import ConfigError
+from towpath.kafka import KafkaSettings
+from towpath.records import Record
+from towpath.testing.desk import NOON, Desk
+from towpath.testing.events import an_order
+from towpath.testing.reading import read_all
+
+DOCUMENT = {"ExternalOrderID": "SHOP-1", "Total": "34.56", "Lines": [{"LineNo": 1, "SKU": "A-7", "Quantity": 2}]}
+
+
+@pytest.fixture
+def desk(tmp_path: Path, kafka_settings: KafkaSettings, topic_name: Callable[[str], str]) -> Desk:
+    return Desk(tmp_path, kafka_settings, topic_name("").strip("."))
+
+
+def a_delivery(desk: Desk, number: int) -> bytes:
+    order = an_order(number, connection=desk.shop)
+    texts = ("delivery_id", "event_id", "trace_id", "mapping", "mapping_version")
+    return default_codec().encode(
+        "Delivery",
+        {
+            **dict.fromkeys(texts, "x"),
+            "flow": "orders",
+            "source": desk.shop,
+            "target": desk.erp,
+            "operation": "create_order",
+            "effect_key": desk.key(number),
+            "version": {"major": 1, "minor": 0},
+            "event_type": "OrderPlaced",
+            "key": desk.key(number),
+            "occurred_at": NOON,
+            "received_at": NOON,
+            "document": json.dumps(DOCUMENT),
+            "related": {"customer c": '{"Email": "zoe@shop.example"}'},
+            "event": default_codec().encode("OrderPlaced", order),
+        },
+    )
+
+
+def delivered(desk: Desk) -> list[Record]:
+    return read_all(desk.config.kafka, [f"deliver.{desk.erp}"])
+
+
+def ids(desk: Desk, *arguments: str) -> list[str]:
+    return [letter["dead_letter_id"] for letter in desk.lines("dlq", "list", "--where", f"connection={desk.erp}", *arguments)]
+
+
+def test_failures_of_one_cause_are_one_group_with_what_mends_it(desk: Desk) -> None:
+    desk.send(*(desk.failure(number, field=f"Lines[{number}].SKU")[1] for number in (1, 2, 3)), desk.failure(4, field="Total")[1])
+    large, small = desk.lines("dlq", "groups", "--where", f"connection={desk.erp}")
+    assert ("Lines[].SKU", 3, "Total", 1) == (large["field"], large["letters"], small["field"], small["letters"])
+    assert desk.erp in large["meaning"]
+    assert "towpath dlq replay" in large["remedy"]
+    assert 3 == len(ids(desk, "--where", f"fingerprint={large['fingerprint']}"))
+    printed = desk.run("dlq", "groups", "--where", f"connection={desk.erp}").stdout
+    assert large["fingerprint"] in printed
+    assert "4 dead letters in 2 groups" in printed
+
+
+def test_dead_letters_are_chosen_by_when_they_failed(desk: Desk) -> None:
+    letters = [desk.failure(number) for number in (1, 30)]
+    desk.send(*(letter for _, letter in letters))
+    since = (NOON + timedelta(minutes=10)).isoformat()
+    assert [letters[1][0]] == ids(desk, "--since", since)
+    assert isinstance(desk.run("dlq", "list", "--since", "soon").exception, ConfigError)
+
+
+def test_a_plan_says_what_would_be_done_and_does_nothing(desk: Desk) -> None:
+    desk.send(*(desk.failure(number)[1] for number in (1, 2)))
+    for command in (("replay",), ("discard", "--reason", "old")):
+        planned = desk.run("dlq", *command, "--where", f"connection={desk.erp}", "--plan")
+        assert (0, True) == (planned.exit_code, f"sink.{desk.erp}" in planned.stdout)
+        assert "2" in planned.stdout.splitlines()[-1]
+    assert ([], 2) == (delivered(desk), len(ids(desk)))
+
+
+def test_what_fits_is_replayed_and_what_was_tried_too_often_is_left_alone(desk: Desk) -> None:
+    desk.send(*(desk.failure(number)[1] for number in (1, 2, 3)))
+    where = ("--where", f"connection={desk.erp}")
+    assert "replayed 2" in desk.run("dlq", "replay", *where, "--limit", "2").stdout
+    assert 2 == len(delivered(desk))
+    for record in delivered(desk):  # they fail again, each for the second time
+        again = Record(record.topic, record.partition, record.offset, 0.0, record.key, record.value, record.headers)
+        desk.send(desk.registrar.dead_letter(again, _refused(), desk.subject(1), NOON + timedelta(hours=1))[1])
+    left = desk.run("dlq", "replay", *where, "--cap", "1")
+    assert "replayed 1\n" in left.stdout
+    assert 2 == left.stderr.count("raise --cap")
+
+
+def _refused() -> Failure:
+    return Failure("unknown SKU", field="SKU")
+
+
+def test_a_delivery_is_mended_in_its_document_and_the_dead_letter_keeps_the_original(desk: Desk) -> None:
+    letter_id, letter = desk.failure(1, value=a_delivery(desk, 1))
+    desk.send(letter)
+    mended = desk.run("dlq", "edit", letter_id[:10], "--set", "document.Lines[0].SKU=A-8", "--set", "document.Lines[0].Quantity=3")
+    assert "replayed 1, mended" in mended.stdout
+    (sent,) = delivered(desk)
+    delivery = default_codec().decode_as("Delivery", sent.value)
+    assert [{"LineNo": 1, "SKU": "A-8", "Quantity": 3}] == json.loads(delivery["document"])["Lines"]
+    assert sent.replay is not None
+    assert letter_id == sent.replay.dead_letter_id
+    shown = json.loads(desk.run("dlq", "show", letter_id).stdout)
+    assert ("A-7", "34.56") == (shown["record"]["document"]["Lines"][0]["SKU"], shown["record"]["event"]["total"])
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("--set", "document.Lines[7].SKU=A-8"), "there is no document.Lines[7].SKU"),
+        (("--set", "effect_key=other"), "effect_key of a delivery cannot be mended"),
+        (("--set", "event.total=1.00"), "event of a delivery cannot be mended"),
+        (("--set", "document.Total"), "write path=value"),
+    ],
+)
+def test_what_cannot_be_mended_is_named_and_nothing_is_sent(desk: Desk, change: tuple[str, str], told: str) -> None:
+    letter_id, letter = desk.failure(1, value=a_delivery(desk, 1))
+    desk.send(letter)
+    refused = desk.run("dlq", "edit", letter_id, *change)
+    assert isinstance(refused.exception, ConfigError)
+    assert told in str(refused.exception)
+    assert [] == delivered(desk)
+
+
+def test_rubbish_cannot_be_mended_but_discarded_with_who_and_why(desk: Desk) -> None:
+    letter_id, letter = desk.failure(1)
+    desk.send(letter)
+    assert "neither Avro nor JSON" in str(desk.run("dlq", "edit", letter_id, "--print").exception)
+    assert "give --reason" in str(desk.run("dlq", "discard", letter_id).exception)
+    assert "discarded 1" in desk.run("dlq", "discard", letter_id, "--reason", "a test of the plugin").stdout
+    assert ([], [letter_id]) == (ids(desk), ids(desk, "--all"))
+    assert any("a test of the plugin" in step["detail"] for step in desk.lines("trace", desk.key(1)))
+    assert "is closed already: discarded" in str(desk.run("dlq", "discard", letter_id, "--reason", "again").exception)
+
+
+def test_a_delivery_is_mapped_anew_from_its_event_for_its_flow_and_by_the_processor_alone(desk: Desk) -> None:
+    letter_id, letter = desk.failure(1, value=a_delivery(desk, 1))
+    desk.send(letter)
+    assert "replayed 1" in desk.run("dlq", "replay", letter_id, "--remap").stdout
+    (sent,) = [record for record in read_all(desk.config.kafka, ["received.orders"]) if record.key == desk.key(1).encode()]
+    assert sent.replay is not None
+    assert (letter_id, "processor", "orders") == (sent.replay.dead_letter_id, sent.replay.group, sent.replay.flow)
+    assert ("OrderPlaced", an_order(1, connection=desk.shop)) == default_codec().decode(sent.value)
+    assert [] == delivered(desk)
+
+
+def test_dead_letters_are_exported_whole_one_a_line(desk: Desk) -> None:
+    desk.send(desk.failure(1, value=a_delivery(desk, 1))[1], desk.failure(2)[1])
+    exported = [json.loads(line) for line in desk.run("dlq", "export", "--where", f"connection={desk.erp}").stdout.splitlines()]
+    assert [(desk.key(1), True), (desk.key(2), False)] == sorted((one["business_key"], one["record"] is not None) for one in exported)
+
+
+def test_nothing_is_done_where_nothing_was_named(desk: Desk) -> None:
+    for command in (["replay"], ["replay", "x", "--all"], ["discard", "--reason", "r"]):
+        assert "name dead letters" in str(desk.run("dlq", *command).exception)

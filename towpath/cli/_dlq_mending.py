@@ -1,0 +1,190 @@
+"""The commands of `towpath dlq` that do something: replay, edit, discard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import click
+import typer
+
+from towpath.cli._index import ConfigOption, load
+from towpath.cli._letters import LimitOption, SinceOption, WhereOption, chosen, one
+
+if TYPE_CHECKING:
+    from towpath.config import Config
+    from towpath.index.indexer import Indexer
+    from towpath.index.queries import Letter
+
+IdArguments = Annotated[list[str] | None, typer.Argument(help="Ids, or their first characters.")]
+EveryOption = Annotated[bool, typer.Option("--all", help="Every open one.")]
+PlanOption = Annotated[bool, typer.Option("--plan", help="Say what would be done, and do nothing.")]
+
+
+def replay(  # noqa: PLR0917 - one argument an option
+    letter_ids: IdArguments = None,
+    config: ConfigOption = None,
+    everything: EveryOption = False,
+    where: WhereOption = None,
+    since: SinceOption = "",
+    limit: LimitOption = None,
+    remap: Annotated[
+        bool, typer.Option("--remap", help="Make deliveries anew from their event, by the mapping as it is now, for their flow alone.")
+    ] = False,
+    cap: Annotated[int, typer.Option(min=1, help="Leave alone what was replayed so many times already.")] = 10,
+    plan: PlanOption = False,
+) -> None:
+    """Send dead letters again, oldest first, to the consumer that failed and to no other; what it closes is gone from `dlq list`.
+
+    Nothing is deleted and no effect happens twice, so it may be interrupted and run again.
+    """
+    from towpath.delivery.deadletters import remapped_of, replay_of
+    from towpath.index.asking import caught_up, originals
+    from towpath.replaying import send_all
+
+    settings = load(config)
+    with caught_up(settings) as indexer:
+        found = _open(indexer, letter_ids, everything=everything, where=where, since=since, limit=limit)
+        tired = [letter for letter in found if letter.told["replays"] >= cap]
+        wanted = [letter for letter in found if letter.told["replays"] < cap]
+        if plan:
+            _tell(wanted)
+        else:
+            send_all(settings.kafka, (remapped_of(one, indexer.codec) if remap else replay_of(one) for one in originals(indexer, wanted)))
+    for letter in tired:
+        typer.echo(f"left: {letter.told['dead_letter_id']} was replayed {letter.told['replays']} times already; mend it, or raise --cap", err=True)
+    typer.echo(f"{'would replay' if plan else 'replayed'} {len(wanted)}")
+
+
+def edit(
+    letter_id: Annotated[str, typer.Argument(help="The id, or its first characters.")],
+    config: ConfigOption = None,
+    values: Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Such as lines[0].sku=A-7; several may be given.")] = None,
+    file: Annotated[Path | None, typer.Option(help="The record's new text, as `dlq edit ID --print` gives it.")] = None,
+    only_print: Annotated[bool, typer.Option("--print", help="Print the text that can be changed, and do nothing.")] = False,
+    plan: PlanOption = False,
+) -> None:
+    """Mend the record of a dead letter (in your $EDITOR, or by --set or --file) and send it again to the consumer that failed.
+
+    The dead letter keeps the original. What was mended is checked first: a field that is wrong is named, and nothing is sent.
+    """
+    from towpath.delivery.deadletters import replay_of
+    from towpath.delivery.mending import mended, text_of, with_values
+    from towpath.errors import ConfigError, DataError
+    from towpath.index.asking import caught_up, originals
+    from towpath.replaying import send_all
+
+    settings = load(config)
+    with caught_up(settings) as indexer:
+        (letter,) = _open(indexer, [letter_id])
+        (original,) = originals(indexer, [letter])
+        try:
+            before = text_of(indexer.codec, original["value"])
+            if only_print:
+                typer.echo(before)
+                return
+            after = file.read_text(encoding="utf-8") if file else with_values(before, values) if values else click.edit(before, extension=".json")
+            if after is None or after.strip() == before.strip():
+                typer.echo("nothing was changed")
+                return
+            value = mended(indexer.codec, original["value"], after)
+        except (DataError, OSError) as error:
+            raise ConfigError(f"dlq edit: {error}") from error
+        if not plan:
+            send_all(settings.kafka, [replay_of({**original, "value": value})])
+    _tell([letter])
+    typer.echo("would replay 1, mended" if plan else "replayed 1, mended")
+
+
+def discard(
+    letter_ids: IdArguments = None,
+    reason: Annotated[str, typer.Option(help="Why it need not be done: it stands in `towpath trace` for ever, with who discarded it.")] = "",
+    config: ConfigOption = None,
+    everything: EveryOption = False,
+    where: WhereOption = None,
+    since: SinceOption = "",
+    limit: LimitOption = None,
+    plan: PlanOption = False,
+) -> None:
+    """Close dead letters without doing what they ask for; the records stay, and `dlq list --all` still has them."""
+    from towpath.errors import ConfigError
+    from towpath.index.asking import caught_up
+    from towpath.replaying import send_all
+
+    settings = load(config)
+    if not reason.strip():
+        raise ConfigError("dlq discard: give --reason; it is kept with who discarded it")
+    with caught_up(settings) as indexer:
+        found = _open(indexer, letter_ids, everything=everything, where=where, since=since, limit=limit)
+        if not plan:
+            send_all(settings.kafka, [_discarded(letter.told, reason.strip()) for letter in found])
+            _forget(settings, [letter.told["dead_letter_id"] for letter in found])
+    _tell(found)
+    typer.echo(f"{'would discard' if plan else 'discarded'} {len(found)}")
+
+
+def _open(
+    indexer: Indexer,
+    letter_ids: Sequence[str] | None,
+    *,
+    everything: bool = False,
+    where: Sequence[str] | None = None,
+    since: str = "",
+    limit: int | None = None,
+) -> list[Letter]:
+    """Return the open dead letters that are named or fit the options; ConfigError where none is named, or one is closed."""
+    from towpath.errors import ConfigError
+
+    fitting = bool(everything or where or since)
+    if bool(letter_ids) == fitting:
+        raise ConfigError("name dead letters by their ids, or say which by --where or --since, or give --all")
+    with indexer.transaction() as connection:
+        found = chosen(connection, where, since, limit) if fitting else [one(connection, letter_id) for letter_id in letter_ids or ()]
+    if closed := [letter for letter in found if not letter.told["open"]]:
+        told = closed[0].told
+        raise ConfigError(f"dead letter {told['dead_letter_id']} is closed already: {told['outcome']}")
+    return list({letter.told["dead_letter_id"]: letter for letter in found}.values())
+
+
+def _tell(letters: Sequence[Letter]) -> None:
+    for letter in letters:
+        told = letter.told
+        what = told["business_key"] or f"{told['topic']}@{told['offset']}"
+        typer.echo(f"{told['dead_letter_id'][:8]}  {what}  to {told['group']} on {told['topic']}, replayed {told['replays']} times: {told['reason']}")
+
+
+def _discarded(told: Mapping[str, Any], reason: str) -> Any:  # noqa: ANN401 - an Output
+    import getpass
+    from datetime import UTC, datetime
+
+    from towpath.codec import default_codec
+    from towpath.delivery.deadletters import DISCARDED, Registrar, Subject
+
+    subject = Subject(told["connection"], told["business_key"], told["flow"], mapping_version=told["mapping_version"])
+    registrar = Registrar(default_codec(), told["hop"], told["group"])
+    who = f"{getpass.getuser()}: {reason}"
+    return registrar.receipt(DISCARDED, subject, datetime.now(UTC), reason=who, dead_letter_id=told["dead_letter_id"])
+
+
+def _forget(config: Config, ids: Sequence[str]) -> None:
+    """Have what was discarded not be tried again by itself."""
+    import asyncio
+    from datetime import timedelta
+
+    from towpath.clock import SystemClock
+    from towpath.delivery.database import open_engine
+    from towpath.delivery.parking import Parking
+
+    async def forget() -> None:
+        parking = Parking(open_engine(config.database_url()), SystemClock(), timedelta(0))
+        await parking.forget(ids)
+        await parking.close()
+
+    asyncio.run(forget())
+
+
+def add_mending_to(commands: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (replay, edit, discard):
+        commands.command()(command)
