@@ -26,16 +26,14 @@ import fastavro.read
 import fastavro.schema
 import fastavro.write
 
+from towpath.avro_reader import DECIMAL, LONGEST_DECIMAL, TROUBLE, Reader, reader_of
 from towpath.errors import DataError
 
 MAGIC = 0
 NAMESPACE = "towpath"
 HEADER = struct.Struct(">bI")
 SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
-DECIMAL = "towpath-decimal"
-"""How the parsed schemas name Avro's `decimal`; the files keep the standard name."""
 PRECISION = 38
-LONGEST_DECIMAL = 16
 WIDE = Context(prec=PRECISION)
 ABOUT = frozenset({"doc", "pii"})
 """Attributes that say nothing of the bytes."""
@@ -76,6 +74,7 @@ class Codec:
         schemas = [_load(path) for path in sorted(folder.glob("towpath.*.avsc"))]
         self.by_name: Mapping[str, Schema] = {schema.name: schema for schema in schemas}
         self._by_id: dict[int, Schema] = {schema.id: schema for schema in schemas}
+        self._readers: dict[int, Reader | None] = {}
         self._registry = registry
         if len(self._by_id) != len(schemas):
             message = f"two schemas in {folder} have the same content"
@@ -113,6 +112,9 @@ class Codec:
         schema = self._by_id.get(schema_id)
         if magic != MAGIC or schema is None:
             schema = self._learned(magic, schema_id, data)
+        quick = self._quickly(schema, data) if schema.reader is None else None
+        if quick is not None:
+            return schema.name, quick
         buffer = io.BytesIO(data)
         buffer.seek(HEADER.size)
         try:
@@ -126,6 +128,17 @@ class Codec:
         if schema.reader is not None:
             return schema.name, self._as_ours(schema, record)
         return schema.name, record
+
+    def _quickly(self, schema: Schema, data: bytes) -> dict[str, Any] | None:
+        """Return the record as the reader of its schema has it, None where fastavro must be asked."""
+        if schema.id not in self._readers:
+            self._readers[schema.id] = reader_of(schema.parsed)
+        read = self._readers[schema.id]
+        try:
+            record, end = read(data, HEADER.size) if read is not None else (None, 0)
+        except TROUBLE:
+            return None
+        return record if end == len(data) else None
 
     def _as_ours(self, schema: Schema, record: dict[str, Any]) -> dict[str, Any]:
         """Return a record of another version just as it would be had our own been written: by writing and reading that."""

@@ -1,0 +1,198 @@
+"""Reads Avro records by a function written for one schema: the values that fastavro gives, in half its time.
+
+A reader answers only what is certain. Anything unusual (broken bytes, a number beyond its type, a block with a size) makes it raise, and
+fastavro is asked; so is it for a schema with a type that is not known here.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Context, Decimal
+from typing import Any, Final
+
+Reader = Callable[[bytes, int], tuple[Any, int]]
+"""From bytes and where the record begins to the record and where it ends; raises one of TROUBLE."""
+
+TROUBLE: Final = (ValueError, IndexError, OverflowError, TypeError)
+DECIMAL: Final = "towpath-decimal"
+"""How parsed schemas name Avro's `decimal`, so that fastavro's own way with it is not taken; the files keep the standard name."""
+LONGEST_DECIMAL: Final = 16
+LONGEST_LONG: Final = 9
+"""Bytes that surely hold no more than 63 bits."""
+MOST_AMOUNTS: Final = 10_000
+"""About 2 MB of them."""
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Unreadable(Exception):  # noqa: N818 - no error: fastavro reads it instead
+    """A schema with a type that is not known here."""
+
+
+def reader_of(schema: Any) -> Reader | None:  # noqa: ANN401 - a parsed schema
+    """Return the reader of a schema that fastavro parsed, None where it has a type that is not known here."""
+    writer = _Writer()
+    try:
+        record = writer.value(schema, "    ")
+    except Unreadable:
+        return None
+    source = "\n".join(["def read(data, at):", *writer.lines, f"    return {record}, at"])
+    namespace: dict[str, Any] = {"long_at": _long_at, "size_at": _size_at, "EPOCH": EPOCH, "timedelta": timedelta, **writer.amounts}
+    exec(compile(source, "<avro>", "exec"), namespace)  # noqa: S102 - our own source: names are written by repr, all else are numbers
+    read: Reader = namespace["read"]
+    return read
+
+
+class _Amounts(dict[bytes, Decimal]):
+    """Decimals by the bytes that they stand in; the same few amounts come again and again."""
+
+    def __init__(self, precision: int, scale: int) -> None:
+        super().__init__()
+        self._largest, self._scale, self._context = 10**precision, scale, Context(prec=precision)
+
+    def __missing__(self, data: bytes) -> Decimal:
+        unscaled = int.from_bytes(data[: LONGEST_DECIMAL + 1], "big", signed=True)
+        if len(data) > LONGEST_DECIMAL or not -self._largest < unscaled < self._largest:
+            raise ValueError("a decimal of too many digits")
+        if len(self) >= MOST_AMOUNTS:
+            self.clear()
+        found = self[data] = self._context.scaleb(Decimal(unscaled), -self._scale)
+        return found
+
+
+@functools.cache
+def _amounts(precision: int, scale: int) -> _Amounts:
+    return _Amounts(precision, scale)
+
+
+def _long_at(data: bytes, at: int) -> tuple[int, int]:
+    """Return a zigzag number and where it ends."""
+    shift = found = 0
+    while True:
+        byte = data[at]
+        at += 1
+        found |= (byte & 0x7F) << shift
+        if byte < 0x80:  # noqa: PLR2004 - the bit that says that more follows
+            return (found >> 1) ^ -(found & 1), at
+        shift += 7
+        if shift > 7 * LONGEST_LONG:
+            raise ValueError("a number of more than 64 bits")
+
+
+def _size_at(data: bytes, at: int) -> tuple[int, int]:
+    """Return a number that must not be negative, and where it ends."""
+    size, at = _long_at(data, at)
+    if size < 0:
+        raise ValueError("a negative size")
+    return size, at
+
+
+class _Writer:
+    """Writes the lines that read one schema; each value gets a variable of its own."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.amounts: dict[str, _Amounts] = {}
+        self._names: dict[str, Any] = {}
+        self._open: set[str] = set()
+        self._count = 0
+
+    def value(self, schema: Any, indent: str) -> str:  # noqa: ANN401 - any part of a schema
+        """Write what reads a value of this schema; return the variable, or the expression, that it is then in."""
+        if isinstance(schema, list):
+            return self._optional(schema, indent)
+        if isinstance(schema, str):
+            schema = self._names.get(schema, {"type": schema})
+        kind = schema["type"]
+        write: Callable[[Mapping[str, Any], str], str] | None = getattr(self, f"_{kind}", None) if isinstance(kind, str) else None
+        if write is None:
+            raise Unreadable(str(kind))
+        return write(schema, indent)
+
+    def _add(self, indent: str, *lines: str) -> None:
+        self.lines += [f"{indent}{line}" for line in lines]
+
+    def _variable(self) -> str:
+        self._count += 1
+        return f"v{self._count}"
+
+    def _record(self, schema: Mapping[str, Any], indent: str) -> str:
+        name = schema["name"]
+        if name in self._open:
+            raise Unreadable(f"{name} within itself")
+        self._names[name] = schema
+        self._open.add(name)
+        fields = [f"{field['name']!r}: {self.value(field['type'], indent)}" for field in schema["fields"]]
+        self._open.discard(name)
+        return f"{{{', '.join(fields)}}}"
+
+    def _bytes(self, schema: Mapping[str, Any], indent: str) -> str:
+        logical = schema.get("logicalType")
+        if logical not in (None, DECIMAL):
+            raise Unreadable(str(logical))
+        found = self._slice(indent)
+        if logical is not None:
+            precision, scale = schema["precision"], schema["scale"]
+            self.amounts[f"amounts_{precision}_{scale}"] = _amounts(precision, scale)
+            self._add(indent, f"{found} = amounts_{precision}_{scale}[{found}]")
+        return found
+
+    def _string(self, schema: Mapping[str, Any], indent: str) -> str:
+        if "logicalType" in schema:
+            raise Unreadable(str(schema["logicalType"]))
+        found = self._slice(indent)
+        self.lines[-2] += ".decode()"
+        return found
+
+    def _slice(self, indent: str) -> str:
+        """Write what reads bytes after their length; a slice past the end is found out at the record's end, which is then past it too."""
+        found = self._variable()
+        self._add(indent, "size = data[at]", "if size & 129: size, at = size_at(data, at)", "else: size >>= 1; at += 1")
+        self._add(indent, f"{found} = data[at : at + size]", "at += size")
+        return found
+
+    def _long(self, schema: Mapping[str, Any], indent: str) -> str:
+        logical, found = schema.get("logicalType"), self._variable()
+        if logical not in (None, "timestamp-micros"):
+            raise Unreadable(str(logical))
+        self._add(indent, f"{found}, at = long_at(data, at)")
+        if logical is not None:
+            self._add(indent, f"{found} = EPOCH + timedelta(0, 0, {found})")
+        return found
+
+    def _int(self, schema: Mapping[str, Any], indent: str) -> str:
+        if "logicalType" in schema:
+            raise Unreadable(str(schema["logicalType"]))
+        found = self._variable()
+        self._add(indent, f"{found} = data[at]", f"if {found} & 129: {found}, at = long_at(data, at)", f"else: {found} >>= 1; at += 1")
+        return found
+
+    def _boolean(self, _schema: Mapping[str, Any], indent: str) -> str:
+        found = self._variable()
+        self._add(indent, f"{found} = data[at]", f"if {found} > 1: raise ValueError", f"{found} = {found} == 1; at += 1")
+        return found
+
+    def _array(self, schema: Mapping[str, Any], indent: str) -> str:
+        found, count = self._variable(), self._variable()
+        self._add(indent, f"{found} = []", f"{count}, at = size_at(data, at)", f"while {count}:", f"    for _ in range({count}):")
+        item = self.value(schema["items"], indent + " " * 8)
+        self._add(indent, f"        {found}.append({item})", f"    {count}, at = size_at(data, at)")
+        return found
+
+    def _map(self, schema: Mapping[str, Any], indent: str) -> str:
+        found, count = self._variable(), self._variable()
+        self._add(indent, f"{found} = {{}}", f"{count}, at = size_at(data, at)", f"while {count}:", f"    for _ in range({count}):")
+        key = self._string({}, indent + " " * 8)
+        value = self.value(schema["values"], indent + " " * 8)
+        self._add(indent, f"        {found}[{key}] = {value}", f"    {count}, at = size_at(data, at)")
+        return found
+
+    def _optional(self, schema: list[Any], indent: str) -> str:
+        if len(schema) != len(("null", "another")) or schema[0] != "null":
+            raise Unreadable("a union")
+        found = self._variable()
+        self._add(indent, f"{found} = data[at]; at += 1", f"if not {found}: {found} = None", f"elif {found} == 2:")
+        value = self.value(schema[1], indent + " " * 4)
+        self._add(indent, f"    {found} = {value}", "else: raise ValueError")
+        return found
