@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import aiohttp
+import orjson
 from pydantic import BaseModel, ConfigDict
 
 from towpath.authorisers import BearerToken, fetch_token
 from towpath.blanking import blank
 from towpath.config import Connection
 from towpath.config.secret import Credential
+from towpath.delivery.tokens import Token
 from towpath.dialect import USUAL, Dialect, Refusal
 from towpath.errors import DataError
 from towpath.http import ApiClient, Authoriser
@@ -75,7 +77,7 @@ class Named(NamedTuple):
 def entity_of(body: bytes) -> Named:
     """Return what a webhook names; raises DataError with the field that is wrong."""
     try:
-        content = json.loads(body)
+        content = _parsed(body)
     except (ValueError, RecursionError) as error:
         raise DataError(f"the webhook's body is not JSON: {error}", field="body", value=body[:40].decode("utf-8", "replace")) from error
     data = content.get("data") if isinstance(content, dict) else None
@@ -87,6 +89,13 @@ def entity_of(body: bytes) -> Named:
     if not isinstance(entity_id, int) or isinstance(entity_id, bool) or entity_id <= 0 or entity_id > 2**31 - 1:
         raise DataError("the webhook's data.entityId is no positive id", field="data.entityId", value=str(entity_id)[:40])
     return Named(entity, entity_id, str(content.get("type")))
+
+
+def _parsed(body: bytes) -> Any:  # noqa: ANN401 - JSON
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:  # it is the stricter one: other encodings, lone surrogates, numbers that are none
+        return json.loads(body)
 
 
 def key_of(body: bytes) -> str | None:
@@ -101,7 +110,7 @@ def key_of(body: bytes) -> str | None:
 def authoriser(connection: Connection) -> Authoriser:
     """Return what adds this connection's credentials to a call: a JWT."""
 
-    async def fetch(session: aiohttp.ClientSession) -> str:
+    async def fetch(session: aiohttp.ClientSession) -> Token:
         credentials = {name: connection.credential(name).get_secret_value() for name in ("username", "password")}
         return await fetch_token(session, "nopcommerce: GetToken", f"{connection.url}{BASE}/Authenticate/GetToken", "token", json=credentials)
 
