@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 READ_SECONDS = 20
 STORE_SECONDS = 10
 LINGER_SECONDS = 2  # a refused body is read on for so long, that the sender may see the answer and no reset
+LINGER_MS = 1  # the senders wait for the answer
 LONGEST_KEY = 300
 
 
@@ -80,9 +81,10 @@ class Receiver:
             raise _RefusedError(415, "send the body plain: no compression, no multipart")
         body = bytearray()
         try:
-            async with asyncio.timeout(READ_SECONDS):
-                while max(len(body), request.content_length or 0) <= self._largest and (chunk := await request.content.readany()):
-                    body += chunk
+            if request.content.is_eof():  # as most: it came with its headers
+                body += request.content.read_nowait()
+            else:
+                await self._read_on(body, request)
         except TimeoutError:
             raise _RefusedError(408, f"the body did not come within {READ_SECONDS} s", {"Connection": "close"}) from None
         except (ConnectionError, web.RequestPayloadError):
@@ -90,6 +92,11 @@ class Receiver:
         if max(len(body), request.content_length or 0) > self._largest:
             raise _RefusedError(413, f"the body is larger than {self._largest} bytes")
         return bytes(body)
+
+    async def _read_on(self, body: bytearray, request: web.Request) -> None:
+        async with asyncio.timeout(READ_SECONDS):
+            while max(len(body), request.content_length or 0) <= self._largest and (chunk := await request.content.readany()):
+                body += chunk
 
     async def _store(self, door: Door, body: bytes, webhook_id: str) -> None:
         key = (door.system.key_of(body) or webhook_id)[:LONGEST_KEY]
@@ -138,7 +145,7 @@ class ReceiverRole:
     async def run(self, context: RoleContext) -> None:
         """Serve until asked to stop."""
         settings = self.config.receiver
-        producer = AckedProducer(self.config.kafka, delivery_timeout_ms=STORE_SECONDS * 1000)
+        producer = AckedProducer(self.config.kafka, delivery_timeout_ms=STORE_SECONDS * 1000, linger_ms=LINGER_MS)
         receiver = Receiver(doors(self.config), producer, self.config, SystemClock(), context.metrics)
         runner = runner_of(receiver)
         await runner.setup()
