@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import hmac
 from collections.abc import Mapping
 from datetime import datetime
@@ -40,7 +39,7 @@ class Verifier:
         if abs(now.timestamp() - int(sent_at)) > self._tolerance:
             raise NotAuthenticError("webhook-timestamp is too far from now")
         signed = f"{webhook_id}.{sent_at}.".encode("utf-8", "surrogateescape") + body
-        expected = hmac.new(self._key, signed, hashlib.sha256).digest()
+        expected = hmac.digest(self._key, signed, "sha256")
         if not any(hmac.compare_digest(expected, given) for given in _signatures(signatures)):
             raise NotAuthenticError("no signature fits")
         return webhook_id
