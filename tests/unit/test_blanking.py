@@ -31,7 +31,9 @@ def test_a_name_with_escapes_is_the_same_name() -> None:
     assert b'{"card\\u005fnumber": ""}' == blank(b'{"card\\u005fnumber": "4111111111111111"}', FIELDS)
 
 
-@pytest.mark.parametrize("name", ["ma\N{LATIN SMALL LETTER LONG S}ked_credit_card_number", "\N{KELVIN SIGN}ey_masked", "KEY_MASKED", "ma\\u017fked_credit_card_number"])
+@pytest.mark.parametrize(
+    "name", ["ma\N{LATIN SMALL LETTER LONG S}ked_credit_card_number", "\N{KELVIN SIGN}ey_masked", "KEY_MASKED", "ma\\u017fked_credit_card_number"]
+)
 def test_a_name_in_letters_that_fold_to_it_is_the_same_name(name: str) -> None:
     assert f'{{"{name}": ""}}'.encode() == blank(f'{{"{name}": "4111111111111111"}}'.encode(), [*BLANKED, "key_masked"])
 
