@@ -59,8 +59,11 @@ class Authoriser(Protocol):
         """Return the headers that prove who we are."""
         ...
 
-    def forget(self, refused: Mapping[str, str]) -> None:
-        """Drop a cached token where it is the one of these headers, which were refused; another call may have a new one by now."""
+    def forget(self, refused: Mapping[str, str]) -> bool | None:
+        """Drop a cached token where it is the one of these headers, which were refused; another call may have a new one by now.
+
+        True where the next call proves who we are by something else that may well be accepted: then the refusal is no fault of the system.
+        """
         ...
 
 
@@ -169,8 +172,8 @@ class ApiClient:
                 self.gate.failed()
             raise
         self._timed(began, f"{status // 100}xx")
-        if self._dialect.outcome(status, write=write) == Outcome.SYSTEM:
-            self._authoriser.forget(headers)
+        if status >= HTTP_REDIRECT and self._dialect.outcome(status, write=write) == Outcome.SYSTEM and self._authoriser.forget(headers):
+            raise RetryableError(f"{what}: {status}: what proved who we are is no longer accepted; it is renewed", retry_after=retry_after)
         return self._judged(what, status, text, retry_after, write=write)
 
     def _judged(self, what: str, status: int, text: str, retry_after: float | None, *, write: bool) -> Answer:

@@ -14,10 +14,10 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy import URL, Connection, event
 
-from towpath.clock import Clock, SystemClock
+from towpath.clock import Clock
 from towpath.delivery.budget import Ask, OwnBudget, Standing, Terms, Told
 from towpath.delivery.committer import GroupCommitter
-from towpath.delivery.database import metadata, open_engine
+from towpath.delivery.database import metadata, now_of, open_engine
 from towpath.errors import RetryableError
 
 log = structlog.get_logger(__name__)
@@ -41,7 +41,7 @@ budgets = sa.Table(
 class Budgets:
     """The budgets as one process spends them. While the database does not answer, it spends them as if it were alone.
 
-    Times are those of PostgreSQL's own clock, since several hosts share it, and of `clock` elsewhere, or where it is no machine's clock.
+    Times are those that `now_of` tells.
     `tell` is called when the database stops answering, with the reason, and with "" when it answers again.
     """
 
@@ -49,7 +49,6 @@ class Budgets:
         self.clock, self._tell = clock, tell
         engine = open_engine(url)
         event.listen(engine, "connect", _set_lazy)
-        self._asks_the_time = engine.dialect.name == "postgresql" and isinstance(clock, SystemClock)
         self._database = GroupCommitter(engine)
         self._has_table = False
         self._trouble, self._alone_until = "", 0.0
@@ -89,7 +88,7 @@ class Budgets:
         is_it = budgets.c.connection == connection
         statement = sa.select(*budgets.c[1:]).where(is_it)
         row = database.execute(statement.with_for_update() if ask.changes else statement).one_or_none()
-        now = self._now(database)
+        now = now_of(database, self.clock)  # asked for after the row is locked: nobody's comes before that of whoever had it last
         standing = Standing.new(terms, now) if row is None else Standing(*row)
         told = standing.exchange(terms, ask, now)
         if ask.changes:
@@ -98,12 +97,6 @@ class Budgets:
                 sa.insert(budgets).values(connection=connection, **values) if row is None else sa.update(budgets).where(is_it).values(**values)
             )
         return told, standing
-
-    def _now(self, database: Connection) -> float:
-        """Return the time, asked for after the row is locked: nobody's comes before that of whoever had it last."""
-        if self._asks_the_time:
-            return float(database.execute(sa.select(sa.extract("epoch", sa.func.clock_timestamp()))).scalar_one())
-        return self.clock.now().timestamp()
 
 
 class SharedBudget:

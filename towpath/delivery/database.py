@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy import URL, Engine, event
+from sqlalchemy import URL, Connection, Engine, event
 from sqlalchemy.exc import SQLAlchemyError
+
+from towpath.clock import Clock, SystemClock
 
 metadata = sa.MetaData()
 
@@ -38,6 +40,13 @@ def make_table(engine: Engine, table: sa.Table) -> None:
         except SQLAlchemyError:
             if not tries_left:
                 raise
+
+
+def now_of(database: Connection, clock: Clock) -> float:
+    """Return seconds since 1970: by PostgreSQL's own clock, since several hosts share it, and by `clock` elsewhere, or where it is no machine's."""
+    if database.dialect.name == "postgresql" and isinstance(clock, SystemClock):
+        return float(database.execute(sa.select(sa.extract("epoch", sa.func.clock_timestamp()))).scalar_one())
+    return clock.now().timestamp()
 
 
 def _set_pragmas(connection: sa.engine.interfaces.DBAPIConnection, _record: object) -> None:

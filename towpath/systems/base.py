@@ -11,10 +11,12 @@ import asyncio
 import importlib
 from typing import Any
 
+from towpath.authorisers import BearerToken
 from towpath.clock import Clock
 from towpath.config import Connection
 from towpath.delivery.budgets import Budgets
 from towpath.delivery.gate import Gate
+from towpath.delivery.tokens import SharedTokens
 from towpath.failpoints import Failpoints
 from towpath.http import ApiClient
 from towpath.metrics import Metrics
@@ -26,10 +28,13 @@ def system_module(name: str) -> Any:  # noqa: ANN401 - a module
     return importlib.import_module(f"towpath.systems.{name}")
 
 
-def connect(name: str, connection: Connection, clock: Clock, metrics: Metrics, budgets: Budgets | None = None) -> ApiClient:
+def connect(
+    name: str, connection: Connection, clock: Clock, metrics: Metrics, budgets: Budgets | None = None, tokens: SharedTokens | None = None
+) -> ApiClient:
     """Return the client of one connection, with its gate and credentials.
 
-    With `budgets`, its rate, pauses and circuit are those of every process that shares them; it must then be closed before they are.
+    With `budgets`, its rate, pauses and circuit are those of every process that shares them, and with `tokens` its access token is theirs;
+    it must then be closed before these are.
     """
     module, limits = system_module(connection.system), connection.limits
     rate = limits.requests_per_minute / 60 if limits.requests_per_minute else None
@@ -37,11 +42,14 @@ def connect(name: str, connection: Connection, clock: Clock, metrics: Metrics, b
     gate = Gate(clock, rate=rate, burst=limits.burst or max(1, limits.in_flight), probe_seconds=limits.probe_seconds, budget=budget)
     if budget is not None:
         gate.watch()
+    authoriser = module.authoriser(connection)
+    if tokens is not None and isinstance(authoriser, BearerToken):
+        authoriser.share(tokens.of(name, connection))
     return ApiClient(
         name,
         connection.url,
         dialect=module.DIALECT,
-        authoriser=module.authoriser(connection),
+        authoriser=authoriser,
         gate=gate,
         timeout=limits.request_timeout_seconds,
         failpoints=Failpoints.from_environment(),
@@ -50,16 +58,18 @@ def connect(name: str, connection: Connection, clock: Clock, metrics: Metrics, b
 
 
 class Clients:
-    """The clients of a role, which share the budgets of their connections with every other process."""
+    """The clients of a role, which share the budgets of their connections with every other process, and with a vault their access tokens too."""
 
     def __init__(self, context: RoleContext, clock: Clock) -> None:
         self._context, self._clock = context, clock
         self._budgets = Budgets(context.config.database_url(), clock, lambda trouble: context.health.set_ready("budgets", ok=True, detail=trouble))
+        vault = context.config.vault
+        self._tokens = None if vault is None else SharedTokens(context.config.database_url(), clock, vault.vault())
         self._clients: list[ApiClient] = []
 
     def connect(self, name: str) -> ApiClient:
         """Return a new client of a connection."""
-        client = connect(name, self._context.config.connections[name], self._clock, self._context.metrics, self._budgets)
+        client = connect(name, self._context.config.connections[name], self._clock, self._context.metrics, self._budgets, self._tokens)
         self._clients.append(client)
         return client
 
@@ -67,3 +77,5 @@ class Clients:
         """Close every client, and then leave the database."""
         await asyncio.gather(*(client.close() for client in self._clients), return_exceptions=True)
         await self._budgets.close()
+        if self._tokens is not None:
+            await self._tokens.close()

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from towpath.authorisers import BearerToken, HeaderKey, fetch_token
 from towpath.config import Connection
 from towpath.config.secret import Credential
+from towpath.delivery.tokens import Token
 from towpath.dialect import USUAL, Dialect, Refusal, refusal_of
 from towpath.errors import DataError, RetryableError
 from towpath.http import Answer, ApiClient, Authoriser
@@ -111,7 +112,7 @@ def authoriser(connection: Connection) -> Authoriser:
     if "api_key" in connection.credentials:
         return HeaderKey("X-API-Key", lambda: connection.credential("api_key"))
 
-    async def fetch(session: aiohttp.ClientSession) -> str:
+    async def fetch(session: aiohttp.ClientSession) -> Token:
         form = {
             "grant_type": "client_credentials",
             "client_id": connection.credential("client_id").get_secret_value(),
