@@ -36,6 +36,15 @@ def replace(path: Path, content: bytes, *, like: os.stat_result | None = None) -
         raise ConfigError(f"{path} cannot be written: {error.strerror}; nothing was changed") from None
 
 
+def stamp_of(path: Path) -> tuple[int, ...]:
+    """Return what is another once a file was changed, replaced, opened to others or taken away."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
 @contextmanager
 def one_writer(folder: Path) -> Iterator[None]:
     """Hold <folder>/lock while entered; ConfigError where another holds it for half a minute. The kernel frees it however this process ends."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from towpath.errors import ConfigError
-from towpath.vault.files import replace
+from towpath.vault.files import replace, stamp_of
 from towpath.vault.sealing import KEY_BYTES, derived, new_key
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -63,6 +63,10 @@ class KeyPlace:
         if text is None:
             raise ConfigError(f"the environment variable {self.name}, which holds the vault's key, is not set; set it where Towpath is started")
         return _parsed(text, f"the environment variable {self.name}, which holds the vault's key,")
+
+    def stamp(self) -> object:
+        """Return what is another once the keys were changed."""
+        return stamp_of(Path(self.name)) if self.kind == "file" else hash(os.environ.get(self.name))
 
     def make(self, vault: Path) -> None:
         """Make the key where there is none yet: a file, with a new key in it; the environment is the operator's to set."""

@@ -14,7 +14,7 @@ from typing import Final
 
 from towpath.errors import ConfigError
 from towpath.failpoints import Failpoints
-from towpath.vault.files import one_writer, replace
+from towpath.vault.files import one_writer, replace, stamp_of
 from towpath.vault.keys import Key, KeyPlace, find_key
 from towpath.vault.sealing import NotOpenedError, new_key
 from towpath.vault.sheet import FILE, RESTORE, Entry, Sheet, opened_entry, opened_index, read_sheet, sealed_entry, sealed_index
@@ -62,6 +62,7 @@ class Vault:
 
     folder: Path
     place: KeyPlace
+    _known: dict[str, tuple[object, Held]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def make(self) -> None:
         """Make an empty vault, and its key file where there is none; ConfigError where there is a vault already."""
@@ -76,8 +77,15 @@ class Vault:
             self._write(self.place.read(self.folder)[0], secrets.token_hex(16), {}, {})
 
     def held(self, name: str) -> Held:
-        """Return what the entry holds; ConfigError where it is not there, or is not as it was put there."""
-        return self._held(self._open(), name)
+        """Return what the entry holds now; ConfigError where it is not there, or is not as it was put there.
+
+        It is opened again when the vault's file or key is another than it was, so that it may be asked for with each call to a system.
+        """
+        stamp = (stamp_of(self.folder / FILE), self.place.stamp())
+        known = self._known.get(name)
+        if known is None or known[0] != stamp:
+            known = self._known[name] = (stamp, self._held(self._open(), name))
+        return known[1]
 
     def names(self) -> Mapping[str, str]:
         """Return when each entry was set (ISO 8601 UTC), by its name in order; those that were taken out of the file too, with ""."""
