@@ -12,7 +12,7 @@ from typing import Any, Final, get_args, get_origin, get_type_hints, is_typeddic
 from towpath import events
 from towpath.codec import Codec
 from towpath.errors import DataError
-from towpath.events import AGGREGATES, Event, decimal_text, digest
+from towpath.events import AGGREGATES, Event, decimal_text
 
 STEP: Final = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 MARK: Final = "\ue000"
@@ -45,7 +45,8 @@ def text_of(codec: Codec, value: bytes | None) -> str:
 def mended(codec: Codec, value: bytes | None, text: str) -> bytes:
     """Return the record with the content of a text that was made by `text_of` and changed; raises DataError naming the field that is wrong.
 
-    Of an event its meta stays, with the digest of the new content; of a delivery all but its document and what that refers to.
+    Of an event its meta stays, its digest too: it stands for what the source told, so that this told again is a duplicate of it. Of a
+    delivery all stays but its document and what that refers to.
     """
     text_of(codec, value)
     content = _json(text.encode("utf-8", "replace"))
@@ -58,9 +59,7 @@ def mended(codec: Codec, value: bytes | None, text: str) -> bytes:
         return codec.encode(kind, _delivery(record, content, readable(codec, value)))
     if kind not in AGGREGATES:
         raise DataError(f"{kind} is no event and no delivery, so it cannot be mended; discard it", field="value", value=kind)
-    found = event_of_json(kind, {**content, "meta": _plain(record["meta"])})
-    found.meta["digest"] = digest(found.value)
-    return codec.encode(kind, found.value)
+    return codec.encode(kind, event_of_json(kind, {**content, "meta": _plain(record["meta"])}).value)
 
 
 def with_values(text: str, assignments: list[str]) -> str:
@@ -127,6 +126,8 @@ def _typed(value: Any, shape: Any, where: str) -> Any:  # noqa: ANN401 - any par
             return None if value is None else _typed(value, parts[0], where)
         if is_typeddict(shape):
             hints = get_type_hints(shape)
+            if unknown := [name for name in value if name not in hints]:
+                raise DataError(f"{where} has no {unknown[0]}", field=f"{where}.{unknown[0]}")
             return {name: _typed(one, hints[name], f"{where}.{name}") for name, one in value.items()}
         if shape is Decimal:
             return Decimal(value)
