@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -27,6 +28,7 @@ class RegistryClient:
     """
 
     def __init__(self, settings: SchemaRegistry) -> None:
+        logging.getLogger("httpx2").setLevel(logging.WARNING)  # it tells of every request
         self.address = settings.address
         options: dict[str, object] = {"url": self.address, "timeout": SECONDS, "max.retries": 0}
         if settings.username is not None and settings.password is not None:
