@@ -8,9 +8,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer  # type: ignore[import-untyped]  # the package has no types
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 from towpath.kafka import KafkaSettings
 from towpath.testing.kafka import DOCKER, VARIABLE, kafka_for_tests, why_no_docker
+
+END_TO_END = "tests/e2e/"
+STACK_EACH = ("tests/e2e/test_f01_kills.py", "tests/e2e/test_f01_many.py", "tests/e2e/test_demo_live.py")
 
 settings.register_profile("towpath", deadline=None)  # how long an example takes says how busy the machine is
 settings.load_profile("towpath")
@@ -21,6 +26,26 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Give the address of a real Kafka for the whole run, come by as TOWPATH_TEST_KAFKA says."""
     with kafka_for_tests(os.environ.get(VARIABLE, ""), tmp_path_factory.mktemp("kafka")) as address:
         yield address
+
+
+class ByFile(LoadFileScheduling):  # type: ignore[misc]
+    """Gives a file's tests to one process, but for those that have a stack each."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid if nodeid.startswith(STACK_EACH) else str(super()._split_scope(nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile | None:
+    """Give out the tests by file where `--dist loadfile` says so."""
+    return ByFile(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Begin with what takes longest, whatever shuffled the tests before."""
+    yield
+    items.sort(key=lambda item: not item.nodeid.startswith(END_TO_END))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
