@@ -79,7 +79,8 @@ class Contract:
 @cache
 def _schemas(name: str) -> Mapping[str, Any]:
     text = resources.files("schemas").joinpath("http", f"{name}.yaml").read_text(encoding="utf-8")
-    schemas: Mapping[str, Any] = yaml.safe_load(text)["components"]["schemas"]
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # eight times as quick, where libyaml is there
+    schemas: Mapping[str, Any] = yaml.load(text, loader)["components"]["schemas"]  # noqa: S506 - both are safe ones
     return schemas
 
 
