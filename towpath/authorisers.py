@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from towpath.clock import Clock, SystemClock
 from towpath.delivery.tokens import SharedToken, Token
 from towpath.errors import ConfigError, RetryableError
+from towpath.hiding import remember
 from towpath.http import read_whole
 
 HTTP_OK = 200
@@ -68,6 +69,7 @@ class BearerToken:
                 token = self._usable()
                 if token is None or self._is_due(token):
                     token = self._token = await self._renewed(session, token)
+                    remember(token.value)
         return {"Authorization": f"Bearer {token.value}"}
 
     def forget(self, refused: Mapping[str, str]) -> bool:

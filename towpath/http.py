@@ -22,6 +22,7 @@ from towpath.dialect import Dialect, Outcome
 from towpath.errors import DataError, OutcomeUnknownError, RetryableError
 from towpath.events import EPOCH
 from towpath.failpoints import Failpoints
+from towpath.hiding import LONG, SHORTEST, hide
 from towpath.metrics import CALL_SECONDS, CIRCUIT_OPEN, THROTTLED, Metrics
 
 LARGEST_ANSWER = 16 * 1024 * 1024
@@ -33,7 +34,7 @@ Fence = Callable[[], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A 2xx answer, or a read's 404 where the table says `missing`; `text` is as it was sent."""
+    """A 2xx answer, or a read's 404 where the table says `missing`; `text` is as it was sent but for our secrets."""
 
     status: int
     text: str
@@ -152,7 +153,7 @@ class ApiClient:
                 if write:
                     self._failpoints.hit("sink.target_committed")
                 raw = await read_whole(response.content)
-                text = raw.decode("utf-8", "replace")
+                text = hide(raw.decode("utf-8", "replace"), shortest=LONG if response.ok else SHORTEST)
                 retry_after = _seconds(response.headers)
                 status = response.status
                 self.source_time = _date(response.headers) or self.source_time

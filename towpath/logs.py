@@ -12,6 +12,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from towpath.config.secret import is_secret_name
+from towpath.hiding import hide
 
 REDACTED = "[redacted]"
 _IN_TEXT = (
@@ -40,7 +41,7 @@ def _without_secrets(key: str, value: object) -> object:
     text = value if isinstance(value, str) else repr(value)
     for pattern, replacement in _IN_TEXT:
         text = pattern.sub(replacement, text)
-    return text
+    return hide(text)
 
 
 def one_line(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

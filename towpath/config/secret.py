@@ -14,6 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from towpath.clock import SystemClock
 from towpath.errors import ConfigError
+from towpath.hiding import remember
 from towpath.vault import Held, Vault, is_entry_name
 
 T = TypeVar("T")
@@ -56,7 +57,10 @@ class SecretRef:
         held = self._held()
         if not held.value.strip():
             raise ConfigError(f"the secret at {self} is empty")
-        return [SecretStr(value) for value in (held.value, held.previous) if value is not None]
+        found = [value for value in (held.value, held.previous) if value is not None]
+        for value in found:
+            remember(value)
+        return [SecretStr(value) for value in found]
 
     def _held(self) -> Held:
         if self.kind == "env":
