@@ -255,7 +255,7 @@ def business_key(connection: str, entity: str, natural_id: object) -> str:
 def digest(content: Mapping[str, Any], moving: frozenset[str] = frozenset()) -> str:
     """Return the SHA-256, in hex, of the content without its `meta` and its `moving` fields; the order of keys and trailing zeros do not matter."""
     plain = {name: value for name, value in content.items() if name != "meta" and name not in moving}
-    return hashlib.sha256(json.dumps(plain, sort_keys=True, default=_plain).encode()).hexdigest()
+    return hashlib.sha256(_canonical(plain).encode()).hexdigest()
 
 
 def seal(event: Event) -> Event:
@@ -273,7 +273,8 @@ def micros(moment: datetime) -> int:
 
 def decimal_text(value: Decimal) -> str:
     """Return a finite decimal in plain digits, exact, without trailing zeros and without a minus before zero."""
-    text = f"{value:f}"
+    text = str(value)
+    text = f"{value:f}" if "E" in text else text
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return "0" if text == "-0" else text
 
@@ -290,3 +291,7 @@ def _plain(value: object) -> str:
         return value.astimezone(UTC).isoformat()
     message = f"no canonical form for {type(value).__name__}"
     raise TypeError(message)
+
+
+_canonical = json.JSONEncoder(sort_keys=True, default=_plain, check_circular=False).encode
+"""The text that digests are made of; a changed byte of it would make every event news."""

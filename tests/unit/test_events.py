@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta, timezone
@@ -53,6 +55,25 @@ def test_a_digest_tells_any_two_amounts_apart(one: Decimal, other: Decimal) -> N
 def test_a_digest_tells_amounts_apart_that_differ_in_the_last_of_38_digits() -> None:
     one, other = Decimal("12345678901234567890123456789012.345678"), Decimal("12345678901234567890123456789012.345679")
     assert digest({"total": one}) != digest({"total": other})
+
+
+def test_a_digest_stays_what_it_was_when_it_first_became_an_id() -> None:
+    assert "4899a86fa93dbb0b7d2d6c93a705b9cc4bf4149b8d5abd8f83213e5ae1b3d620" == digest(an_order())
+
+
+leaves = st.one_of(
+    st.text(), st.none(), st.booleans(), st.integers(), numbers, st.sampled_from([Decimal("-0E+3"), Decimal("1E-30"), Decimal("5E+20")])
+)
+
+
+@given(st.recursive(leaves, lambda part: st.lists(part) | st.dictionaries(st.text(), part), max_leaves=10))
+def test_a_digest_is_of_json_with_sorted_names_in_ascii(content: object) -> None:
+    def text(value: Decimal) -> str:
+        plain = f"{value:f}"
+        plain = plain.rstrip("0").rstrip(".") if "." in plain else plain
+        return "0" if plain == "-0" else plain
+
+    assert hashlib.sha256(json.dumps({"x": content}, sort_keys=True, default=text).encode()).hexdigest() == digest({"x": content})
 
 
 def test_a_digest_ignores_the_order_of_names_meta_and_the_zone_of_a_time() -> None:
