@@ -19,8 +19,8 @@ TROUBLE: Final = (ValueError, IndexError, OverflowError, TypeError)
 DECIMAL: Final = "towpath-decimal"
 """How parsed schemas name Avro's `decimal`, so that fastavro's own way with it is not taken; the files keep the standard name."""
 LONGEST_DECIMAL: Final = 16
-LONGEST_LONG: Final = 9
-"""Bytes that surely hold no more than 63 bits."""
+LONGEST_LONG: Final = 70
+"""Bits of the ten bytes that 64 bits take."""
 MOST_AMOUNTS: Final = 10_000
 """About 2 MB of them."""
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -74,10 +74,13 @@ def _long_at(data: bytes, at: int) -> tuple[int, int]:
         at += 1
         found |= (byte & 0x7F) << shift
         if byte < 0x80:  # noqa: PLR2004 - the bit that says that more follows
-            return (found >> 1) ^ -(found & 1), at
+            break
         shift += 7
-        if shift > 7 * LONGEST_LONG:
-            raise ValueError("a number of more than 64 bits")
+        if shift >= LONGEST_LONG:
+            raise ValueError("an endless number")
+    if found >= 1 << 64:
+        raise ValueError("a number of more than 64 bits")
+    return (found >> 1) ^ -(found & 1), at
 
 
 def _size_at(data: bytes, at: int) -> tuple[int, int]:

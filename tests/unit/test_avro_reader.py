@@ -123,6 +123,12 @@ def test_a_block_that_tells_its_size_is_left_to_fastavro() -> None:
     assert ({"x": [1, 2]}, "unsure") == by_both(a_record({"type": "array", "items": "int"}), b"\x03\x04\x02\x04\x00")
 
 
+@pytest.mark.parametrize("number", [b"\xff" * 9 + b"\x01", b"\xff" * 9 + b"\x02", b"\xff" * 9 + b"\x7f", b"\x80" * 9 + b"\x01", b"\x80\x00"])
+def test_a_number_of_ten_bytes_is_read_as_fastavro_does_or_left_to_it(number: bytes) -> None:
+    by_fastavro, quick = by_both(a_record("long"), number)
+    assert quick in (by_fastavro, "unsure")
+
+
 @pytest.mark.parametrize(
     "kind",
     [
