@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
+import subprocess
 import uuid
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,13 +22,15 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 from towpath.broker.ports import free_port
 from towpath.codec import HEADER, default_codec, id_of
 from towpath.errors import ConfigError, RetryableError
-from towpath.kafka import KafkaSettings, make_admin
+from towpath.kafka import KafkaSettings, make_admin, make_producer
 from towpath.registry.log import TOPIC, SchemaLog
 from towpath.registry.schema import parse
 from towpath.registry.service import Registry
 from towpath.registry.store import Registered
 from towpath.testing.events import an_order
 from towpath.testing.registry import RegistryProcess
+from towpath.topic_setup import ensure
+from towpath.topics import TopicSpec
 
 
 def content(*more: dict[str, Any], name: str = "Order") -> str:
@@ -329,3 +333,25 @@ def test_a_topic_that_forgets_is_refused(kafka_settings: KafkaSettings) -> None:
             log.prepare()
     finally:
         set_policy(kafka_settings, "compact")
+
+
+def kcat_without_avro() -> str | None:
+    """Return why kcat cannot decode Avro here, None where it can."""
+    kcat = shutil.which("kcat")
+    if kcat is None:
+        return "kcat is not installed"
+    told = subprocess.run([kcat, "-V"], capture_output=True, text=True, check=False).stdout
+    return None if "avro" in told.lower() else f"this kcat was built without Avro: {told.strip()}"
+
+
+@pytest.mark.skipif(kcat_without_avro() is not None, reason=kcat_without_avro() or "")
+def test_kcat_decodes_what_stands_in_a_topic(registry: RegistryProcess, kafka_settings: KafkaSettings, topic_name: Callable[[str], str]) -> None:
+    schema, topic = default_codec().by_name["OrderPlaced"], topic_name("orders")
+    registry.client().register_schema("orders-towpath.OrderPlaced", Schema(schema.text, "AVRO"))
+    ensure(kafka_settings, [TopicSpec(topic, 1, "delete", 3_600_000)])
+    producer = make_producer(kafka_settings)
+    producer.produce(topic, default_codec().encode("OrderPlaced", an_order()))
+    assert 0 == producer.flush(10)
+    command = ["kcat", "-C", "-b", kafka_settings.bootstrap_servers, "-t", topic, "-s", "value=avro", "-r", registry.url, "-e", "-q"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert "1001" == json.loads(printed)["order_number"]
