@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
 from aiohttp import web
 
 from producers.base import KIND, RECEIVED_AT, WEBHOOK, WEBHOOK_ID
+from towpath.accepting import Accepting
 from towpath.acked import AckedProducer
 from towpath.blanking import blank
 from towpath.clock import Clock, SystemClock
@@ -37,7 +39,7 @@ class Door:
     """One connection's way in."""
 
     name: str
-    verifier: Verifier
+    verifier: Accepting
     system: Any
 
 
@@ -128,7 +130,7 @@ def doors(config: Config) -> dict[str, Door]:
         if connection.webhook_secret is None:
             continue
         try:
-            verifier = Verifier(connection.webhook_secret.resolve().get_secret_value(), config.receiver.tolerance_seconds)
+            verifier = Accepting(connection.webhook_secret, partial(Verifier, tolerance_seconds=config.receiver.tolerance_seconds))
         except ValueError as error:
             raise ConfigError(f"connections.{name}.webhook_secret: it is no Standard Webhooks secret (whsec_ and base64)") from error
         found[name] = Door(name, verifier, system_module(connection.system))
