@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from processors.engines.faust_engine import FaustEngine
 from processors.engines.settings import EngineSettings
+from processors.engines.testing import ENGINES
 from processors.port import Output, ReadState, Record, Step
 from processors.role import engine_settings
 from towpath.acked import AckedProducer
@@ -93,15 +93,16 @@ def _engine(config: Config, topic: str, folder: Path) -> EngineSettings:
 
 
 @MECHANISMS
-async def test_the_engine_reads_writes_and_keeps_state(
-    configured: Configured, topic_name: Callable[[str], str], tmp_path: Path, mechanism: str
+@pytest.mark.parametrize("kind", ENGINES)
+async def test_an_engine_reads_writes_and_keeps_state(
+    configured: Configured, topic_name: Callable[[str], str], tmp_path: Path, mechanism: str, kind: str
 ) -> None:
     config, topic = configured(mechanism), topic_name("orders")
     ensure(config.kafka, [TopicSpec(name, 2, "delete", 3_600_000) for name in (topic, f"{topic}-out")])
     producer = AckedProducer(config.kafka)
     await asyncio.gather(*(producer.send(topic, b"%d" % n, b"v%d" % n) for n in range(20)))
     await producer.close()
-    engine, stop = FaustEngine(_engine(config, topic, tmp_path), Copy(), Metrics()), asyncio.Event()
+    engine, stop = ENGINES[kind](_engine(config, topic, tmp_path), Copy(), Metrics()), asyncio.Event()
     running = asyncio.create_task(engine.run(stop))
     sent = await asyncio.to_thread(_read, config.kafka, f"{topic}-out", 20)
     kept = await asyncio.to_thread(_read, config.kafka, f"{topic}-state-changelog", 20)
@@ -175,13 +176,14 @@ def test_a_consumer_with_a_wrong_password_says_so_in_the_log(configured: Configu
 
 
 @pytest.mark.parametrize(("password", "trusted", "setting"), [(WRONG, True, "kafka.sasl_password"), ("", False, "kafka.ssl_ca_location")])
-async def test_the_engine_ends_with_the_setting_to_change(
-    configured: Configured, secured: Secured, tmp_path: Path, password: str, setting: str, *, trusted: bool
+@pytest.mark.parametrize("kind", ENGINES)
+async def test_an_engine_ends_with_the_setting_to_change(
+    configured: Configured, secured: Secured, tmp_path: Path, kind: str, password: str, setting: str, *, trusted: bool
 ) -> None:
     config = configured("SCRAM-SHA-512", password, secured.ca if trusted else secured.unknown_ca)
     begun = time.monotonic()
     with pytest.raises(ConfigError, match=setting) as caught:
-        await FaustEngine(_engine(config, "never", tmp_path), Copy(), Metrics()).run(asyncio.Event())
+        await ENGINES[kind](_engine(config, "never", tmp_path), Copy(), Metrics()).run(asyncio.Event())
     assert time.monotonic() - begun < 8
     assert "canary" not in str(caught.value)
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from processors.engines.faust_engine import FaustEngine
 from processors.engines.settings import EngineSettings
+from processors.engines.testing import ENGINES
 from processors.port import Output, ReadState, Record, Step
 from producers.adapter import AdapterRole
 from producers.receiver import ReceiverRole
@@ -105,8 +105,9 @@ class Copy:
         return Step([Output(f"{record.topic}-out", record.key, record.value)], {record.key or b"": b"%d" % len(record.value or b"")})
 
 
-async def test_the_engine_carries_records_larger_than_it_fetches_at_once(
-    kafka_settings: KafkaSettings, topic_name: Callable[[str], str], tmp_path: Path
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_an_engine_carries_records_larger_than_it_fetches_at_once(
+    kafka_settings: KafkaSettings, topic_name: Callable[[str], str], tmp_path: Path, engine: str
 ) -> None:
     topic, large = topic_name("orders"), noise(9_000_000)
     ensure(kafka_settings, [TopicSpec(name, 1, "delete", 3_600_000, max_bytes=10_000_000) for name in (topic, f"{topic}-out")])
@@ -115,7 +116,7 @@ async def test_the_engine_carries_records_larger_than_it_fetches_at_once(
     await producer.close()
     settings = EngineSettings(kafka_settings.bootstrap_servers, topic, (topic,), 1, tmp_path, replication_factor=1)
     stop = asyncio.Event()
-    running = asyncio.create_task(FaustEngine(settings, Copy(), Metrics()).run(stop))
+    running = asyncio.create_task(ENGINES[engine](settings, Copy(), Metrics()).run(stop))
     sent = await asyncio.to_thread(read_one, kafka_settings, f"{topic}-out")
     stop.set()
     await asyncio.wait_for(running, 15)
