@@ -244,7 +244,11 @@ class Event(NamedTuple):
 
 def stable_id(*parts: object) -> str:
     """Return the UUIDv5 of the parts: equal parts give the same id in every process and at every time."""
-    return str(uuid.uuid5(NAMESPACE, json.dumps([str(part) for part in parts])))
+    name = json.dumps([str(part) for part in parts])
+    data = bytearray(hashlib.sha1(NAMESPACE.bytes + name.encode(), usedforsecurity=False).digest()[:16])
+    data[6], data[8] = data[6] & 0x0F | 0x50, data[8] & 0x3F | 0x80  # version 5 of RFC 9562; uuid.uuid5 takes twice the time for the same
+    text = data.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def business_key(connection: str, entity: str, natural_id: object) -> str:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import subprocess
 import sys
+import uuid
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -15,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from towpath.codec import default_codec
-from towpath.events import Version, business_key, decimal_text, digest, is_newer, micros, stable_id
+from towpath.events import NAMESPACE, Version, business_key, decimal_text, digest, is_newer, micros, stable_id
 from towpath.testing.events import a_customer, an_order
 
 numbers = st.decimals(-(10**20), 10**20, places=6, allow_nan=False)
@@ -55,6 +56,11 @@ def test_a_digest_tells_any_two_amounts_apart(one: Decimal, other: Decimal) -> N
 def test_a_digest_tells_amounts_apart_that_differ_in_the_last_of_38_digits() -> None:
     one, other = Decimal("12345678901234567890123456789012.345678"), Decimal("12345678901234567890123456789012.345679")
     assert digest({"total": one}) != digest({"total": other})
+
+
+@given(st.lists(st.one_of(st.text(), st.integers(), st.none()), max_size=4))
+def test_an_id_is_the_uuid5_of_its_parts(parts: list[object]) -> None:
+    assert str(uuid.uuid5(NAMESPACE, json.dumps([str(part) for part in parts]))) == stable_id(*parts)
 
 
 def test_a_digest_stays_what_it_was_when_it_first_became_an_id() -> None:
