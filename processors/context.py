@@ -18,6 +18,8 @@ COUNTS: Final = frozenset({"quantity"})
 PRICES: Final = frozenset({"unit_price"})
 """Prices keep every place the source gave, at least their currency's; all other decimals but counts are amounts and get exactly those."""
 ZERO: Final = Decimal(0)
+KEPT: Final = 10_000
+"""Texts of amounts that are kept, about 3 MB; the same few come again and again."""
 FOUR_DIGITS: Final = 1000
 """From this year on, isoformat and strftime agree."""
 
@@ -43,7 +45,9 @@ def strings(value: Any, currency: str | None, name: str = "") -> Any:  # noqa: A
     return _moment(value) if isinstance(value, datetime) else value
 
 
+@functools.lru_cache(KEPT)
 def _decimal(value: Decimal, name: str, currency: str | None) -> str:
+    """Return an amount's text; equal amounts have one text, however they are written."""
     if name in COUNTS or currency is None:
         return decimal_text(value)
     try:

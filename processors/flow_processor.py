@@ -93,23 +93,22 @@ class FlowProcessor:
         return event
 
     def _arrived(self, record: Record, event: Event, read: ReadState) -> Step:
-        value, placed = record.value, event
+        value, placed, replay = record.value, event, record.replay
         order = Order.load(read(state_key(event.meta["key"])))
         seen = Seen.load(read(_seen_key(event)))
         if event.type == "OrderPlaced" and order is not None and seen is not None:
             changed = Seen.load(read(_seen_key(Event("OrderChanged", event.value))))
-            if self._is_change(event, seen, order, record.replay, changed):
+            if self._is_change(event, seen, order, replay, changed):
                 event, seen = as_change(event), changed
                 value = self._codec.encode(event.type, event.value)
-        if record.replay is not None and not record.replay.dead_letter_id and (seen is None or seen.is_news(event)):
-            record = record.as_new  # whatever it was read again for
-        replay = record.replay
+        if replay is not None and not replay.dead_letter_id and (seen is None or seen.is_news(event)):
+            record, replay = record.as_new, None  # whatever it was read again for
         why = seen.drops(event, replay) if seen is not None else None
         if why is None and event.type == "OrderPlaced" and replay is None and order is not None and seen is not None and not seen.dead_letters:
             why = "duplicate"  # what is newer, and yet no change, says nothing new but how far the order has come
         if why is not None:
             return self._dropped(event, why, replay)
-        arrived = Arrived(record, event, value, order.known if order is not None else {})
+        arrived = Arrived(record, event, value, replay, order.known if order is not None else {})
         if event.type == "StockChanged" and event.meta["connection"] in self._stocked:
             routed, writes = self._stockroom.counted(arrived, read)
         else:
@@ -121,7 +120,7 @@ class FlowProcessor:
     def _route(self, arrived: Arrived, placed: Event, order: Order | None) -> Routed:
         """Return the deliveries of an event; a change of an order that is not known to stand yet may be what makes it possible at all."""
         routed = self._router.route(arrived)
-        if arrived.event is placed or order is None or arrived.record.replay is not None or self._targets(placed) <= order.standing:
+        if arrived.event is placed or order is None or arrived.replay is not None or self._targets(placed) <= order.standing:
             return routed
         first = self._router.route(replace(arrived, event=placed, value=arrived.record.value))
         return Routed([*first.outputs, *routed.outputs], first.failed | routed.failed, [*first.counts, *routed.counts])
@@ -147,7 +146,7 @@ class FlowProcessor:
 
     def _settled(self, arrived: Arrived, seen: Seen | None, routed: Routed, writes: dict[bytes, bytes]) -> Step:
         """Return the step with the event on its public stream, the dead letters closed that it resolves, and what is remembered of it."""
-        event, replay = arrived.event, arrived.record.replay
+        event, replay = arrived.event, arrived.replay
         outputs = list(routed.outputs)
         before = set(seen.dead_letters if seen else ())
         if replay is None:
@@ -155,8 +154,8 @@ class FlowProcessor:
         elif replay.dead_letter_id:
             before.add(replay.dead_letter_id)
         tried = {replay.dead_letter_id} & before if replay is not None and (replay.flow or not replay.dead_letter_id) else before
-        now = self._clock.now()
-        outputs += [self._registrar.receipt("resolved", subject_of(event), now, dead_letter_id=letter) for letter in sorted(tried - routed.failed)]
+        closed = sorted(tried - routed.failed)
+        outputs += [self._registrar.receipt("resolved", subject_of(event), self._clock.now(), dead_letter_id=letter) for letter in closed]
         left = tuple(sorted(before - tried | routed.failed))
         writes[_seen_key(event)] = Seen(event.meta["version"], event.meta["digest"], left).dump()
         return Step(outputs, writes, routed.counts)

@@ -42,11 +42,15 @@ class Routed:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """An event with the record it came in; `value` is the event as encoded, `known` what mappings get besides, `version` its deliveries'."""
+    """An event with the record it came in, and whether that is a replay.
+
+    `value` is the event as encoded, `known` what mappings get besides, `version` its deliveries'.
+    """
 
     record: Record
     event: Event
     value: bytes | None
+    replay: Replay | None
     known: Mapping[str, Any] = field(default_factory=dict)
     version: Version | None = None
 
@@ -64,7 +68,7 @@ class Router:
 
     def route(self, arrived: Arrived) -> Routed:
         """Return a delivery for each flow that wants the event; of a replay only for the flow that failed, where one did."""
-        event, replay, found = arrived.event, arrived.record.replay, Routed()
+        event, replay, found = arrived.event, arrived.replay, Routed()
         wanted = self.wanting(event.meta["connection"], event.type)
         if replay is not None and replay.flow:
             wanted = [route for route in wanted if route.name == replay.flow]
@@ -136,8 +140,7 @@ class Router:
             **_documents(mapped),
             "event": arrived.value,
         }
-        replay = arrived.record.replay
-        headers = [*cloud_event(event), *(replay.onward if replay is not None else ())]
+        headers = [*cloud_event(event), *(arrived.replay.onward if arrived.replay is not None else ())]
         return Output(f"deliver.{route.target}", mapped.write_unit.encode(), self._codec.encode("Delivery", value), headers)
 
 

@@ -28,7 +28,7 @@ class Stockroom:
         event = arrived.event
         shelf_key, event_key = _keys(event.meta["connection"], event.value["sku"])
         shelf = Shelf.load(read(shelf_key)).counted(event.value)  # type: ignore[arg-type]
-        if shelf.sellable == shelf.told and arrived.record.replay is None:
+        if shelf.sellable == shelf.told and arrived.replay is None:
             routed = Routed(counts=[dropped(event, "echo")])
         else:
             shelf, routed = self._tell(shelf, arrived.record, event, arrived.value)
@@ -57,7 +57,7 @@ class Stockroom:
     def _tell(self, shelf: Shelf, record: Record, event: Event, value: bytes | None) -> tuple[Shelf, Routed]:
         shelf = shelf.telling(record.timestamp)
         known: dict[str, Any] = {"stock": {"sellable": decimal_text(shelf.sellable), "raised": shelf.raised}}
-        return shelf, self._router.route(Arrived(record, event, value, known, {"major": shelf.version, "minor": 0}))
+        return shelf, self._router.route(Arrived(record, event, value, record.replay, known, {"major": shelf.version, "minor": 0}))
 
 
 def _keys(connection: str, sku: str) -> tuple[bytes, bytes]:

@@ -6,6 +6,7 @@ than fifteen digits before the point, or anything that zen might round, is Unsur
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -16,6 +17,8 @@ NUMERAL: Final = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,9})?").fullmatch
 EXACT: Final = Context(prec=28, rounding=ROUND_HALF_UP, traps=[Inexact, InvalidOperation, Overflow, Rounded])
 ROUNDING: Final = Context(prec=28, rounding=ROUND_HALF_UP, traps=[InvalidOperation])
 PLACES: Final = 28
+KEPT: Final = 10_000
+"""Spelt numbers that are kept, about 2 MB."""
 LARGEST: Final = 10**15
 QUANTA: Final = tuple(Decimal(1).scaleb(-places) for places in range(10))
 SPACES: Final = " \t\n\r\x0b\x0c"
@@ -103,12 +106,17 @@ def within(value: Any, things: Any) -> bool:  # noqa: ANN401
 
 def number(value: Any) -> Number:  # noqa: ANN401
     """Return the number that a string spells, places kept."""
-    if type(value) is str and NUMERAL(value) is not None:
-        found = Decimal(value)
-        if found or value[0] != "-":
-            return found
+    return _spelt(value) if type(value) is str else numeric(value)
+
+
+@functools.lru_cache(KEPT)
+def _spelt(value: str) -> Decimal:
+    if NUMERAL(value) is None:
         raise Unsure
-    return numeric(value)
+    found = Decimal(value)
+    if found or value[0] != "-":
+        return found
+    raise Unsure
 
 
 def text(value: Any) -> str:  # noqa: ANN401
