@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +11,7 @@ from towpath.config import Config
 from towpath.errors import ConfigError, RetryableError
 from towpath.index.indexer import Indexer
 from towpath.index.queries import Letter, find_letters
+from towpath.registry.lookup import RETRY_SECONDS, NotSoFarError
 from towpath.topic_reader import Place
 
 
@@ -18,7 +20,12 @@ def caught_up(config: Config) -> Iterator[Indexer]:
     """Give the index, caught up with the topics; ConfigError where Kafka or the database does not answer."""
     try:
         with Indexer(config) as indexer:
-            indexer.catch_up()
+            while True:
+                try:
+                    indexer.catch_up()
+                    break
+                except NotSoFarError:  # soon it is known, or known to be none
+                    time.sleep(RETRY_SECONDS)
             yield indexer
     except RetryableError as error:
         raise ConfigError(str(error)) from error

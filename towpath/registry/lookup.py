@@ -23,6 +23,10 @@ MOST_UNKNOWN = 10_000
 MOST_ASKED = 100
 
 
+class NotSoFarError(RetryableError):
+    """The registry knows no such schema, which may yet be registered."""
+
+
 class Asked(Protocol):
     """Who knows schemas by their ids."""
 
@@ -112,7 +116,7 @@ class SchemaLookup:
         elif text is not None:
             self._texts[schema_id] = text
         elif now < self._doubt_until:
-            return RetryableError(f"schema {schema_id} is not registered so far", system_wide=True)
+            return NotSoFarError(f"schema {schema_id} is not registered so far", system_wide=True)
         else:
             self._unknown[schema_id] = now + UNKNOWN_SECONDS
             if len(self._unknown) > MOST_UNKNOWN:
