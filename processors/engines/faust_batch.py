@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
@@ -32,13 +34,17 @@ PAUSE_EVERY = 50
 class BatchAgent:
     """Runs batches until it is told to drain or cannot go on; then `failure` holds why, and the message stays unacknowledged."""
 
-    def __init__(self, processor: Processor, table: StateTable, sender: Sender, metrics: Metrics, *, limit: int) -> None:
+    def __init__(
+        self, processor: Processor, table: StateTable, sender: Sender, metrics: Metrics, *, limit: int, longest_sleep: float = math.inf
+    ) -> None:
         self._processor = processor
         self._metrics = metrics
         self._table = table
         self._sender = sender
         self._limit = limit
         self._failpoints = Failpoints.from_environment()
+        self._longest_sleep = longest_sleep
+        self._awake, self._slept = time.monotonic(), 0.0
         self._draining = False
         self.opened = asyncio.Event()
         self.idle = asyncio.Event()
@@ -55,6 +61,13 @@ class BatchAgent:
             messages = [event.message for event in events if consumer.current(event.message)]
             if not self._draining:
                 await self._guarded(consumer, messages)
+
+    def tick(self) -> None:
+        """Tell that the process is awake; raises EngineError where it slept so long that its partitions may be another worker's."""
+        now = time.monotonic()
+        self._slept, self._awake = max(self._slept, now - self._awake), now
+        if self._slept > self._longest_sleep:
+            raise EngineError(f"the process was held up for {self._slept:.0f} s: its partitions may be another worker's, so it must not write state")
 
     async def drain(self) -> None:
         """Take nothing more, and return when the batch in hand is acknowledged."""
@@ -107,6 +120,7 @@ class BatchAgent:
     async def _finish(self, consumer: Consumer, plan: Plan, messages: Iterable[Message]) -> None:
         await self._sender.send([Send(output) for output in plan.outputs])
         self._failpoints.hit("processor.after_outputs")
+        self.tick()
         topic = self._table.changelog_topic_name
         rows = [(partition, key, value) for partition, writes in plan.writes.items() for key, value in writes.items()]
         offsets = await self._sender.send([Send(Output(topic, key, value), partition) for partition, key, value in rows])
@@ -118,8 +132,7 @@ class BatchAgent:
         self._failpoints.hit("processor.after_state")
         for message in messages:
             message.ack(consumer)
-        for counted in plan.counts:
-            self._metrics.add(counted.metric, 1, **counted.labels)
+        plan.count(self._metrics)
 
 
 def _record(message: Message) -> Record:

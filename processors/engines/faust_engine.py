@@ -52,7 +52,7 @@ class FaustEngine:
         await asyncio.to_thread(check_topics, self.settings, changelog_must_exist=False)
         app, table = make_app(self.settings)
         self._sender = sender = Sender(producer_config(self.settings))
-        agent = BatchAgent(self._processor, table, sender, self._metrics, limit=self.settings.batch)
+        agent = BatchAgent(self._processor, table, sender, self._metrics, limit=self.settings.batch, longest_sleep=self.settings.session_timeout / 2)
         app.agent(source(app, self.settings), name="processor", concurrency=1)(agent)
         starting = asyncio.ensure_future(self._start(app, agent))
         stopping: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
@@ -83,6 +83,7 @@ class FaustEngine:
             for future in done:
                 future.result()
             waiting -= {starting} & done
+            agent.tick()
             if app.should_stop:
                 raise EngineError(f"Faust ended by itself: {app.crash_reason!r}")
             self._look(app, agent, started=starting.done())

@@ -211,8 +211,7 @@ class Loop:
         self._failpoints.hit("processor.after_state")
         self._flight = None
         self._group.finish(flight.ends)
-        for counted in flight.plan.counts:
-            self._metrics.add(counted.metric, 1, **counted.labels)
+        flight.plan.count(self._metrics)
 
     def _place(self, partition: int, count: int) -> int:
         """Return where in the changelog the state stands after `count` records more.

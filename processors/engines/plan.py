@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from processors.port import Output, Processor, Record
-from towpath.metrics import Counted
+from towpath.metrics import Counted, Metrics
 
 Read = Callable[[int, bytes], bytes | None]
 
@@ -19,7 +19,7 @@ class Plan:
         self._read = read
         self.outputs: list[Output] = []
         self.writes: dict[int, dict[bytes, bytes]] = defaultdict(dict)
-        self.counts: list[Counted] = []
+        self._counts: list[Counted] = []
 
     def add(self, record: Record) -> Sequence[Output]:
         """Take in what `record` leads to and return its outputs; if the processor raises, the plan is as before."""
@@ -31,5 +31,13 @@ class Plan:
         step = self._processor.process(record, read)
         self.outputs.extend(step.outputs)
         fresh.update(step.writes)
-        self.counts.extend(step.counts)
+        self._counts.extend(step.counts)
         return step.outputs
+
+    def count(self, metrics: Metrics) -> None:
+        """Count what happened, each figure once."""
+        found: dict[tuple[str, *tuple[str, ...]], list[Counted]] = defaultdict(list)
+        for counted in self._counts:
+            found[counted.metric.name, *counted.labels.values()].append(counted)
+        for same in found.values():
+            metrics.add(same[0].metric, len(same), **same[0].labels)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -168,3 +169,22 @@ async def test_a_drained_agent_takes_nothing_more(world: World) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert world.events == []
+
+
+async def test_a_process_that_slept_long_writes_no_state_for_what_it_had_in_hand(world: World) -> None:
+    agent = BatchAgent(Chain(), world, world, world.metrics, limit=100, longest_sleep=0.05)  # type: ignore[arg-type]
+    agent.opened.set()
+    world.held = asyncio.Event()
+    world.put(b"a")
+    task = asyncio.create_task(agent(world.stream))
+    async with asyncio.timeout(5):
+        while agent.idle.is_set():  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        time.sleep(0.1)  # noqa: ASYNC251 (the whole process sleeps)
+        with pytest.raises(EngineError, match="must not write state"):
+            agent.tick()
+        world.held.set()
+        with pytest.raises(EngineError, match="must not write state"):
+            await agent.failure
+    await task
+    assert (world.events, world.acked(), world.state) == ([("out", b"a")], [], {})
