@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class Outcome:
@@ -40,19 +41,31 @@ class Refusal:
     field: str = ""
 
 
+class Pace(NamedTuple):
+    """What an answer's headers say of the limit: how many more calls it allows now, and the seconds until it allows all again."""
+
+    remaining: int | None = None
+    resets_in: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a system answers: its table from status to outcome (first match wins, ranges allowed), and how to read its refusals."""
+    """How a system answers: its table from status to outcome (first match wins, ranges allowed), and how to read its refusals.
+
+    `judged` gives the outcome of an answer whose body says more than its status, None where the table has it. `pace` reads the headers that
+    a system sends with every answer to tell how much of its limit is left.
+    """
 
     table: Sequence[tuple[range, str]]
     refusal: Callable[[int, str], Refusal]
+    judged: Callable[[int, str], str | None] = lambda _status, _text: None
+    pace: Callable[[Mapping[str, str]], Pace] = lambda _headers: Pace()
 
-    def outcome(self, status: int, *, write: bool) -> str:
-        """Return what a status outside 2xx means; one that the table does not name is unknown for a write and retried for a read."""
-        for statuses, outcome in self.table:
-            if status in statuses:
-                return Outcome.RETRY if outcome == Outcome.UNKNOWN and not write else outcome
-        return Outcome.UNKNOWN if write else Outcome.RETRY
+    def outcome(self, status: int, *, write: bool, text: str = "") -> str:
+        """Return what an answer outside 2xx means; one that the table does not name is unknown for a write and retried for a read."""
+        named = next((outcome for statuses, outcome in self.table if status in statuses), Outcome.UNKNOWN)
+        outcome = self.judged(status, text) or named
+        return Outcome.RETRY if outcome == Outcome.UNKNOWN and not write else outcome
 
 
 def refusal_of(_status: int, text: str) -> Refusal:

@@ -8,17 +8,17 @@ import json
 import random
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import aiohttp
 
 from towpath.delivery.budget import Priority
 from towpath.delivery.gate import Gate
-from towpath.dialect import Dialect, Outcome
+from towpath.dialect import Dialect, Outcome, Pace
 from towpath.errors import DataError, OutcomeUnknownError, RetryableError
 from towpath.events import EPOCH
 from towpath.failpoints import Failpoints
@@ -39,6 +39,7 @@ class Answer:
     status: int
     text: str
     write: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def json(self) -> Any:  # noqa: ANN401 - whatever the system sent
         """Return the body with every number that has a fraction as a Decimal; raises what `unreadable` returns when it is no JSON."""
@@ -65,6 +66,15 @@ class Authoriser(Protocol):
 
         True where the next call proves who we are by something else that may well be accepted: then the refusal is no fault of the system.
         """
+        ...
+
+
+@runtime_checkable
+class Signer(Protocol):
+    """An Authoriser that proves who we are by signing each call."""
+
+    def sign(self, method: str, url: str, params: Mapping[str, str]) -> Mapping[str, str]:
+        """Return the headers of this one call."""
         ...
 
 
@@ -126,9 +136,9 @@ class ApiClient:
             await self.gate.clock.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
         return await self._call("GET", path, params=params, body=None, write=False)
 
-    async def write(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Answer:
+    async def write(self, method: str, path: str, body: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None) -> Answer:
         """Return the answer to a write (some systems change things by GET); raises OutcomeUnknownError when it may or may not be committed."""
-        return await self._call(method, path, params=None, body=body, write=True)
+        return await self._call(method, path, params=None, body=body, write=True, more=headers)
 
     async def close(self) -> None:
         """Close the connections, and give back what was leased of the budget."""
@@ -136,7 +146,16 @@ class ApiClient:
             await self._sessions.pop().close()
         await self.gate.close()
 
-    async def _call(self, method: str, path: str, *, params: Mapping[str, str] | None, body: Mapping[str, Any] | None, write: bool) -> Answer:
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None,
+        body: Mapping[str, Any] | None,
+        write: bool,
+        more: Mapping[str, str] | None = None,
+    ) -> Answer:
         what = f"{self.name}: {method} {path}"
         await self.gate.enter(self._priority)
         began, sent = self.gate.clock.monotonic(), False
@@ -149,13 +168,15 @@ class ApiClient:
                 self._failpoints.hit("sink.before_call")
             sent = True
             url, once = self._base_url + path, (_sent_once,)
-            async with session.request(method, url, params=params, json=body, headers=headers, allow_redirects=False, middlewares=once) as response:
+            head = {**headers, **_signed(self._authoriser, method, url, params), **(more or {})}
+            async with session.request(method, url, params=params, json=body, headers=head, allow_redirects=False, middlewares=once) as response:
                 if write:
                     self._failpoints.hit("sink.target_committed")
                 raw = await read_whole(response.content)
                 text = hide(raw.decode("utf-8", "replace"), shortest=LONG if response.ok else SHORTEST)
+                pace = self._dialect.pace(response.headers)
                 retry_after = _seconds(response.headers)
-                status = response.status
+                status, answered = response.status, response.headers
                 self.source_time = _date(response.headers) or self.source_time
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:  # nothing was sent
             self._timed(began, "none")
@@ -173,15 +194,15 @@ class ApiClient:
                 self.gate.failed()
             raise
         self._timed(began, f"{status // 100}xx")
-        if status >= HTTP_REDIRECT and self._dialect.outcome(status, write=write) == Outcome.SYSTEM and self._authoriser.forget(headers):
+        outcome = Outcome.MISSING if status < HTTP_REDIRECT else self._dialect.outcome(status, write=write, text=text)
+        self._paced(pace, outcome, retry_after)
+        if outcome == Outcome.SYSTEM and self._authoriser.forget(headers):
             raise RetryableError(f"{what}: {status}: what proved who we are is no longer accepted; it is renewed", retry_after=retry_after)
-        return self._judged(what, status, text, retry_after, write=write)
+        return self._judged(what, Answer(status, text, write, answered), outcome, retry_after)
 
-    def _judged(self, what: str, status: int, text: str, retry_after: float | None, *, write: bool) -> Answer:
-        outcome = Outcome.MISSING if status < HTTP_REDIRECT else self._dialect.outcome(status, write=write)
+    def _judged(self, what: str, answer: Answer, outcome: str, retry_after: float | None) -> Answer:
+        status, text, write = answer.status, answer.text, answer.write
         if outcome == Outcome.THROTTLED:
-            self._metrics.add(THROTTLED, connection=self.name)
-            self.gate.throttled(retry_after or 1.0)
             raise RetryableError(f"{what}: {status}, asked to wait", retry_after=0.0, throttled=True)
         if outcome == Outcome.SYSTEM:
             self.gate.failed()
@@ -189,7 +210,7 @@ class ApiClient:
         broken = status >= HTTP_SERVER_ERROR and outcome != Outcome.DATA
         (self.gate.failed if broken else self.gate.answered)()  # several in a row, whoever asked, are an outage
         if outcome == Outcome.MISSING and (status < HTTP_REDIRECT or not write):
-            return Answer(status, text, write)
+            return answer
         refusal = self._dialect.refusal(status, text)
         message = f"{what}: {status} {_one_line(refusal.message)}".rstrip()
         if outcome in {Outcome.DATA, Outcome.MISSING}:
@@ -197,6 +218,14 @@ class ApiClient:
         if outcome == Outcome.UNKNOWN:
             raise OutcomeUnknownError(message)
         raise RetryableError(message, retry_after=retry_after, system_wide=broken and self.gate.is_open)
+
+    def _paced(self, pace: Pace, outcome: str, retry_after: float | None) -> None:
+        """Have all calls wait where the answer asks for it, or tells that the limit is spent."""
+        if outcome == Outcome.THROTTLED:
+            self._metrics.add(THROTTLED, connection=self.name)
+            self.gate.throttled((pace.resets_in if retry_after is None else retry_after) or 1.0)
+        elif pace.remaining == 0 and pace.resets_in:
+            self.gate.throttled(pace.resets_in)
 
     def _timed(self, began: float, answer: str) -> None:
         self._metrics.observe(CALL_SECONDS, self.gate.clock.monotonic() - began, connection=self.name, answer=answer)
@@ -206,6 +235,10 @@ class ApiClient:
             timeout = aiohttp.ClientTimeout(total=self._timeout, connect=min(5.0, self._timeout))
             self._sessions.append(aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)))
         return self._sessions[0]
+
+
+def _signed(authoriser: Authoriser, method: str, url: str, params: Mapping[str, str] | None) -> Mapping[str, str]:
+    return authoriser.sign(method, url, params or {}) if isinstance(authoriser, Signer) else {}
 
 
 async def _sent_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
