@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import structlog
@@ -16,13 +15,13 @@ from towpath.accepting import Accepting
 from towpath.acked import AckedProducer
 from towpath.blanking import blank
 from towpath.clock import Clock, SystemClock
-from towpath.config import Config
+from towpath.config import Config, SecretRef
 from towpath.delivery.bucket import Bucket
 from towpath.errors import ConfigError, DataError, RetryableError
 from towpath.metrics import RECEIVED, REFUSED, Metrics
 from towpath.records import new_trace
 from towpath.runtime import RoleContext
-from towpath.signatures import NotAuthenticError, Verifier
+from towpath.signatures import AddressVerifier, NotAuthenticError, Verifier
 from towpath.systems.base import system_module
 
 log = structlog.get_logger(__name__)
@@ -67,7 +66,7 @@ class Receiver:
             return web.json_response({"error": "no such connection takes webhooks here"}, status=404)
         try:
             body = await self._read(door, request)
-            webhook_id = door.verifier.verify(body, request.headers, self._clock.now())
+            webhook_id = door.verifier.verify(body, request.headers, self._clock.now(), request.query)
             await self._store(door, body, webhook_id)
         except NotAuthenticError as error:
             return self._refuse(door, _RefusedError(401, str(error)))
@@ -78,7 +77,7 @@ class Receiver:
 
     async def _read(self, door: Door, request: web.Request) -> bytes:
         if self._buckets[door.name].take() > 0:
-            raise _RefusedError(429, "too many requests", {"Retry-After": "1"})
+            raise _RefusedError(_again(door, 429), "too many requests", {"Retry-After": "1"})
         if request.headers.get("Content-Encoding", "identity") != "identity" or request.content_type.startswith("multipart/"):
             raise _RefusedError(415, "send the body plain: no compression, no multipart")
         body = bytearray()
@@ -88,7 +87,7 @@ class Receiver:
             else:
                 await self._read_on(body, request)
         except TimeoutError:
-            raise _RefusedError(408, f"the body did not come within {READ_SECONDS} s", {"Connection": "close"}) from None
+            raise _RefusedError(_again(door, 408), f"the body did not come within {READ_SECONDS} s", {"Connection": "close"}) from None
         except (ConnectionError, web.RequestPayloadError):
             raise _RefusedError(400, "the body broke off", {"Connection": "close"}) from None
         if max(len(body), request.content_length or 0) > self._largest:
@@ -123,18 +122,29 @@ class Receiver:
         return web.json_response({"error": str(refusal)}, status=refusal.status, headers=refusal.headers)
 
 
+def _again(door: Door, usual: int) -> int:
+    """Return the status that has a webhook sent again: some senders take every 4xx for a reason to drop it."""
+    return int(getattr(door.system, "BUSY", usual))
+
+
 def doors(config: Config) -> dict[str, Door]:
     """Return the way in of every connection that has a webhook secret; ConfigError names a secret that cannot sign."""
     found = {}
     for name, connection in config.connections.items():
         if connection.webhook_secret is None:
             continue
+        system = system_module(connection.system)
+        kind: type[Verifier | AddressVerifier] = getattr(system, "verifier", Verifier)
         try:
-            verifier = Accepting(connection.webhook_secret, partial(Verifier, tolerance_seconds=config.receiver.tolerance_seconds))
+            verifier = _accepting(connection.webhook_secret, kind, config.receiver.tolerance_seconds)
         except ValueError as error:
-            raise ConfigError(f"connections.{name}.webhook_secret: it is no Standard Webhooks secret (whsec_ and base64)") from error
-        found[name] = Door(name, verifier, system_module(connection.system))
+            raise ConfigError(f"connections.{name}.webhook_secret: it is no {kind.KIND.removeprefix('a ')}") from error
+        found[name] = Door(name, verifier, system)
     return found
+
+
+def _accepting(reference: SecretRef, kind: type[Verifier | AddressVerifier], tolerance: float) -> Accepting:
+    return Accepting(reference, lambda secret: kind(secret, tolerance))
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Verifying Standard Webhooks signatures over bytes.
+"""Verifying webhooks: Standard Webhooks signatures over bytes, or a secret in the address where a system signs nothing.
 
 The `standardwebhooks` package signs and verifies text only: a body that is not UTF-8, or a malformed signature header, ends there in a
 ValueError like any other. Here every body that carries a right signature is authentic, whatever its bytes, and all else is refused.
@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import hmac
 from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 
 PREFIX = "whsec_"
 LONGEST_ID = 200
+SHORTEST_SECRET = 24
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class NotAuthenticError(Exception):
@@ -23,6 +27,8 @@ class NotAuthenticError(Exception):
 class Verifier:
     """Verifies the webhooks of one secret; raises ValueError for what is no Standard Webhooks secret."""
 
+    KIND = "a Standard Webhooks secret (whsec_ and base64)"
+
     def __init__(self, secret: str, tolerance_seconds: float = 300) -> None:
         encoded = secret.removeprefix(PREFIX).rstrip("=")
         self._key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
@@ -31,7 +37,7 @@ class Verifier:
             raise ValueError(message)
         self._tolerance = tolerance_seconds
 
-    def verify(self, body: bytes, headers: Mapping[str, str], now: datetime) -> str:
+    def verify(self, body: bytes, headers: Mapping[str, str], now: datetime, _query: Mapping[str, str] = NOTHING) -> str:
         """Return the webhook's id; raises NotAuthenticError with the reason, which tells a forger nothing new."""
         webhook_id, sent_at, signatures = (headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature"))
         if not webhook_id or len(webhook_id) > LONGEST_ID or not sent_at.isascii() or not sent_at.isdecimal() or len(sent_at) > 12:  # noqa: PLR2004
@@ -43,6 +49,26 @@ class Verifier:
         if not any(hmac.compare_digest(expected, given) for given in _signatures(signatures)):
             raise NotAuthenticError("no signature fits")
         return webhook_id
+
+
+class AddressVerifier:
+    """Verifies webhooks whose sender signs nothing: their address has the secret, `/hooks/<connection>?secret=…`.
+
+    Raises ValueError for a secret that could be guessed, or that an address cannot hold as it is.
+    """
+
+    KIND = f"a secret that an address can hold: at least {SHORTEST_SECRET} letters, digits, - or _"
+
+    def __init__(self, secret: str, _tolerance_seconds: float = 300) -> None:
+        if len(secret) < SHORTEST_SECRET or not secret.isascii() or not secret.replace("-", "").replace("_", "").isalnum():
+            raise ValueError(self.KIND)
+        self._secret = secret.encode()
+
+    def verify(self, body: bytes, _headers: Mapping[str, str], _now: datetime, query: Mapping[str, str] = NOTHING) -> str:
+        """Return an id of the webhook, the same for the same body; raises NotAuthenticError with the reason."""
+        if not hmac.compare_digest(query.get("secret", "").encode("utf-8", "replace"), self._secret):
+            raise NotAuthenticError("the address does not have the secret")
+        return hashlib.sha256(body).hexdigest()[:32]
 
 
 def _signatures(header: str) -> list[bytes]:
