@@ -75,7 +75,7 @@ class InboxHandler:
             wanted = self._source.wanted(record.value or b"")
         except DataError:
             return None
-        return None if wanted is None or wanted.payload else State(f"{wanted.entity}/{wanted.id}", (record.offset, 0))
+        return None if wanted is None or isinstance(wanted, list) or wanted.payload else State(f"{wanted.entity}/{wanted.id}", (record.offset, 0))
 
     async def supersede(self, record: Record) -> None:
         """Count a webhook that a later one of the same entity made needless."""
@@ -86,6 +86,9 @@ class InboxHandler:
         wanted = _polled(record) if record.header(KIND) == POLLED else self._source.wanted(record.value or b"")
         if wanted is None:
             return
+        if isinstance(wanted, list):
+            await self._split(record, wanted)
+            return
         text = await self._source.fetch(self._api, wanted, self._references)
         if text is None:
             self._count(record, "filtered", Counted(DROPPED, {"event": wanted.entity, "reason": "filtered"}))
@@ -95,6 +98,13 @@ class InboxHandler:
         key = f"{wanted.entity}/{wanted.id}".encode()
         await self._producer.send(f"inbox.{self._connection}", key, blank(text.encode(), self._source.blanked), headers)
         self._count(record, "fetched", Counted(RECEIVED, {"connection": self._connection, "via": "fetch"}))
+
+    async def _split(self, record: Record, several: list[Fetch]) -> None:
+        """Append a webhook of its own to the inbox for each entity that one webhook names."""
+        kept = [(name, value) for name, value in record.headers if name in {KIND, RECEIVED_AT, TRACEPARENT, WEBHOOK_ID}]
+        for one in several:
+            key = f"{one.entity}/{one.id}".encode()
+            await self._producer.send(f"inbox.{self._connection}", key, one.payload.encode(), [*kept, *_onward(record)])
 
     def _count(self, record: Record, outcome: str, counted: Counted) -> None:
         if record.replay is None:

@@ -20,11 +20,15 @@ WEBHOOK_ID: Final = "webhook-id"
 
 
 class Fetch(NamedTuple):
-    """An entity to complete: its name, its id at the source, and what the sender gave of it already (JSON text, or empty)."""
+    """An entity to complete: its name, its id at the source, and what the sender gave of it already (JSON text, or empty).
+
+    `as_of` is when a sender who gives nothing but the id says that it changed (ISO 8601, or empty).
+    """
 
     entity: str
     id: int | str
     payload: str = ""
+    as_of: str = ""
 
 
 class Item(NamedTuple):
@@ -95,8 +99,11 @@ class Source(Protocol):
     blanked: Sequence[str]
     polls: Sequence[Poll]
 
-    def wanted(self, body: bytes) -> Fetch | None:
-        """Return what a webhook is about, None for one that no flow can use; raises DataError naming the field."""
+    def wanted(self, body: bytes) -> Fetch | list[Fetch] | None:
+        """Return what a webhook is about, None for one that no flow can use; raises DataError naming the field.
+
+        Of one that names several entities, each has the webhook as its payload that would name it alone: the inbox gets them one by one.
+        """
         ...
 
     async def fetch(self, api: ApiClient, wanted: Fetch, references: References) -> str | None:

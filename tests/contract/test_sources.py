@@ -136,7 +136,7 @@ async def test_what_bng_sends_becomes_events(played: Played) -> None:
             continue
         as_bng_says(COMPONENTS[message["type"]], message["data"])
         wanted = played.source.wanted(body)
-        assert wanted is not None
+        assert isinstance(wanted, Fetch)
         assert f"{wanted.entity}/{wanted.id}" == system_module("bng").key_of(body)
         for event in await played.events(wanted):
             events.setdefault(event.type, []).append(event)
@@ -155,7 +155,7 @@ async def test_what_bng_lists_becomes_the_event_that_its_webhook_becomes(played:
     await played.ask("POST", "/_sandbox/warehouse/ship", {"order": order})
     told: dict[str, dict[str, Any]] = {}
     for body in await played.sent():
-        if (wanted := played.source.wanted(body)) is not None:
+        if isinstance(wanted := played.source.wanted(body), Fetch):
             for event in await played.events(wanted):
                 told[event.meta["event_id"]] = dict(event.value)
     for path, entity, one in (("inventory?sku=BAG-BLA-001", "inventory", "SKU"), ("shipments", "shipment", "ShipmentID")):
@@ -173,6 +173,7 @@ async def test_what_a_shop_sends_becomes_events(played: Played) -> None:
     await played.ask("POST", "/_sandbox/orders/1001", {**paid, "order_status_id": 40, "event": "order.cancelled"})
     for body in await played.sent():
         wanted = played.source.wanted(body)
+        assert isinstance(wanted, Fetch)
         assert Fetch("order", 1001) == wanted
         placed, cancelled, payment = await played.events(wanted)
         assert ("OrderPlaced", "OrderCancelled", "PaymentReceived") == (placed.type, cancelled.type, payment.type)
