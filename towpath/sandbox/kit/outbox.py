@@ -49,7 +49,15 @@ class Outbox:
             return None
         number, moment = f"evt_{uuid.uuid4().hex}", stamp(self._clock.now())
         body = json.dumps({"type": kind, "id": number, "occurredAt": moment, "data": data}, ensure_ascii=False)
-        return self.queue(number, kind, body, copies=self._faults.copies(), delay=self._faults.holdback())
+        return self.pass_on(number, kind, body)
+
+    def pass_on(self, number: str, kind: str, body: str) -> str:
+        """Queue a system's own body and return the webhook's id; faults may repeat it and hold it back."""
+        return self.tell(kind, body, number)
+
+    def tell(self, kind: str, body: str, number: str | None = None) -> str:
+        """Queue a body in a system's own form, subject to the faults that are dialled, and return the webhook's id."""
+        return self.queue(number or f"evt_{uuid.uuid4().hex}", kind, body, copies=self._faults.copies(), delay=self._faults.holdback())
 
     def queue(self, number: str, kind: str, body: str, *, copies: int = 1, delay: float = 0.0, max_attempts: int | None = None) -> str:
         """Queue a body as it is and return the webhook's id."""

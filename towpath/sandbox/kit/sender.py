@@ -64,12 +64,10 @@ class Sender:
 
     async def _attempt(self, session: aiohttp.ClientSession, url: str, signer: Webhook, hook: Due) -> int:
         now = self._clock.now()
-        headers = {
-            "content-type": "application/json",
-            "webhook-id": hook.id,
-            "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": signer.sign(hook.id, now, hook.body),
-        }
+        headers = {"content-type": "application/json"}
+        if self._settings.webhook_signed:
+            moment = str(int(now.timestamp()))
+            headers |= {"webhook-id": hook.id, "webhook-timestamp": moment, "webhook-signature": signer.sign(hook.id, now, hook.body)}
         async with session.post(url, data=hook.body.encode(), headers=headers) as response:
             await response.read()
             return response.status

@@ -18,6 +18,7 @@ class Settings(BaseModel):
     token_seconds: float = Field(default=3600, gt=0)
     webhook_url: str | None = Field(default=None, description="where webhooks go; null sends none")
     webhook_secret: str = Field(default="whsec_dG93cGF0aC1zYW5kYm94LXNlY3JldA==", pattern="^whsec_.+")
+    webhook_signed: bool = Field(default=True, description="whether webhooks carry Standard Webhooks headers")
     webhook_retry_seconds: float = Field(default=1.0, gt=0, description="wait before the second try; doubles with each further one")
     webhook_retry_max_seconds: float = Field(default=60.0, gt=0)
     webhook_timeout_seconds: float = Field(default=10.0, gt=0)
