@@ -29,7 +29,9 @@ CREDENTIALS: dict[str, dict[str, str]] = {
     "bng": {"client_id": "towpath", "client_secret": SECRET},
     "nopcommerce": {"username": "api@shop.example", "password": SECRET},
 }
-TOKENS = {"/oauth/token": "access_token", "/api-backend/Authenticate/GetToken": "token"}
+BRIGHTPEARL = {"app_ref": "acme_towpath", "dev_ref": "towpath", "client_id": "towpath", "refresh_token": SECRET}
+CREDENTIALS["brightpearl"] = BRIGHTPEARL
+TOKENS = {"/oauth/token": "access_token", "/api-backend/Authenticate/GetToken": "token", "/token": "access_token"}
 
 
 class Target:
@@ -49,7 +51,7 @@ class Target:
 
     def client(self, system: str = "bng", *, timeout: float = 5, url: str | None = None) -> ApiClient:
         module = system_module(system)
-        connection = Connection.model_validate({"system": system, "url": url or str(self.server.make_url("/")), "credentials": CREDENTIALS[system]})
+        connection = Connection.model_validate(self._settings(system, url))
         gate = Gate(self.clock)
         client = ApiClient(
             "erp",
@@ -62,6 +64,10 @@ class Target:
         )
         self._clients.append(client)
         return client
+
+    def _settings(self, system: str, url: str | None) -> dict[str, Any]:
+        options = {"token_url": str(self.server.make_url("/token"))} if system == "brightpearl" else {}
+        return {"system": system, "url": url or str(self.server.make_url("/")), "credentials": CREDENTIALS[system], "options": options}
 
     async def error_of(self, work: Awaitable[Any]) -> TowpathError:
         """Return what `work` raises, letting just as much time pass as it sleeps."""
@@ -82,7 +88,7 @@ class Target:
 
     async def _any(self, request: web.Request) -> web.StreamResponse:
         self.seen.append((request.method, request.path))
-        if (field := TOKENS.get(request.path)) is not None:
+        if (field := TOKENS.get(f"/{request.path.split('/')[1]}" if request.path.startswith("/token/") else request.path)) is not None:
             self.tokens += 1
             if self.answer_token is not None:
                 return await self.answer_token(request)
