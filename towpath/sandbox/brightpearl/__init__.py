@@ -1,0 +1,1 @@
+"""Brightpearl: the retail ERP as its own API shows it."""
