@@ -151,9 +151,12 @@ class _Writer:
     def _slice(self, indent: str) -> str:
         """Write what reads bytes after their length; a slice past the end is found out at the record's end, which is then past it too."""
         found = self._variable()
-        self._add(indent, "size = data[at]", "if size & 129: size, at = size_at(data, at)", "else: size >>= 1; at += 1")
+        self._size("size", indent)
         self._add(indent, f"{found} = data[at : at + size]", "at += size")
         return found
+
+    def _size(self, name: str, indent: str) -> None:
+        self._add(indent, f"{name} = data[at]", f"if {name} & 129: {name}, at = size_at(data, at)", f"else: {name} >>= 1; at += 1")
 
     def _long(self, schema: Mapping[str, Any], indent: str) -> str:
         logical, found = schema.get("logicalType"), self._variable()
@@ -178,17 +181,23 @@ class _Writer:
 
     def _array(self, schema: Mapping[str, Any], indent: str) -> str:
         found, count = self._variable(), self._variable()
-        self._add(indent, f"{found} = []", f"{count}, at = size_at(data, at)", f"while {count}:", f"    for _ in range({count}):")
+        self._add(indent, f"{found} = []")
+        self._size(count, indent)
+        self._add(indent, f"while {count}:", f"    for _ in range({count}):")
         item = self.value(schema["items"], indent + " " * 8)
-        self._add(indent, f"        {found}.append({item})", f"    {count}, at = size_at(data, at)")
+        self._add(indent, f"        {found}.append({item})")
+        self._size(count, indent + " " * 4)
         return found
 
     def _map(self, schema: Mapping[str, Any], indent: str) -> str:
         found, count = self._variable(), self._variable()
-        self._add(indent, f"{found} = {{}}", f"{count}, at = size_at(data, at)", f"while {count}:", f"    for _ in range({count}):")
+        self._add(indent, f"{found} = {{}}")
+        self._size(count, indent)
+        self._add(indent, f"while {count}:", f"    for _ in range({count}):")
         key = self._string({}, indent + " " * 8)
         value = self.value(schema["values"], indent + " " * 8)
-        self._add(indent, f"        {found}[{key}] = {value}", f"    {count}, at = size_at(data, at)")
+        self._add(indent, f"        {found}[{key}] = {value}")
+        self._size(count, indent + " " * 4)
         return found
 
     def _optional(self, schema: list[Any], indent: str) -> str:
