@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
+from sqlalchemy.dialects import postgresql, sqlite
 
 from towpath.clock import Clock
 from towpath.delivery.committer import GroupCommitter
@@ -37,6 +38,18 @@ effects = sa.Table(
     sa.Column("external_at", sa.Float),  # since when it stands, by the target's clock; null where that is not known
     sa.Index("effects_by_external_id", "connection", "operation", "external_id"),
 )
+
+
+_THERE = (
+    effects.c.connection == sa.bindparam("of_connection"),
+    effects.c.operation == sa.bindparam("of_operation"),
+    effects.c.effect_key == sa.bindparam("of_key"),
+)
+FOUND = sa.select(effects).where(*_THERE)
+"""Made once, as the others: to build a statement costs more than to run it."""
+FOUND_TO_CHANGE = FOUND.with_for_update()
+CHANGED = sa.update(effects).where(*_THERE)
+CHANGED_WHERE_MINE = CHANGED.where(effects.c.owner == sa.bindparam("of_owner"), effects.c.state != "done")
 
 
 class State(enum.StrEnum):
@@ -84,6 +97,8 @@ class Ledger:
 
     def __init__(self, engine: Engine, clock: Clock, owner: str) -> None:
         self._clock, self._owner = clock, owner
+        insert = sqlite.insert(effects) if engine.dialect.name == "sqlite" else postgresql.insert(effects)
+        self._insert = insert.on_conflict_do_nothing().execution_options(preserve_rowcount=True)
         make_table(engine, effects)
         self._database = GroupCommitter(engine)
 
@@ -103,21 +118,22 @@ class Ledger:
             "updated_at": now,
         }
 
+        place = _place(effect)
+
         def work(connection: Connection) -> Claim:
-            row = connection.execute(sa.select(effects).where(*_is(effect)).with_for_update()).one_or_none()
-            if row is None:
-                connection.execute(sa.insert(effects).values(**_names(effect), digest=digest, external_id="", dead_letters="", **values))
+            if self._inserted(connection, effect, digest=digest, **values):
                 return Claim(State.PENDING, mine=True, fresh=True, wait=0.0)
+            row = connection.execute(FOUND_TO_CHANGE, place).one()
             known = _known(row)
             if stands(known["version"], version, again=again) if version is not None else row.state == State.DONE:
-                return Claim(State.DONE, mine=False, fresh=False, wait=0.0, **known)
+                return Claim(row.state, mine=False, fresh=False, wait=0.0, **known)
             if row.state in {State.FAILED, State.DONE}:
-                connection.execute(sa.update(effects).where(*_is(effect)).values(digest=digest, **values))
+                connection.execute(CHANGED, {**place, "digest": digest, **values})
                 return Claim(row.state, mine=True, fresh=False, wait=0.0, **known)
             until = row.settled_at if row.owner == self._owner else max(row.leased_until, row.settled_at)
             if now < until:
                 return Claim(State.PENDING, mine=False, fresh=False, wait=until - now, **known)
-            connection.execute(sa.update(effects).where(*_is(effect)).values(**values))
+            connection.execute(CHANGED, {**place, **values})
             return Claim(State.PENDING, mine=True, fresh=False, wait=0.0, **known)
 
         return await self._database.run(work)
@@ -151,9 +167,9 @@ class Ledger:
 
     async def gone(self, effect: Effect, external_id: str) -> None:
         """Note that the target knows this id no more, so that the effect is done again; nothing changes where another id stands by now."""
-        current = (*_is(effect), effects.c.state == State.DONE, effects.c.external_id == external_id)
-        statement = sa.update(effects).where(*current).values(state=State.FAILED, updated_at=self._now())
-        await self._database.run(lambda connection: connection.execute(statement).rowcount)
+        statement = CHANGED.where(effects.c.state == State.DONE, effects.c.external_id == external_id)
+        values = {**_place(effect), "state": State.FAILED, "updated_at": self._now()}
+        await self._database.run(lambda connection: connection.execute(statement, values).rowcount)
 
     async def blame(self, effect: Effect, dead_letter_id: str) -> None:
         """Note a dead letter that a later success of this effect closes, also where the effect was never begun (what it refers to failed)."""
@@ -161,14 +177,15 @@ class Ledger:
             return  # forged: no dead letter of ours has such an id
         now = self._now()
 
+        values = {"state": State.FAILED, "owner": self._owner, "leased_until": now, "settled_at": now, "updated_at": now}
+
         def work(connection: Connection) -> None:
-            row = connection.execute(sa.select(effects).where(*_is(effect)).with_for_update()).one_or_none()
-            if row is None:
-                values = {"state": State.FAILED, "owner": self._owner, "leased_until": now, "settled_at": now, "updated_at": now}
-                connection.execute(sa.insert(effects).values(**_names(effect), external_id="", digest="", dead_letters=dead_letter_id, **values))
-            elif dead_letter_id not in row.dead_letters.split():
+            if self._inserted(connection, effect, dead_letters=dead_letter_id, **values):
+                return
+            row = connection.execute(FOUND_TO_CHANGE, _place(effect)).one()
+            if dead_letter_id not in row.dead_letters.split():
                 noted = f"{row.dead_letters} {dead_letter_id}".strip()
-                connection.execute(sa.update(effects).where(*_is(effect)).values(dead_letters=noted, updated_at=now))
+                connection.execute(CHANGED, {**_place(effect), "dead_letters": noted, "updated_at": now})
 
         await self._database.run(work)
 
@@ -181,7 +198,7 @@ class Ledger:
         """Return what is known of an effect without claiming it, None where nothing is."""
 
         def work(connection: Connection) -> Claim | None:
-            row = connection.execute(sa.select(effects).where(*_is(effect))).one_or_none()
+            row = connection.execute(FOUND, _place(effect)).one_or_none()
             return None if row is None else Claim(row.state, mine=False, fresh=False, wait=0.0, **_known(row))
 
         return await self._database.run(work)
@@ -201,10 +218,15 @@ class Ledger:
         await self._database.close()
 
     async def _set(self, effect: Effect, *, mine: bool = False, **values: object) -> int:
-        statement = sa.update(effects).where(*_is(effect)).values(updated_at=self._now(), **values)
-        if mine:
-            statement = statement.where(effects.c.owner == self._owner, effects.c.state != State.DONE)
-        return await self._database.run(lambda connection: connection.execute(statement).rowcount)
+        own = {"of_owner": self._owner} if mine else {}
+        given = {**_place(effect), **own, "updated_at": self._now(), **values}
+        return await self._database.run(lambda connection: connection.execute(CHANGED_WHERE_MINE if mine else CHANGED, given).rowcount)
+
+    def _inserted(self, connection: Connection, effect: Effect, **values: object) -> bool:
+        """Insert the row of an effect unless there is one; tell whether it was inserted."""
+        names = {"connection": effect.connection, "operation": effect.operation, "effect_key": effect.key}
+        given = {**names, "external_id": "", "digest": "", "dead_letters": "", **values}
+        return connection.execute(self._insert, given).rowcount > 0
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
@@ -229,9 +251,5 @@ def _taken(effect: Effect) -> FencedError:
     return FencedError(f"{effect.connection}: {effect.operation} {effect.key} belongs to another process now")
 
 
-def _names(effect: Effect) -> dict[str, str]:
-    return {"connection": effect.connection, "operation": effect.operation, "effect_key": effect.key}
-
-
-def _is(effect: Effect) -> list[sa.ColumnElement[bool]]:
-    return [effects.c.connection == effect.connection, effects.c.operation == effect.operation, effects.c.effect_key == effect.key]
+def _place(effect: Effect) -> dict[str, Any]:
+    return {"of_connection": effect.connection, "of_operation": effect.operation, "of_key": effect.key}
