@@ -64,11 +64,10 @@ class GroupCommitter:
                 for one in batch:
                     self._commit([one], again=len(batch) > 1)
                 return
-            for _, future in batch:
-                _tell(future, None, _retryable(error) if isinstance(error, SQLAlchemyError) else error)
+            told = _retryable(error) if isinstance(error, SQLAlchemyError) else error
+            _tell([(future, None, told) for _, future in batch])
             return
-        for (_, future), result in zip(batch, results, strict=True):
-            _tell(future, result, None)
+        _tell([(future, result, None) for (_, future), result in zip(batch, results, strict=True)])
 
 
 def _is_everyones(error: Exception) -> bool:
@@ -80,13 +79,16 @@ def _retryable(error: SQLAlchemyError) -> RetryableError:
     return RetryableError(f"database: {type(error).__name__}: {str(error.__cause__ or error).splitlines()[0]}")
 
 
-def _tell(future: asyncio.Future[Any], result: object, error: Exception | None) -> None:
-    def settle() -> None:
-        if future.cancelled():
-            return
-        if error is None:
-            future.set_result(result)
-        else:
-            future.set_exception(error)
+def _tell(outcomes: list[tuple[asyncio.Future[Any], object, Exception | None]]) -> None:
+    """Settle the futures of one commit, which are of one loop, with one call into it."""
 
-    future.get_loop().call_soon_threadsafe(settle)
+    def settle() -> None:
+        for future, result, error in outcomes:
+            if future.cancelled():
+                continue
+            if error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)
+
+    outcomes[0][0].get_loop().call_soon_threadsafe(settle)
