@@ -117,7 +117,7 @@ class Effector:
         effected = await self._once(Effect(self._connection, operation, key), document, related, version, again=again)
         if effected.reason:
             told = {"operation": operation, "effect_key": key, "external_id": effected.external_id, "reason": effected.reason}
-            log.warning("asked for what stands already", **told)
+            log.warning("to be reviewed" if effected.outcome == "applied" else "asked for what stands already", **told)
         return effected
 
     async def _once(
@@ -138,9 +138,10 @@ class Effector:
             return await self._apply(wanted, related)
 
     async def _apply(self, wanted: Wanted, related: Mapping[str, str]) -> Effected:
-        known = await self._ledger.peek(wanted.effect)
-        if known is not None and wanted.done_by(known):
-            return wanted.unchanged(known)
+        if any(references(wanted.document)):  # what it refers to is not made for an effect that is done; where it refers to nothing, the claim tells
+            known = await self._ledger.peek(wanted.effect)
+            if known is not None and wanted.done_by(known):
+                return wanted.unchanged(known)
         ids = await self._resolve(wanted, related)
         try:
             return await self._claim_and_write(wanted, filled(wanted.document, ids))
@@ -161,9 +162,9 @@ class Effector:
         self._failpoints.hit("sink.after_response")
         await self._ledger.complete(effect, standing.id, at=standing.at, digest=wanted.digest if written else None, version=wanted.version)
         if written:
-            return Effected("applied", standing.id, standing.at, claim.dead_letters)
+            return Effected("applied", standing.id, standing.at, claim.dead_letters, standing.review)
         reason = "it stood there before Towpath wrote it" if claim.fresh and self.is_awaited(effect.operation) else ""
-        return Effected("found", standing.id, standing.at, claim.dead_letters, reason)
+        return Effected("found", standing.id, standing.at, claim.dead_letters, standing.review or reason)
 
     async def _find_or_write(self, wanted: Wanted, claim: Claim, document: Document, fence: Callable[[], Awaitable[None]]) -> tuple[bool, Standing]:
         try:
@@ -184,6 +185,8 @@ class Effector:
             return await operation.put(api, document, None if claim.version is None else claim.version[0])
         find = operation.find_again if claim.external_id and operation.find_again is not None else operation.find
         found = await find(api, document)
+        if found is not None and not found.whole and operation.resume is not None:
+            return True, await operation.resume(api, document, found)
         return (False, found) if found is not None else (True, await operation.write(api, document))
 
     def _fence(self, effect: Effect, begun: float) -> Callable[[], Awaitable[None]]:
