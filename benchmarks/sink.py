@@ -126,6 +126,7 @@ def _round(arena: Arena, start: Callable[[Arena, Path, str], Measured], *, faili
     healthy = (arena.keys - len(bad)) * arena.each
     process = start(arena, path, f"deliver.{name}")
     try:
+        wait_until(lambda: _done(process, arena.target) > 0, "the first effect", 60)
         used = process.cpu_s()
         wait_until(lambda: _done(process, arena.target) >= healthy, f"{healthy} effects", 60 + arena.events / 100, every=0.2)
         cost, peak = process.cpu_s() - used, process.peak_mb()
