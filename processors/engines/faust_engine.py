@@ -92,14 +92,12 @@ class FaustEngine:
         flowing = started and not app.rebalancing
         (self.ready.set if flowing else self.ready.clear)()
         self._reason = None if flowing else "waiting for partitions and their state"
-        if started:
-            restoring = app.rebalancing and not app.in_recovery
-            consumer = cast("Consumer", app.consumer)
-            self._tell_lag({} if app.rebalancing else consumer.lag())
-            behind = {} if app.rebalancing else consumer.behind()
-            if stall := self._watchdog.look(behind, idle=agent.idle.is_set(), hanging=restoring):
-                self._on_stall(stall)
-                raise EngineError(stall)
+        consumer = cast("Consumer", app.consumer) if flowing else None
+        self._tell_lag(consumer.lag() if consumer else {})
+        hanging = not flowing and not app.in_recovery  # at the start too: a worker of another engine in the group keeps this one out for ever
+        if stall := self._watchdog.look(consumer.behind() if consumer else {}, idle=agent.idle.is_set(), hanging=hanging):
+            self._on_stall(stall)
+            raise EngineError(stall)
 
     def _tell_lag(self, lag: Mapping[tuple[str, int], int]) -> None:
         for topic, partition in self._lagging - lag.keys():
