@@ -9,7 +9,9 @@ import subprocess
 import uuid
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 import pytest
@@ -29,6 +31,7 @@ from towpath.registry.service import Registry
 from towpath.registry.store import Registered
 from towpath.testing.events import an_order
 from towpath.testing.registry import RegistryProcess
+from towpath.testing.waiting import until
 from towpath.topic_setup import ensure
 from towpath.topics import TopicSpec
 
@@ -262,6 +265,12 @@ def test_rubbish_is_answered_in_confluents_shape(registry: RegistryProcess, meth
     assert told["message"]
 
 
+def test_a_form_of_a_web_page_registers_nothing(registry: RegistryProcess, subject: str) -> None:
+    content_type = {"Content-Type": "text/plain"}
+    answer = httpx2.post(f"{registry.url}/subjects/{quote(subject, safe='')}/versions", content=b'{"schema": "\\"string\\""}', headers=content_type)
+    assert (415, 415) == (answer.status_code, answer.json()["error_code"])
+
+
 def test_two_that_register_at_once_are_told_the_same(registry: RegistryProcess, subject: str) -> None:
     schemas = [PLAIN, LONGER] * 8
     with ThreadPoolExecutor(8) as pool:
@@ -309,6 +318,19 @@ def test_who_was_shut_out_writes_nothing(kafka_settings: KafkaSettings, subject:
 
     one._log.write(slowly)
     assert ([0, 1], [1, 2]) == (asked, list(one.store.versions(subject)))
+
+
+async def test_it_stops_at_once_also_while_kafka_is_away(tmp_path: Path) -> None:
+    lost = RegistryProcess(tmp_path / "lost", f"127.0.0.1:{free_port()}", free_port())
+    lost.spawn()
+    assert lost.process is not None
+
+    async def tries() -> bool:
+        return "started" in lost.log()
+
+    await until(tries, seconds=30)
+    lost.process.terminate()
+    assert 0 == await asyncio.to_thread(lost.process.wait, 5)
 
 
 def test_a_kafka_that_is_away_is_a_retryable_error() -> None:

@@ -7,8 +7,8 @@ So any number of processes may run, one of them writes at a time, and none of th
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -59,12 +59,12 @@ class SchemaLog:
 
     def catch_up(self) -> None:
         """Bring the store up with the topic as it ends now."""
-        with self._lock:
+        with self._alone():
             self._catch_up()
 
     def write(self, decide: Callable[[Store], Sequence[Row]]) -> None:
         """Write what `decide` makes of a store that is up to date; nothing else is written in between. It may be asked more than once."""
-        with self._lock:
+        with self._alone():
             for _ in range(TAKES):
                 if self._producer is None:
                     self._take_over()
@@ -79,6 +79,15 @@ class SchemaLog:
             if self._reader is not None:
                 self._reader.close()
                 self._reader = None
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        if not self._lock.acquire(timeout=SECONDS):
+            raise RetryableError(f"{TOPIC}: others wait for Kafka already", system_wide=True)
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     def _catch_up(self) -> None:
         if self._reader is None:

@@ -84,7 +84,9 @@ def full(one: Registered) -> dict[str, Any]:
 
 
 async def posted(request: web.Request) -> dict[str, Any]:
-    """Return the JSON object that a body holds."""
+    """Return the JSON object that a body holds; a page in a browser cannot send one, unless it says that it is JSON and is asked for that first."""
+    if not request.content_type.endswith(("json", "octet-stream")):
+        raise web.HTTPUnsupportedMediaType
     try:
         content = json.loads(await request.read())
     except (ValueError, RecursionError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -42,23 +41,26 @@ class RegistryRole:
             await self._keep_up(schemas, runner, context)
         finally:
             await runner.cleanup()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(in_daemon(schemas.close), PAUSE_SECONDS)
+            await asyncio.wait({in_daemon(schemas.close)}, timeout=PAUSE_SECONDS)
 
     async def _keep_up(self, schemas: SchemaLog, runner: web.AppRunner, context: RoleContext) -> None:
-        told = "reading the schemas"
+        told, stopping = "reading the schemas", asyncio.create_task(context.stop.wait())
         context.health.set_ready("schemas", ok=False, detail=told)
-        while not context.stop.is_set():
+        while not stopping.done():
+            look = asyncio.create_task(self._look(schemas, runner))
+            await asyncio.wait({look, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not look.done():
+                look.cancel()
+                return
             try:
-                await self._look(schemas, runner)
+                look.result()
                 told = ""
             except RetryableError as error:
                 if str(error) != told:
                     log.warning("the schemas cannot be read", reason=str(error))
                 told = str(error)
             context.health.set_ready("schemas", ok=not told, detail=told)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(context.stop.wait(), PAUSE_SECONDS)
+            await asyncio.wait({stopping}, timeout=PAUSE_SECONDS)
 
     async def _look(self, schemas: SchemaLog, runner: web.AppRunner) -> None:
         if runner.sites:

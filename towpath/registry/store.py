@@ -73,22 +73,24 @@ class Store:
                     self._set(about["subject"], told and told["compatibilityLevel"])
                 case "DELETE_SUBJECT" if told:
                     self._drop(told["subject"], told["version"])
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return
 
-    def _tell(self, subject: str, version: int, told: Mapping[str, Any] | None) -> None:
+    def _tell(self, subject: Any, version: Any, told: Mapping[str, Any] | None) -> None:  # noqa: ANN401 - any JSON
         if told is None:
             self.subjects.get(subject, {}).pop(version, None)
             return
         one = Registered(subject, version, told["id"], told["schema"], bool(told.get("deleted")))
-        self.subjects.setdefault(subject, {})[version] = one
-        self.texts.setdefault(one.id, one.text)
+        if not (isinstance(subject, str) and type(version) is int and type(one.id) is int and isinstance(one.text, str)):
+            raise TypeError("a version that another program wrote, and wrongly")
         self._ids.setdefault(_content(one.text), one.id)
+        self.texts.setdefault(one.id, one.text)
+        self.subjects.setdefault(subject, {})[version] = one
 
     def _set(self, subject: str | None, level: str | None) -> None:
         if level is None:
             self._levels.pop(subject, None)
-        else:
+        elif level in LEVELS:
             self._levels[subject] = level
 
     def _drop(self, subject: str, up_to: int) -> None:
