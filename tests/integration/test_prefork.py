@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from towpath.broker.ready import wait_for
-from towpath.runtime import read_run_file
+from towpath.runtime import ROLE_MODULES, read_run_file
 
 SUPERVISE = Path(__file__).parent / "frames" / "supervise.py"
 
@@ -78,3 +78,9 @@ def test_the_process_that_forks_ends_with_the_supervisor(supervisor: subprocess.
     origin = forking(supervisor, tmp_path)
     supervisor.kill()
     assert psutil.wait_procs([origin], timeout=5)[1] == []
+
+
+def test_what_is_imported_before_a_fork_has_no_thread_yet() -> None:
+    asked = "import importlib, os, sys; [importlib.import_module(name) for name in sys.argv[1:]]; print(len(os.listdir('/proc/self/task')))"
+    done = subprocess.run([sys.executable, "-c", asked, "towpath.prefork", *ROLE_MODULES.values()], capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n"

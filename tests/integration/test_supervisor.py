@@ -44,12 +44,13 @@ class Running:
 Start = Callable[..., Running]
 
 
-@pytest.fixture(params=[[], ["--forked"]], ids=["started", "forked"])
-def start(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Start]:
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Give a function that starts a supervisor of these children, `<role>=<behaviour>` each, where wanted with options before them."""
     running: list[Running] = []
 
-    def begin(*children: str) -> Running:
-        process = subprocess.Popen([sys.executable, str(SUPERVISE), *request.param, str(tmp_path), *children], stdout=subprocess.PIPE, text=True)
+    def begin(*words: str) -> Running:
+        process = subprocess.Popen([sys.executable, str(SUPERVISE), str(tmp_path), *words], stdout=subprocess.PIPE, text=True)
         running.append(Running(process, tmp_path))
         return running[-1]
 
@@ -59,8 +60,15 @@ def start(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Start]:
         each.process.communicate()
 
 
-def test_a_killed_child_is_started_again(start: Start) -> None:
-    supervisor = start("sink=obedient")
+@pytest.fixture(params=["started", "forked"])
+def start_either(start: Start, request: pytest.FixtureRequest) -> Start:
+    """Give that function for each way in which a child comes to be."""
+    options = ["--forked"] if request.param == "forked" else []
+    return lambda *children: start(*options, *children)
+
+
+def test_a_killed_child_is_started_again(start_either: Start) -> None:
+    supervisor = start_either("sink=obedient")
     supervisor.line("obedient child")
     first = supervisor.pid("sink")
     os.kill(first, signal.SIGKILL)
@@ -70,15 +78,15 @@ def test_a_killed_child_is_started_again(start: Start) -> None:
     assert not psutil.pid_exists(first)
 
 
-def test_a_failing_child_does_not_disturb_the_others(start: Start) -> None:
-    supervisor = start("sink=failing", "adapter=obedient")
+def test_a_failing_child_does_not_disturb_the_others(start_either: Start) -> None:
+    supervisor = start_either("sink=failing", "adapter=obedient")
     for _ in range(3):
         assert "sink: ended with exit code 3" in supervisor.line("sink: ended")
     assert psutil.pid_exists(supervisor.pid("adapter"))
 
 
-def test_the_children_die_when_the_supervisor_is_killed(start: Start) -> None:
-    supervisor = start("sink=stubborn", "adapter=stubborn")
+def test_the_children_die_when_the_supervisor_is_killed(start_either: Start) -> None:
+    supervisor = start_either("sink=stubborn", "adapter=stubborn")
     supervisor.line("stubborn child")
     supervisor.line("stubborn child")
     roles = {supervisor.pid("sink"), supervisor.pid("adapter")}
@@ -89,8 +97,8 @@ def test_the_children_die_when_the_supervisor_is_killed(start: Start) -> None:
     assert alive == []
 
 
-def test_sigterm_ends_everything_and_leaves_no_run_files(start: Start) -> None:
-    supervisor = start("sink=obedient", "adapter=obedient")
+def test_sigterm_ends_everything_and_leaves_no_run_files(start_either: Start) -> None:
+    supervisor = start_either("sink=obedient", "adapter=obedient")
     supervisor.line("obedient child")
     supervisor.line("obedient child")
     supervisor.process.terminate()
@@ -98,8 +106,8 @@ def test_sigterm_ends_everything_and_leaves_no_run_files(start: Start) -> None:
     assert [file.name for file in (supervisor.data_dir / "run").iterdir()] == ["lock"]
 
 
-def test_a_child_that_ignores_sigterm_is_killed_after_the_grace(start: Start) -> None:
-    supervisor = start("sink=stubborn")
+def test_a_child_that_ignores_sigterm_is_killed_after_the_grace(start_either: Start) -> None:
+    supervisor = start_either("sink=stubborn")
     supervisor.line("stubborn child")
     before = time.monotonic()
     supervisor.process.terminate()
@@ -108,8 +116,8 @@ def test_a_child_that_ignores_sigterm_is_killed_after_the_grace(start: Start) ->
     assert time.monotonic() - before < 5
 
 
-def test_a_configuration_error_of_one_child_stops_everything_with_its_message(start: Start) -> None:
-    supervisor = start("adapter=obedient", "sink=misconfigured")
+def test_a_configuration_error_of_one_child_stops_everything_with_its_message(start_either: Start) -> None:
+    supervisor = start_either("adapter=obedient", "sink=misconfigured")
     assert supervisor.line("config:") == "config: connections.erp.url: must be another one\n"
     assert supervisor.process.wait(10) == 2
     assert read_run_file(supervisor.data_dir / "run", "adapter") is None
