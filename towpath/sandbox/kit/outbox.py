@@ -49,10 +49,6 @@ class Outbox:
             return None
         number, moment = f"evt_{uuid.uuid4().hex}", stamp(self._clock.now())
         body = json.dumps({"type": kind, "id": number, "occurredAt": moment, "data": data}, ensure_ascii=False)
-        return self.pass_on(number, kind, body)
-
-    def pass_on(self, number: str, kind: str, body: str) -> str:
-        """Queue a system's own body and return the webhook's id; faults may repeat it and hold it back."""
         return self.tell(kind, body, number)
 
     def tell(self, kind: str, body: str, number: str | None = None) -> str:
