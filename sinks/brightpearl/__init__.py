@@ -1,0 +1,26 @@
+"""Brightpearl as a target (vendor-apis.md, section 2): of its creates, only sales orders of an instance app are protected from a second one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sinks.base import Operation, Update
+from sinks.brightpearl.contact import create_address, create_contact, find_address, find_contact
+from sinks.brightpearl.note import find_shipped, ship_note
+from sinks.brightpearl.order import create_order, find_order, reserve, set_order_status
+
+
+class BrightpearlTarget:
+    """What Brightpearl can be asked to do."""
+
+    operations: Mapping[str, Operation | Update] = {
+        "create_address": Operation(find_address, create_address),
+        "create_customer": Operation(find_contact, create_contact, stale={"postAddressIds": "address"}),
+        "create_order": Operation(find_order, create_order, stale={"customer.id": "customer"}, resume=reserve),
+        "set_order_status": Update(set_order_status),
+        "ship_note": Operation(find_shipped, ship_note),
+    }
+    creates: Mapping[str, str] = {"address": "create_address", "customer": "create_customer", "order": "create_order"}
+
+
+TARGET = BrightpearlTarget()

@@ -1,0 +1,175 @@
+"""A sales order: created in one piece, then read back, its stock reserved, and that read back as well.
+
+A repeat is refused by Brightpearl only where an instance app sends externalRef *and* its instance id; so an order is looked up by customerRef
+before it is created, whoever we are. One warehouse can reserve for an order, once; a part of it, or nothing, is told by
+`allocationStatusCode` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from sinks.base import Document, Standing
+from sinks.brightpearl.fields import number, text
+from sinks.brightpearl.products import forget, product_ids
+from towpath.errors import DataError, RetryableError
+from towpath.http import Answer, ApiClient
+from towpath.systems.brightpearl import content_of, created_id, search
+
+INSTANCE: Final = "brightpearl-installed-integration-instance-id"
+UNALLOCATED: Final = "ANA"
+ALLOCATED: Final = frozenset({"AAA", "ANR"})
+"""All of it, and nothing to allocate."""
+SALES_ORDER: Final = "1"
+_instances: dict[str, int] = {}
+Row = Mapping[str, Any]
+
+
+async def find_order(api: ApiClient, document: Document) -> Standing | None:
+    """Return the oldest sales order with this reference; it is not whole while nothing is reserved for it."""
+    reference = text(document, "ref")
+    page = await search(api, "/order-service/order-search", {"customerRef": reference, "orderTypeId": SALES_ORDER, "sort": "orderId.ASC"})
+    _note_instance(api, page.answer)
+    found = [row["orderId"] for row in page.rows if str(row.get("customerRef")).strip().casefold() == reference.strip().casefold()]
+    if not found:
+        return None
+    return _standing(document, await _read(api, min(found)))
+
+
+async def create_order(api: ApiClient, document: Document) -> Standing:
+    """Create the order and reserve its stock; raises DataError naming what is refused."""
+    created, unknown = await _create(api, document)
+    order = await _read(api, created)
+    if str(order.get("reference")).strip() != text(document, "ref").strip():
+        raise RetryableError(f"{api.name}: order {created} was answered to a POST, and has another reference: looked up again")
+    standing = await reserve(api, document, _standing(document, order), order)
+    if not unknown:
+        return standing
+    review = f"unknown at {api.name}, placed as rows of free text: SKU {', '.join(unknown)}"
+    return standing._replace(review="; ".join(part for part in (review, standing.review) if part))
+
+
+async def reserve(api: ApiClient, document: Document, found: Standing, order: Row | None = None) -> Standing:
+    """Reserve the stock of an order that has none reserved; what could not be is said in `review`."""
+    if found.whole:
+        return found
+    order = order or await _read(api, int(found.id))
+    warehouse, refused = number(document, "warehouseId"), ""
+    products = [
+        {"productId": row["productId"], "salesOrderRowId": int(row_id), "quantity": _whole(row["quantity"]["magnitude"])}
+        for row_id, row in order["orderRows"].items()
+        if row.get("productSku")
+    ]
+    at: datetime | None = None
+    try:
+        answer = await api.write("POST", f"/warehouse-service/order/{found.id}/reservation/warehouse/{warehouse}", {"products": products})
+        at = api.source_time
+        content_of(answer)
+    except DataError as error:  # nothing was there, or somebody has reserved it meanwhile: the order says which
+        refused = str(error)
+    after = _standing(document, await _read(api, int(found.id)))
+    review = f"{after.review or 'nothing is reserved'}{f' ({refused})' if refused else ''}" if after.review or not after.whole else ""
+    return Standing(found.id, at, review=review)
+
+
+async def set_order_status(api: ApiClient, document: Document, _known: int | None) -> tuple[bool, Standing]:
+    """Set an order's status."""
+    order_id, wanted = number(document, "OrderID"), number(document, "OrderStatusID")
+    order = await _read(api, order_id)
+    if (order.get("orderStatus") or {}).get("orderStatusId") == wanted:
+        return False, Standing(str(order_id))
+    content_of(await api.write("PUT", f"/order-service/order/{order_id}/status", {"orderStatusId": wanted}))
+    return True, Standing(str(order_id))
+
+
+async def _create(api: ApiClient, document: Document) -> tuple[int, list[str]]:
+    """Return the new order's id, and the SKUs that Brightpearl does not know."""
+    skus = [text(row, "SKU", f"rows[{index}].") for index, row in enumerate(_rows(document)) if "SKU" in row]
+    products = await product_ids(api, skus)
+    try:
+        return await _post(api, document, products)
+    except DataError:
+        if not await _knows_contact(api, document):
+            raise DataError("the order's contact does not exist any more", field="customer.id", value=str(document["customer"]["id"])) from None
+        if not forget(api, skus):
+            raise
+    return await _post(api, document, await product_ids(api, skus))
+
+
+async def _post(api: ApiClient, document: Document, products: Mapping[str, int | None]) -> tuple[int, list[str]]:
+    answer = await api.write("POST", "/order-service/sales-order", _wire(api, document, products))
+    _note_instance(api, answer)
+    return created_id(answer), [sku for sku, product in products.items() if product is None]
+
+
+def _wire(api: ApiClient, document: Document, products: Mapping[str, int | None]) -> dict[str, Any]:
+    """Return the order as Brightpearl takes it: ids for SKUs, times in the account's zone, and the key that protects an instance app."""
+    zone = ZoneInfo(str(document.get("timeZone") or "UTC"))
+    placed = datetime.fromisoformat(text(document, "placedOn"))
+    placed = (placed.replace(tzinfo=UTC) if placed.tzinfo is None else placed).astimezone(zone)
+    dates = {"placedOn": placed.isoformat(timespec="milliseconds"), "taxDate": placed.date().isoformat()}
+    key = {"externalRef": document["ref"], "installedIntegrationInstanceId": _instances[api.name]} if api.name in _instances else {}
+    plain = {name: value for name, value in document.items() if name not in {"timeZone", "rows", "customer"}}
+    customer = {"id": number(document.get("customer") or {}, "id", "customer.")}
+    return {**plain, **dates, **key, "customer": customer, "rows": [_row(row, products) for row in _rows(document)]}
+
+
+def _row(row: Document, products: Mapping[str, int | None]) -> dict[str, Any]:
+    """Return a row; one of an unknown SKU is free text that names it, and one without SKU, such as shipping, is as it was mapped."""
+    plain = {name: value for name, value in row.items() if name != "SKU"}
+    if "SKU" not in row:
+        return plain
+    product = products[row["SKU"]]
+    return {**plain, "productId": product} if product is not None else {**plain, "name": f"{row['SKU']}: {row.get('name') or 'unknown SKU'}"}
+
+
+async def _read(api: ApiClient, order_id: int) -> Row:
+    answer = await api.get(f"/order-service/order/{order_id}")
+    _note_instance(api, answer)
+    found = content_of(answer) if answer.status != 404 else []  # noqa: PLR2004 - not found, which is an empty list here
+    if not isinstance(found, list) or not all(isinstance(order, dict) for order in found):
+        raise answer.unreadable("it is no list of orders")
+    if not found:
+        raise DataError(f"order {order_id} does not exist at {api.name}", field="OrderID", value=str(order_id))
+    if found[0].get("id") != order_id or not isinstance(found[0].get("orderRows", {}), dict):
+        raise answer.unreadable("it is another order than asked for, or its rows are no object")
+    order: Row = {"orderRows": {}, **found[0]}
+    return order
+
+
+def _standing(document: Document, order: Row) -> Standing:
+    code = str(order.get("allocationStatusCode"))
+    is_whole = document.get("warehouseId") is None or code != UNALLOCATED
+    partial = document.get("warehouseId") is not None and is_whole and code not in ALLOCATED
+    review = f"not all is reserved in warehouse {document.get('warehouseId')} (allocation status {code})" if partial else ""
+    return Standing(str(order["id"]), whole=is_whole, review=review)
+
+
+async def _knows_contact(api: ApiClient, document: Document) -> bool:
+    answer = await api.get(f"/contact-service/contact/{number(document.get('customer') or {}, 'id', 'customer.')}")
+    return answer.status != 404  # noqa: PLR2004 - not found
+
+
+def _note_instance(api: ApiClient, answer: Answer) -> None:
+    """Keep the id of our installation, which every answer to an instance app carries."""
+    value = answer.headers.get(INSTANCE, "")
+    if value.isascii() and value.isdecimal():
+        _instances[api.name] = int(value)
+
+
+def _rows(document: Document) -> Sequence[Document]:
+    rows = document.get("rows")
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
+        raise DataError("the order has no rows", field="rows", value=repr(rows)[:80])
+    return rows
+
+
+def _whole(value: object) -> int:
+    try:
+        return int(Decimal(str(value)))
+    except InvalidOperation as error:
+        raise RetryableError(f"an order row's quantity {value!r} cannot be read") from error
