@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from towpath.config import Config
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 def check(
     config: Annotated[Path | None, typer.Option(help="The configuration file; TOWPATH_CONFIG or towpath.yaml by default.")] = None,
+    connect: Annotated[
+        bool, typer.Option("--connect", help="Also ask each system whether it accepts our credentials; exit code 1 where one does not.")
+    ] = False,
 ) -> None:
     """Check the configuration: print what it sets up, or every problem with what to change (exit code 2)."""
     from rich.console import Console
@@ -26,7 +30,27 @@ def check(
     console = Console()
     for table in (_places(settings), _connections(settings), _flows(settings)):
         console.print(table)
+    if connect and not _connected(settings, console):
+        raise typer.Exit(1)
     console.print(f"{path}: no problem found", markup=False, highlight=False, style="green")
+
+
+def _connected(config: Config, console: Console) -> bool:
+    """Print what each system says to our credentials, and return whether none refuses them."""
+    import asyncio
+
+    from rich.markup import escape
+
+    from towpath import logs
+    from towpath.trying import tried
+
+    logs.configure("operator")
+    states = {True: "accepted", False: "not accepted", None: "not tried"}
+    table, found = _table("Credentials", "Connection", "State", "Reason"), asyncio.run(tried(config))
+    for one in found:
+        table.add_row(one.connection, states[one.accepted], escape(one.reason))
+    console.print(table)
+    return all(one.accepted is not False for one in found)
 
 
 def _table(title: str, *columns: str) -> Table:

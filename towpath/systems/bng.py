@@ -57,6 +57,9 @@ def refusal(status: int, text: str) -> Refusal:
 
 DIALECT = Dialect(ERRORS, refusal)
 
+PROBE = (f"{BASE}/customers", {"externalId": "towpath-check"})
+"""A read that shows whether our credentials are accepted."""
+
 BLANKED: Sequence[str] = ()
 """No field of BNG's holds card data."""
 IDS: Final = {"inventory": "SKU", "sales_order": "SalesOrderID", "shipment": "ShipmentID", "product": "ProductID"}

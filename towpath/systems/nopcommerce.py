@@ -50,6 +50,9 @@ def refusal(_status: int, text: str) -> Refusal:
 
 DIALECT = Dialect(ERRORS, refusal)
 
+PROBE: tuple[str, Mapping[str, str]] = (f"{BASE}/Order/GetById/1", {})
+"""A read that shows whether our credentials are accepted, also where there is no such order."""
+
 
 class Credentials(BaseModel):
     """A user with the permission "Access Web API Backend"."""
