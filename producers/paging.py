@@ -46,7 +46,10 @@ class Page(NamedTuple):
 
 
 async def read_page(api: ApiClient, path: str, params: Mapping[str, str], total: str) -> Page:
-    """Return a page `{"items": […], <total>: n}`; raises RetryableError, or DataError naming the field that makes it no page."""
+    """Return a page `{"items": […], <total>: n}`; raises RetryableError, or DataError naming the field that makes it no page.
+
+    Where nothing is listed, the items may be null.
+    """
     what = f"{api.name}: GET {path}"
     answer = await _when_let_through(api, path, params)
     if answer.status == NOT_FOUND:
@@ -55,6 +58,8 @@ async def read_page(api: ApiClient, path: str, params: Mapping[str, str], total:
         content = json.loads(answer.text)
     except (ValueError, RecursionError) as error:
         raise RetryableError(f"{what}: the answer is not JSON: {error}") from error
+    if isinstance(content, dict) and "items" in content and content["items"] is None and content.get(total) == 0:
+        return Page([], 0)
     if not isinstance(content, dict) or not isinstance(content.get("items"), list):
         raise DataError(f"{what}: the answer has no list `items`", field="items")
     count = content.get(total)

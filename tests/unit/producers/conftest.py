@@ -25,6 +25,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CREDENTIALS = {
     "bng": {"api_key": "towpath-sandbox-key"},
     "nopcommerce": {"username": "api@shop.example", "password": "towpath-sandbox-password"},
+    "magento": {"access_token": "towpath-sandbox-token"},
 }
 
 
