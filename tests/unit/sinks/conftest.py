@@ -30,9 +30,10 @@ PATIENCE = Patience(timeout=10, settle=5)
 CREDENTIALS: dict[str, dict[str, str]] = {
     "bng": {"api_key": "towpath-sandbox-key"},
     "nopcommerce": {"username": "api@shop.example", "password": "towpath-sandbox-password"},
+    "magento": {"access_token": "towpath-sandbox-token"},
 }
 KEY = {"X-API-Key": "towpath-sandbox-key"}
-BASES = {"bng": "/api/v1/", "nopcommerce": "/api-backend/"}
+BASES = {"bng": "/api/v1/", "brightpearl": "/public-api/acme/", "nopcommerce": "/api-backend/", "magento": "/rest/V1/"}
 
 
 class Cut(NamedTuple):
@@ -94,7 +95,7 @@ class Played:
 
     async def _token(self) -> str:
         if self.system != "nopcommerce":
-            return ""
+            return f"Bearer {CREDENTIALS['magento']['access_token']}"
         async with self.client.post(f"{self._base}Authenticate/GetToken", json=CREDENTIALS["nopcommerce"]) as answer:
             token: str = (await answer.json())["token"]
             return token
