@@ -122,10 +122,8 @@ async def test_a_shopper_with_a_pace_pays_cancels_and_edits_later(serve: Serve) 
     client = await serve("magento")
     spree = {"orders": 30, "per_second": 10_000, "paid_later": 0.5, "cancelled": 0.5, "edited": 1, "bad": ["bad_email", "unknown_sku"]}
     assert (await client.post("/_sandbox/shopper", json=spree)).status == 202
-    busy = True
-    while busy:
-        progress = await (await client.get("/_sandbox/shopper")).json()
-        busy = progress["busy"]
+    while (progress := await (await client.get("/_sandbox/shopper")).json())["busy"]:
+        pass
     assert progress["paid"] > 0 < progress["cancelled"]
     assert 28 == progress["edited"]
     assert progress["cancelled"] == sum(order["state"] == "canceled" for order in await rows(client, "orders"))
