@@ -84,12 +84,18 @@ class Wanted:
 
 
 class Effector:
-    """Makes each effect of one connection happen once: ledger row, look-up, write, ledger row."""
+    """Makes each effect of one connection happen once: ledger row, look-up, write, ledger row.
 
-    def __init__(self, connection: str, target: Target, api: ApiClient, ledger: Ledger, patience: Patience, clock: Clock) -> None:
+    At most `in_flight` effects stand between the first row and the target's answer; what follows that keeps no other from calling.
+    """
+
+    def __init__(
+        self, connection: str, target: Target, api: ApiClient, ledger: Ledger, patience: Patience, clock: Clock, *, in_flight: int = 16
+    ) -> None:
         self._connection, self._target, self._api, self._ledger = connection, target, api, ledger
         self._patience, self._clock = patience, clock
         self._settle = timedelta(seconds=patience.settle)
+        self._calls = asyncio.Semaphore(in_flight)
         self._locks: dict[Effect, asyncio.Lock] = {}
         self._failpoints = Failpoints.from_environment()
 
@@ -151,16 +157,18 @@ class Effector:
         return await self._claim_and_write(wanted, filled(wanted.document, await self._resolve(wanted, related)))
 
     async def _claim_and_write(self, wanted: Wanted, document: Document) -> Effected:
-        effect, begun = wanted.effect, self._clock.monotonic()
+        effect, digest = wanted.effect, wanted.digest
         lease, settle = self._patience.lease, self._settle
-        claim = await self._ledger.begin(effect, digest=wanted.digest, lease=lease, settle=settle, version=wanted.version, again=wanted.again)
-        if wanted.done_by(claim):
-            return wanted.unchanged(claim)
-        if not claim.mine:
-            raise RetryableError(f"{effect.operation} {effect.key}: an earlier call may still commit", retry_after=claim.wait)
-        written, standing = await self._find_or_write(wanted, claim, document, self._fence(effect, begun))
+        async with self._calls:  # others call while this one is booked
+            begun = self._clock.monotonic()
+            claim = await self._ledger.begin(effect, digest=digest, lease=lease, settle=settle, version=wanted.version, again=wanted.again)
+            if wanted.done_by(claim):
+                return wanted.unchanged(claim)
+            if not claim.mine:
+                raise RetryableError(f"{effect.operation} {effect.key}: an earlier call may still commit", retry_after=claim.wait)
+            written, standing = await self._find_or_write(wanted, claim, document, self._fence(effect, begun))
         self._failpoints.hit("sink.after_response")
-        await self._ledger.complete(effect, standing.id, at=standing.at, digest=wanted.digest if written else None, version=wanted.version)
+        await self._ledger.complete(effect, standing.id, at=standing.at, digest=digest if written else None, version=wanted.version)
         if written:
             return Effected("applied", standing.id, standing.at, claim.dead_letters, standing.review)
         reason = "it stood there before Towpath wrote it" if claim.fresh and self.is_awaited(effect.operation) else ""

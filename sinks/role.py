@@ -26,6 +26,9 @@ from towpath.registry.codec import ready_codec
 from towpath.runtime import RoleContext
 from towpath.systems.base import Clients
 
+LANES_A_CALL = 2
+"""How many records are under way for each call that may be: while one calls, another's answer is booked."""
+
 
 @dataclass(slots=True)
 class SinkRole:
@@ -47,12 +50,13 @@ class SinkRole:
             connection = config.connections[name]
             api = clients.connect(name)
             patience = Patience(connection.limits.request_timeout_seconds, connection.limits.settle_seconds)
-            effector = Effector(name, find_target(connection.system), api, ledger, patience, clock)
+            calls = connection.limits.in_flight
+            effector = Effector(name, find_target(connection.system), api, ledger, patience, clock, in_flight=calls)
             registrar = Registrar(codec, self.name, f"sink.{name}", frozenset(config.connections))
             books = Books(name, registrar, parking, producer, clock, context.metrics)
             handler = DeliveryHandler(name, effector=effector, ledger=ledger, books=books, metrics=context.metrics)
             patient = config.defaults
-            limits = LaneLimits(connection.limits.in_flight, patient.lane_retry_seconds, patient.dependency_wait_seconds)
+            limits = LaneLimits(LANES_A_CALL * calls, patient.lane_retry_seconds, patient.dependency_wait_seconds)
             place = {"group": f"sink.{name}", "topic": f"deliver.{name}", "connection": name}
             runners.append(LaneRunner(config.kafka, **place, handler=handler, clock=clock, limits=limits, metrics=context.metrics))
         resumer = Resumer(config.kafka, list(config.connections), parking, producer, codec)
