@@ -19,6 +19,7 @@ from processors.engines.outbox import Outbox, Wait
 from processors.engines.plan import Plan
 from processors.engines.sender import Send, producer_config
 from processors.engines.settings import EngineError, EngineSettings
+from processors.engines.topics import WARNINGS
 from processors.port import Output, Processor, Record
 from towpath.errors import RetryableError
 from towpath.failpoints import Failpoints
@@ -47,7 +48,7 @@ class Loop:
         self._settings, self._processor, self._metrics = settings, processor, metrics
         self._failpoints = Failpoints.from_environment()
         self._stopping = threading.Event()
-        common: dict[str, Any] = {"bootstrap.servers": settings.bootstrap_servers, **settings.security}
+        common: dict[str, Any] = {"bootstrap.servers": settings.bootstrap_servers, "log_level": WARNINGS, **settings.security}
         self._common = common
         config = producer_config(settings)
         patience = min(int(config["message.timeout.ms"]), int(settings.session_timeout * 500))

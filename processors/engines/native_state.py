@@ -55,8 +55,12 @@ class Rocks:
         self._db = rocksdict.Rdict(str(path), options)
         self._changelog = changelog
         self.get = self._db.get
-        topic, _, offset = (self._db.get(PLACE) or b"").decode().partition(" ")
-        self.place = int(offset) if topic == changelog else NOWHERE
+        try:
+            topic, _, offset = (self._db.get(PLACE) or b"").decode().partition(" ")
+            self.place = int(offset) if topic == changelog else NOWHERE
+        except Exception:
+            self._db.close()
+            raise
         self.stale = topic not in ("", changelog)
 
     def write(self, rows: Rows, place: int) -> None:
@@ -138,7 +142,7 @@ class State:
             path.parent.mkdir(parents=True, exist_ok=True)
             found = Rocks(path, self._options, self._changelog)
         except Exception as error:
-            if "lock" in str(error).lower():
+            if str(path / "LOCK") in str(error):
                 raise EngineError(f"{path} is used by another process; give each processor a data_dir of its own: {error}") from error
             log.warning("%s cannot be opened and is read back from the changelog: %s", path, error)
         else:

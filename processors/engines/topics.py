@@ -12,6 +12,7 @@ from towpath.errors import ConfigError
 from towpath.refusal import Refusal, as_config_error
 
 TIMEOUT = 5.0
+WARNINGS = 4
 
 
 def check_topics(settings: EngineSettings, *, changelog_must_exist: bool) -> None:
@@ -19,7 +20,7 @@ def check_topics(settings: EngineSettings, *, changelog_must_exist: bool) -> Non
 
     Blocks for up to 10 s.
     """
-    config: dict[str, Any] = {"bootstrap.servers": settings.bootstrap_servers, **settings.security}
+    config: dict[str, Any] = {"bootstrap.servers": settings.bootstrap_servers, "log_level": WARNINGS, **settings.security}
     refusal = Refusal(config)
     try:
         admin = AdminClient(config | {"error_cb": refusal})
@@ -41,7 +42,7 @@ def check_topics(settings: EngineSettings, *, changelog_must_exist: bool) -> Non
 
 def make_changelog(settings: EngineSettings) -> str:
     """Create the changelog where it is missing, check it and return the id Kafka gave it; raises as `check_topics`, blocks for up to 30 s."""
-    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers, **settings.security})
+    admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers, "log_level": WARNINGS, **settings.security})
     topic = NewTopic(settings.changelog, settings.partitions, settings.replication_factor, config={"cleanup.policy": "compact"})
     try:
         if settings.changelog not in admin.list_topics(timeout=TIMEOUT).topics:
