@@ -37,13 +37,12 @@ async def test_null_keys_null_values_and_repeated_headers_arrive_as_they_are(kin
     assert found == {(None, b"no key:1"): headers, (b"k", b"null:1"): headers, (b"", b":1"): headers}
 
 
-@pytest.mark.parametrize("store", ["rocksdict", "memory"])
-async def test_state_outlives_a_restart_and_the_loss_of_its_directory(kind: str, place: Place, tmp_path: Path, store: str) -> None:
-    for directory in ("one", "one", "other"):
+async def test_state_outlives_a_restart_and_the_loss_of_its_directory(kind: str, place: Place, tmp_path: Path) -> None:
+    for directory, store in (("one", "rocksdict"), ("one", "rocksdict"), ("other", "rocksdict"), ("none", "memory")):
         place.produce((b"k%d" % k, b"v") for k in range(20))
         async with running(kind, place.settings(tmp_path / directory, store=store)):
             await until(place.done)
-    assert place.values() == sorted([b"v:1", b"v:2", b"v:3"] * 20)
+    assert place.values() == sorted([b"v:1", b"v:2", b"v:3", b"v:4"] * 20)
 
 
 class Held(Count):

@@ -14,11 +14,11 @@ from processors.engines.testing import Count, Place, running, until
 
 
 async def test_a_changed_engine_goes_on_where_the_other_stopped_with_the_state_it_left(place: Place, tmp_path: Path) -> None:
-    for engine in ("faust", "native", "faust", "native"):
+    for engine in ("faust", "native", "faust"):
         place.produce((b"k%d" % k, b"v") for k in range(50))
         async with running(engine, place.settings(tmp_path)):
             await until(place.done)
-    assert place.values() == sorted([b"v:1", b"v:2", b"v:3", b"v:4"] * 50)
+    assert place.values() == sorted([b"v:1", b"v:2", b"v:3"] * 50)
 
 
 async def test_native_is_refused_while_faust_is_in_the_group(place: Place, tmp_path: Path) -> None:
