@@ -16,10 +16,15 @@ Document = Mapping[str, Any]
 
 
 class Standing(NamedTuple):
-    """What stands at a target: its id there, and since when by the target's own clock, where it tells."""
+    """What stands at a target: its id there, and since when by the target's own clock, where it tells.
+
+    `whole` is False where the effect takes several calls and not all are done; `review` says what a person should look at, if anything.
+    """
 
     id: str
     at: datetime | None = None
+    whole: bool = True
+    review: str = ""
 
 
 Find = Callable[[ApiClient, Document], Awaitable[Standing | None]]
@@ -30,13 +35,14 @@ class Operation:
     """One thing a target can do once: `find` looks the effect up by its natural key, `write` does it; both give the target's id.
 
     `find_again` looks for what stood there once and is gone; it may look further than `find`. `stale` says what a refused write means: from
-    the field it blames to the entity whose reference the target knows no more.
+    the field it blames to the entity whose reference the target knows no more. `resume` finishes what `find` found begun.
     """
 
     find: Find
     write: Callable[[ApiClient, Document], Awaitable[Standing]]
     find_again: Find | None = None
     stale: Mapping[str, str] = field(default_factory=dict)
+    resume: Callable[[ApiClient, Document, Standing], Awaitable[Standing]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
