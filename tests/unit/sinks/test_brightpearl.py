@@ -268,7 +268,7 @@ async def test_a_note_is_shipped_once_and_has_its_tracking_number_before(erp: Br
     (row,) = await erp.rows("notes")
     assert (True, "1Z999") == (row["status"]["shipped"], row["shipping"]["reference"])
     assert 1 == [event["eventCode"] for event in row["events"]].count("SHW")
-    assert [call.partition(" ")[0] for call in erp.sent("PUT", "POST warehouse-service/goods-note")][0] == "PUT"
+    assert erp.sent("PUT", "POST warehouse-service/goods-note")[0].startswith("PUT")
 
 
 async def test_a_note_that_was_shipped_with_another_number_is_told_and_left(erp: Brightpearl, sink: To) -> None:
