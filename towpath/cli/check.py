@@ -69,6 +69,7 @@ def _places(config: Config) -> Table:
         "Kafka": f"{config.kafka.bootstrap_servers} ({config.kafka.security_protocol})",
         "database": str(config.database_url()),  # hides the password
         "index": str(config.index_url()),
+        "schemas": config.schema_registry.address + (", the registry role" if config.schema_registry.is_own else ""),
         "data_dir": str(config.data_dir),
         "engine": config.engine,
         "receiver": f"{config.receiver.host}:{config.receiver.port}",
