@@ -30,6 +30,7 @@ from towpath.vault.sealing import NotOpenedError, seal, unseal
 log = structlog.get_logger(__name__)
 
 RENEWED_AT: Final = 0.8  # of its lifetime
+SHORTEST: Final = 1.0
 LEASE_MARGIN: Final = 5.0
 ANSWERS_WITHIN: Final = 15.0
 ASKED_AGAIN_AFTER: Final = 5.0
@@ -57,8 +58,8 @@ class Token(NamedTuple):
 
     @classmethod
     def living(cls, value: str, seconds: float, since: float) -> Token:
-        """Return a token of that lifetime."""
-        return cls(value, since, since + seconds * RENEWED_AT, since + seconds)
+        """Return a token of that lifetime; a server may give the same one again, ever closer to its end, and is not asked more than once a second."""
+        return cls(value, since, since + max(seconds * RENEWED_AT, min(seconds, SHORTEST)), since + seconds)
 
     def __repr__(self) -> str:
         return f"Token(renew={self.renew}, until={self.until})"

@@ -185,3 +185,11 @@ async def test_without_its_database_each_process_fetches_for_itself(tmp_path: Pa
 def test_a_token_does_not_show_itself() -> None:
     token = Token.living("canary", 60, 0)
     assert "canary" not in f"{token!r} {token} {[token]}"
+
+
+def test_a_token_that_is_given_again_until_its_end_is_not_asked_for_all_the_time() -> None:
+    now, end, asked = 0.0, 3600.0, 0
+    while now < end:
+        now = Token.living("the same", end - now, now).renew
+        asked += 1
+    assert asked < 10
