@@ -133,3 +133,35 @@ def test_the_vault_is_found_though_the_rest_of_the_file_is_wrong(tmp_path: Path)
 def test_a_configuration_without_a_vault_says_what_to_add(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="it names no vault; add a section such as"):
         load_vault(write(tmp_path, {"engine": "faust"}))
+
+
+SHAPES: list[Any] = ["canary-1", "vault:canary 1", "env:canary-1", ["canary-1"], {"a": "canary-1"}, 20251121, 2.0251121, [20251121], b"canary-1"]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=repr)
+@pytest.mark.parametrize(
+    "place",
+    [
+        ("vault", "key"),
+        ("kafka", "sasl_password"),
+        ("database", "password"),
+        ("connections", "shop", "credentials", "password"),
+        ("connections", "shop", "credentials", "username"),
+        ("connections", "shop", "credentials"),
+        ("connections", "shop", "webhook_secret"),
+        ("connections", "shop", "options", "api_key"),
+    ],
+    ids=".".join,
+)
+def test_whatever_is_written_where_a_secret_belongs_is_not_repeated(tmp_path: Path, place: tuple[str, ...], shape: object) -> None:
+    vault, _ = load_vault(write(tmp_path, content()))
+    vault.make()
+    document = content()
+    at: dict[str, Any] = document
+    for part in place[:-1]:
+        at = at.setdefault(part, {})
+    at[place[-1]] = shape
+    with pytest.raises(ConfigError) as caught:
+        load_config(write(tmp_path, document))
+    message = str(caught.value).replace(str(tmp_path), "")
+    assert [word for word in ("canary-1", "canary 1", "20251121", "2.0251121") if word in message] == []

@@ -70,6 +70,7 @@ def _places(config: Config) -> Table:
         "database": str(config.database_url()),  # hides the password
         "index": str(config.index_url()),
         "schemas": config.schema_registry.address + (", the registry role" if config.schema_registry.is_own else ""),
+        "vault": "none" if config.vault is None else f"{config.vault.dir} (its key: {config.vault.key})",
         "data_dir": str(config.data_dir),
         "engine": config.engine,
         "receiver": f"{config.receiver.host}:{config.receiver.port}",
