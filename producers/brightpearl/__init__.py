@@ -1,0 +1,68 @@
+"""Brightpearl as a source: its webhooks carry ids only, maybe many, and its searches tell what they missed; all of it is fetched."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from producers.base import Fetch, Poll, Provenance, References
+from producers.brightpearl.decode import decode_contact, decode_note, decode_product, decode_status, decode_stock
+from producers.brightpearl.fetch import Fetcher
+from producers.brightpearl.polls import POLLS
+from producers.wire import parse
+from towpath.errors import DataError
+from towpath.events import Event
+from towpath.http import ApiClient
+from towpath.systems.brightpearl import BLANKED, entity_of
+
+
+class BrightpearlSource:
+    """Stock by warehouse, shipped goods-out notes, the status of orders, products and contacts."""
+
+    blanked: Sequence[str] = BLANKED
+    polls: Sequence[Poll] = POLLS
+
+    def __init__(self) -> None:
+        self._fetcher = Fetcher()
+
+    def wanted(self, body: bytes) -> Fetch | list[Fetch] | None:
+        """Return what a webhook names: of a set of ids, each with the webhook that would name it alone."""
+        named = entity_of(body)
+        if named is None:
+            return None
+        if len(named.ids) == 1:
+            return Fetch(named.entity, named.ids[0], as_of=named.raised_on)
+        content = json.loads(body)
+        return [Fetch(named.entity, one, json.dumps({**content, "id": str(one)})) for one in named.ids]
+
+    async def fetch(self, api: ApiClient, wanted: Fetch, references: References) -> str | None:
+        """Return the entity with all that decoding it needs; None for what concerns no flow, such as a note that has not left."""
+        if not str(wanted.id).isdecimal():  # a list may say anything; what a webhook says was checked
+            raise DataError(f"{wanted.id} is no id of {wanted.entity}", field="id", value=str(wanted.id))
+        fetch = {
+            "stock": self._fetcher.stock,
+            "product": self._fetcher.product,
+            "contact": self._fetcher.contact,
+            "order": self._fetcher.order,
+            "goods_out_note": self._fetcher.note,
+        }.get(wanted.entity)
+        if fetch is None:
+            raise _unknown(wanted.entity)
+        return await fetch(api, wanted, references)
+
+    def decode(self, entity: str, payload: bytes, provenance: Provenance) -> list[Event]:
+        """Return StockChanged of each warehouse, ShipmentConfirmed, OrderStatusChanged, ProductChanged or CustomerChanged."""
+        bundle = parse(payload)
+        if entity == "stock":
+            return decode_stock(bundle, provenance)
+        decode = {"product": decode_product, "contact": decode_contact, "order": decode_status, "goods_out_note": decode_note}.get(entity)
+        if decode is None:
+            raise _unknown(entity)
+        return [decode(bundle, provenance)]
+
+
+def _unknown(entity: str) -> DataError:
+    return DataError(f"nothing is known of the entity {entity!r}", field="entity", value=entity)
+
+
+SOURCE = BrightpearlSource()
