@@ -14,18 +14,20 @@ import pytest_asyncio
 from towpath.demo.pairs import find_pair
 from towpath.demo.stack import Stack
 from towpath.testing.played import Played
+from towpath.testing.played_magento import PlayedMagento
 
 
 @asynccontextmanager
 async def running(
     folder: Path,
     *,
+    pair: str = "bng-nopcommerce",
     faults: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
     changes: Callable[[dict[str, Any]], None] | None = None,
 ) -> AsyncIterator[Stack]:
-    """Run a stack of BNG and NopCommerce in `folder` while entered; it is killed at the end."""
-    stack = Stack(folder / "stack", find_pair("bng-nopcommerce"), faults or {}, faults or {}, environment or {}, changes)
+    """Run a stack of a pair in `folder` while entered; it is killed at the end."""
+    stack = Stack(folder / "stack", find_pair(pair), faults or {}, faults or {}, environment or {}, changes)
     stack.write()
     try:
         await stack.start()
@@ -62,6 +64,13 @@ def impatient(content: dict[str, Any]) -> None:
     for connection in content["connections"].values():
         connection["poll_seconds"] = None
         connection["limits"] |= {"request_timeout_seconds": 2, "settle_seconds": 1}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def magento(tmp_path_factory: pytest.TempPathFactory, changes: Callable[[dict[str, Any]], None]) -> AsyncIterator[PlayedMagento]:
+    """Run one stack of BNG and Magento for all tests of a module."""
+    async with running(tmp_path_factory.mktemp("magento"), pair="bng-magento", changes=changes) as stack:
+        yield PlayedMagento(stack)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

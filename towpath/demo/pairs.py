@@ -56,7 +56,25 @@ PAIRS: Mapping[str, Pair] = {
             "erp-shipments-to-shop": _flow(ERP, SHOP, "ShipmentConfirmed", "bng-nopcommerce/shipment_confirmed"),
             "erp-stock-to-shop": _flow(ERP, SHOP, "StockChanged", "bng-nopcommerce/stock_changed"),
         },
-    )
+    ),
+    "bng-magento": Pair(
+        shop="magento",
+        erp="bng",
+        shop_settings={"access_token": "shop-demo-token", "webhook_secret": WEBHOOK_SECRET},
+        erp_settings={"api_key": "bng-demo-key", "webhook_secret": ERP_WEBHOOK_SECRET, **RATES},
+        shop_credentials={"access_token": "file:secrets/shop-token"},
+        erp_credentials={"api_key": "file:secrets/erp-key"},
+        secrets={"shop-token": "shop-demo-token", "erp-key": "bng-demo-key", "shop-webhook": WEBHOOK_SECRET, "erp-webhook": ERP_WEBHOOK_SECRET},
+        flows={
+            "shop-orders-to-erp": _flow(SHOP, ERP, "OrderPlaced", "magento-bng/order_placed") | {"reference_prefix": "SHOP-"},
+            "shop-changes-to-erp": _flow(SHOP, ERP, "OrderChanged", "magento-bng/order_changed"),
+            "shop-cancellations-to-erp": _flow(SHOP, ERP, "OrderCancelled", "magento-bng/order_cancelled"),
+            "shop-payments-to-erp": _flow(SHOP, ERP, "PaymentReceived", "magento-bng/payment_received"),
+            "erp-status-to-shop": _flow(ERP, SHOP, "OrderStatusChanged", "bng-magento/order_status_changed"),
+            "erp-shipments-to-shop": _flow(ERP, SHOP, "ShipmentConfirmed", "bng-magento/shipment_confirmed"),
+            "erp-stock-to-shop": _flow(ERP, SHOP, "StockChanged", "bng-magento/stock_changed"),
+        },
+    ),
 }
 
 
