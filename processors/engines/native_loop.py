@@ -34,11 +34,12 @@ LONGEST_PAUSE = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What a batch led to: the plan, up to where it brings each partition, the changelog records, and why it ended early, if so."""
+    """What a batch led to: the plan, up to where it brings each partition, its outputs, and its changelog records."""
 
     plan: Plan
     ends: dict[tuple[str, int], int]
-    sends: list[Send]
+    outputs: list[Send]
+    changes: list[Send]
 
 
 class Loop:
@@ -141,15 +142,16 @@ class Loop:
     def _work(self, records: Sequence[Record]) -> None:
         epoch = self._group.epoch
         batch, broken = self._processed(records)
-        if self._group.epoch != epoch or not self._outputs.settle([Send(output) for output in batch.plan.outputs], self._group.breathe):
+        if self._group.epoch != epoch or not self._outputs.settle(batch.outputs, self._group.breathe):
             self._drop(epoch)
             return
         self._failpoints.hit("processor.after_outputs")
-        self._land(self._group.breathe)
+        if not self._land(self._group.breathe):
+            return  # what is in hand builds upon it, and is read again with it
         if self._group.epoch != epoch or not self._group.is_sure(self._group.breathe):
             self._drop(epoch)
             return
-        for send in batch.sends:
+        for send in batch.changes:
             self._changelog.put(send, place=True)
         self._flight = batch
         if broken is not None:
@@ -159,7 +161,8 @@ class Loop:
 
     def _processed(self, records: Sequence[Record]) -> tuple[Batch, EngineError | None]:
         """Return what the records led to, their outputs on their way; it ends before one that the processor raises for, and when it is to stop."""
-        plan, ends, broken = Plan(self._processor, self._read), {}, None
+        plan, sends, broken = Plan(self._processor, self._read), list[Send](), None
+        ends: dict[tuple[str, int], int] = {}
         for record in records:
             if self._stopping.is_set():
                 break
@@ -175,11 +178,12 @@ class Loop:
             if outputs is None:
                 break
             for output in outputs:
-                self._outputs.put(Send(output))
+                sends.append(send := Send(output))
+                self._outputs.put(send)
             ends[record.topic, record.partition] = record.offset + 1
         topic = self._settings.changelog
-        rows = [Send(Output(topic, key, value), partition) for partition, writes in plan.writes.items() for key, value in writes.items()]
-        return Batch(plan, ends, rows), broken
+        changes = [Send(Output(topic, key, value), partition) for partition, writes in plan.writes.items() for key, value in writes.items()]
+        return Batch(plan, ends, sends, changes), broken
 
     def _added(self, plan: Plan, record: Record) -> Sequence[Output] | None:
         """Return the outputs of a record, tried again while that may help; None where it is no longer ours to try."""
@@ -198,14 +202,14 @@ class Loop:
                 self._trouble = None
                 return outputs
 
-    def _land(self, wait: Wait) -> None:
-        """Wait for the changelog that is on its way, then write the state and commit; where that cannot be done, the batch is read again."""
+    def _land(self, wait: Wait) -> bool:
+        """Wait for the changelog that is on its way, then write the state and commit; False where that cannot be done, and it is read again."""
         if (flight := self._flight) is None:
-            return
+            return True
         epoch = self._group.epoch
-        if not self._changelog.settle(flight.sends, lambda seconds: wait(seconds) and self._group.is_sure(wait), place=True):
+        if not self._changelog.settle(flight.changes, lambda seconds: wait(seconds) and self._group.is_sure(wait), place=True):
             self._drop(epoch)
-            return
+            return False
         self._failpoints.hit("processor.after_changelog")
         for partition, writes in flight.plan.writes.items():
             self._state.write(partition, writes, self._place(partition, len(writes)))
@@ -213,6 +217,7 @@ class Loop:
         self._flight = None
         self._group.finish(flight.ends)
         flight.plan.count(self._metrics)
+        return True
 
     def _place(self, partition: int, count: int) -> int:
         """Return where in the changelog the state stands after `count` records more.
@@ -224,7 +229,7 @@ class Loop:
 
     def _drop(self, epoch: int) -> None:
         """Forget what is in hand and on its way, and read it again."""
-        self._flight = None
+        self._flight = self._trouble = None
         self._outputs.drop()
         self._changelog.drop()
         if self._group.epoch == epoch:

@@ -71,6 +71,7 @@ class Outbox:
         self._producer.purge(in_queue=True, in_flight=False)
         self._producer.poll(0)
         self._failed.clear()
+        self.trouble = None
 
     def close(self) -> None:
         """Give up what is not acknowledged."""
