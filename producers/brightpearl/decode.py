@@ -24,10 +24,9 @@ from towpath.events import (
     seal,
     stable_id,
 )
+from towpath.systems._brightpearl_countries import ALPHA_2
 
 LONGEST_SKU: Final = 200
-ISO2: Final = {"GBR": "GB", "USA": "US", "DEU": "DE", "FRA": "FR", "CRI": "CR", "NLD": "NL", "IRL": "IE", "CAN": "CA", "AUS": "AU"}
-ISO2_MORE: Final = {"ESP": "ES", "ITA": "IT", "AUT": "AT", "CHE": "CH", "BEL": "BE", "DNK": "DK", "SWE": "SE", "NOR": "NO", "POL": "PL", "PRT": "PT"}
 
 
 def decode_stock(bundle: Json, provenance: Provenance) -> list[Event]:
@@ -134,7 +133,7 @@ def _address(contact: Json, ids: object, kind: str) -> Address | None:
     if not isinstance(found, dict):
         return None
     code = str(found.get("countryIsoCode") or "")
-    country = code if len(code) == 2 else {**ISO2, **ISO2_MORE}.get(code)  # noqa: PLR2004 - alpha-2
+    country = code if len(code) == 2 else ALPHA_2.get(code)  # noqa: PLR2004 - alpha-2
     if code and country is None:
         raise DataError(f"country {code} is not known", field=f"postalAddresses.{number}.countryIsoCode", value=code)
     return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sinks.base import Document, Standing
-from sinks.brightpearl.fields import text
+from sinks.brightpearl.fields import address, text
 from towpath.errors import DataError
 from towpath.http import ApiClient
 from towpath.systems.brightpearl import created_id, search
@@ -18,7 +18,7 @@ async def find_address(_api: ApiClient, _document: Document) -> Standing | None:
 
 async def create_address(api: ApiClient, document: Document) -> Standing:
     """Create a postal address."""
-    return Standing(str(created_id(await api.write("POST", "/contact-service/postal-address", document))))
+    return Standing(str(created_id(await api.write("POST", "/contact-service/postal-address", address(document)))))
 
 
 async def find_contact(api: ApiClient, document: Document) -> Standing | None:

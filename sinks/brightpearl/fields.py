@@ -6,6 +6,7 @@ from typing import Final
 
 from sinks.base import Document
 from towpath.errors import DataError
+from towpath.systems._brightpearl_countries import ALPHA_3
 from towpath.systems.brightpearl import LARGEST_ID
 
 LONGEST: Final = 200
@@ -25,3 +26,13 @@ def number(document: Document, field: str, where: str = "") -> int:
     if not (value.isascii() and value.isdecimal() and len(value) <= len(str(LARGEST_ID)) and 0 < int(value) <= LARGEST_ID):
         raise DataError(f"{where}{field} {value[:40]!r} is no id of Brightpearl", field=f"{where}{field}", value=value)
     return int(value)
+
+
+def address(document: Document, where: str = "") -> dict[str, object]:
+    """Return a postal address as Brightpearl takes it: with a first line, and the country in three letters."""
+    text(document, "addressLine1", where)
+    code = str(document.get("countryIsoCode") or "").upper()
+    country = ALPHA_3.get(code, code)
+    if country not in ALPHA_3.values():
+        raise DataError(f"{where}countryIsoCode {code[:40]!r} is no country of ISO 3166-1", field=f"{where}countryIsoCode", value=code)
+    return {**document, "countryIsoCode": country}

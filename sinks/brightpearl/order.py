@@ -14,7 +14,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from sinks.base import Document, Standing
-from sinks.brightpearl.fields import number, text
+from sinks.brightpearl.fields import address, number, text
 from sinks.brightpearl.products import forget, product_ids
 from towpath.errors import DataError, RetryableError
 from towpath.http import Answer, ApiClient
@@ -115,7 +115,9 @@ def _wire(api: ApiClient, document: Document, products: Mapping[str, int | None]
     key = {"externalRef": document["ref"], "installedIntegrationInstanceId": _instances[api.name]} if api.name in _instances else {}
     plain = {name: value for name, value in document.items() if name not in {"timeZone", "rows", "customer"}}
     customer = {"id": number(document.get("customer") or {}, "id", "customer.")}
-    return {**plain, **dates, **key, "customer": customer, "rows": [_row(row, products) for row in _rows(document)]}
+    delivery = document.get("delivery") or {}
+    to = {"delivery": {**delivery, "address": address(delivery["address"], "delivery.address.")}} if delivery.get("address") else {}
+    return {**plain, **dates, **key, **to, "customer": customer, "rows": [_row(row, products) for row in _rows(document)]}
 
 
 def _row(row: Document, products: Mapping[str, int | None]) -> dict[str, Any]:

@@ -49,7 +49,7 @@ RELATED = {
     + "x" * 40
     + '","postAddressIds":{"DEF":{"$ref":"address","key":"shop/customer/7"}},'
     '"communication":{"emails":{"PRI":{"email":"zoe@shop.example"}}}}',
-    "address shop/customer/7": '{"addressLine1":"Hauptstr. 5","addressLine3":"Berlin","postalCode":"10115","countryIsoCode":"DEU"}',
+    "address shop/customer/7": '{"addressLine1":"Hauptstr. 5","addressLine3":"Berlin","postalCode":"10115","countryIsoCode":"DE"}',
 }
 
 
