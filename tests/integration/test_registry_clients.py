@@ -139,6 +139,20 @@ async def test_at_our_own_registry_no_start_waits_and_all_is_registered_in_the_e
     assert wanted == {subject: client.get_version(subject, 1).schema_id for subject in wanted}
 
 
+async def test_a_schema_that_our_own_registry_refuses_makes_the_role_unready_with_the_field(process: RegistryProcess) -> None:
+    text = default_codec().by_name["Receipt"].text.replace('"outcome"', '"result"')
+    write(process.kafka, Registered("towpath.Receipt", 1, 7, text))
+    await process.start()
+    start, context = starting(port=process.port)
+    await start
+
+    async def told() -> bool:
+        check = context.health.ready.get("schemas")
+        return check is not None and not check.ok and "field outcome" in check.detail
+
+    await until(told, seconds=30)
+
+
 async def test_schemas_are_pushed_once_and_then_nothing_differs(process: RegistryProcess, tmp_path: Path) -> None:
     await process.start()
     code, told = towpath(process.url, tmp_path, "diff")
