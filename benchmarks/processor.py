@@ -63,17 +63,19 @@ def engines() -> Sequence[str]:
 def run(folder: Path, sizes: Sizes, only: Sequence[str] = ()) -> Benchmark:
     """Return what was measured."""
     names = [name for name in engines() if not only or name in only]
-    benchmark = Benchmark("processor", TITLE, METHOD, goals=_goals(names))
-    with deployment(folder, group_initial_rebalance_delay_ms=str(TOGETHER_MS)) as place:
+    pairs = sizes.processor_pairs
+    benchmark = Benchmark("processor", TITLE, METHOD, goals=_goals(names, pairs=pairs))
+    with deployment(folder, group_initial_rebalance_delay_ms=str(TOGETHER_MS if pairs else 0)) as place:
         config = load_config(place.configure("topics", orders_to_bng(names[0])))
         place.create_topics(config)
         arena = Arena(place, config, load(config.kafka, SOURCE, stream(sizes.processor_events, REPEATED)), count())
         contestants: dict[str, Callable[[], Taken]] = {BARE: partial(_bare, arena, 1)}
         for name in names:
             contestants[_one(name)] = partial(_engine, arena, name, 1)
-        contestants[BARE_ONE_OUTPUT], contestants[BARE_TWO] = partial(_bare, arena, 1, public=False), partial(_bare, arena, 2)
-        for name in names:
-            contestants[_two(name)] = partial(_engine, arena, name, 2)
+        contestants[BARE_ONE_OUTPUT] = partial(_bare, arena, 1, public=False)
+        if pairs:
+            contestants[BARE_TWO] = partial(_bare, arena, 2)
+            contestants |= {_two(name): partial(_engine, arena, name, 2) for name in names}
         benchmark.alternate(contestants, sizes.rounds)
     return benchmark
 
@@ -86,13 +88,14 @@ def _two(engine: str) -> str:
     return f"engine: {engine}, 2 workers"
 
 
-def _goals(names: Sequence[str]) -> list[Goal]:
+def _goals(names: Sequence[str], *, pairs: bool) -> list[Goal]:
     found = []
     for name in names:
         found.append(Goal(f"engine {name} beside the bare loop", _one(name), BARE, "events_per_s", least=TARGETS.get(name)))
         found.append(Goal(f"engine {name} beside the bare loop that makes one output", _one(name), BARE_ONE_OUTPUT, "events_per_s"))
-        found.append(Goal(f"engine {name}, two workers beside one", _two(name), _one(name), "events_per_s", least=1.8))
-    return [*found, Goal("bare loop, two processes beside one: what the machine gives", BARE_TWO, BARE, "events_per_s")]
+        if pairs:
+            found.append(Goal(f"engine {name}, two workers beside one", _two(name), _one(name), "events_per_s", least=1.8))
+    return [*found, Goal("bare loop, two processes beside one: what the machine gives", BARE_TWO, BARE, "events_per_s")] if pairs else found
 
 
 def _engine(arena: Arena, engine: str, workers: int) -> Taken:

@@ -62,8 +62,9 @@ class Relay:
         for reference in references(document):
             name = " ".join(reference)
             customer = parse_document(delivery["related"][name], name)
-            making = self._customers.setdefault(name, asyncio.create_task(self._make("create_customer", customer)))
-            ids[reference] = await making
+            if name not in self._customers:
+                self._customers[name] = asyncio.create_task(self._make("create_customer", customer))
+            ids[reference] = await self._customers[name]
         await self._make("create_order", filled(document, ids))
 
     async def _make(self, name: str, document: dict[str, Any]) -> str:

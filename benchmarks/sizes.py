@@ -12,6 +12,8 @@ class Sizes:
     rounds: int = 3
     receiver_seconds: float = 10.0
     processor_events: int = 200_000
+    processor_pairs: bool = True
+    """Whether two workers are measured beside one."""
     sink_events: int = 20_000
     sink_keys: int = 2_000
     latency_seconds: float = 60.0
@@ -21,5 +23,13 @@ class Sizes:
 
 FULL = Sizes()
 QUICK = Sizes(
-    rounds=1, receiver_seconds=3.0, processor_events=20_000, sink_events=4_000, sink_keys=400, latency_seconds=8.0, state_keys=50_000, demo_orders=40
+    rounds=1,
+    receiver_seconds=3.0,
+    processor_events=20_000,
+    processor_pairs=False,
+    sink_events=4_000,
+    sink_keys=400,
+    latency_seconds=5.0,
+    state_keys=50_000,
+    demo_orders=20,
 )
