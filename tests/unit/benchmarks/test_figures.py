@@ -1,6 +1,11 @@
 from __future__ import annotations
 
-from benchmarks.__main__ import exit_code
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.__main__ import PAGE, RESULTS, exit_code
 from benchmarks.figures import Benchmark, Goal, Limit, Span, Taken, quantile
 from benchmarks.page import goal_rows, lines_of, reached
 
@@ -95,3 +100,11 @@ def test_spans_and_quantiles() -> None:
     assert Span.of([]) is None
     assert quantile([float(number) for number in range(100)], 0.99) == 99.0
     assert quantile([], 0.99) == 0.0
+
+
+@pytest.mark.parametrize("page", [PAGE] if PAGE.exists() else [])
+def test_the_page_is_that_of_its_result_file(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    name = text.partition("benchmarks/results/")[2].partition("`")[0]
+    result = json.loads((RESULTS / name).read_text(encoding="utf-8"))
+    assert "\n".join(lines_of(result, name)) + "\n" == text
