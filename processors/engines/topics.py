@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
@@ -13,6 +14,7 @@ from towpath.refusal import Refusal, as_config_error
 
 TIMEOUT = 5.0
 WARNINGS = 4
+AGAIN = 0.1
 
 
 def check_topics(settings: EngineSettings, *, changelog_must_exist: bool) -> None:
@@ -44,14 +46,28 @@ def make_changelog(settings: EngineSettings) -> str:
     """Create the changelog where it is missing, check it and return the id Kafka gave it; raises as `check_topics`, blocks for up to 30 s."""
     admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers, "log_level": WARNINGS, **settings.security})
     topic = NewTopic(settings.changelog, settings.partitions, settings.replication_factor, config={"cleanup.policy": "compact"})
+    deadline = time.monotonic()
     try:
         if settings.changelog not in admin.list_topics(timeout=TIMEOUT).topics:
             _create(admin, topic)
-        check_topics(settings, changelog_must_exist=True)
-        described = admin.describe_topics(TopicCollection([settings.changelog]), request_timeout=TIMEOUT)
-        return str(described[settings.changelog].result(2 * TIMEOUT).topic_id)
+            deadline += 2 * TIMEOUT  # not every broker knows of it at once
     except KafkaException as exc:
         raise EngineError(f"making the changelog {settings.changelog}: {exc.args[0].str()}") from exc
+    while True:
+        try:
+            check_topics(settings, changelog_must_exist=True)
+            return _id(admin, settings.changelog)
+        except (ConfigError, EngineError):
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(AGAIN)
+
+
+def _id(admin: AdminClient, topic: str) -> str:
+    try:
+        return str(admin.describe_topics(TopicCollection([topic]), request_timeout=TIMEOUT)[topic].result(2 * TIMEOUT).topic_id)
+    except KafkaException as exc:
+        raise EngineError(f"asking for the changelog {topic}: {exc.args[0].str()}") from exc
 
 
 def _create(admin: AdminClient, topic: NewTopic) -> None:
