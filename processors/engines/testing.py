@@ -135,7 +135,7 @@ class Count:
         """Return the next count of the key."""
         if record.value == b"poison":
             raise ZeroDivisionError
-        key = record.key or b"none"
+        key = b"none" if record.key is None else record.key
         count = b"%d" % (int(read(key) or 0) + 1)
         value = (b"null" if record.value is None else record.value) + b":" + count
         return Step([Output(f"{record.topic}-out", record.key, value, record.headers)], {key: count})
