@@ -11,6 +11,7 @@ from towpath.errors import ConfigError
 SHOP, ERP = "shop", "erp"
 WEBHOOK_SECRET = "whsec_dG93cGF0aC1kZW1vLXdlYmhvb2stc2VjcmV0"  # noqa: S105 - of the demonstration's own shop on 127.0.0.1
 ERP_WEBHOOK_SECRET = "whsec_dG93cGF0aC1kZW1vLWVycC13ZWJob29rLXNlY3JldA=="  # noqa: S105 - of the demonstration's own ERP
+ADDRESS_SECRET = "towpath-demo-webhooks-of-the-erp"  # noqa: S105 - the same, in an address
 RATES = {"requests_per_minute": 60_000, "burst": 1_000}
 """The demonstration raises BNG's limit (600 a minute, burst 50), so that a run takes seconds; the figures say so."""
 
@@ -27,6 +28,10 @@ class Pair:
     erp_credentials: Mapping[str, str]
     secrets: Mapping[str, str]
     flows: Mapping[str, Mapping[str, Any]]
+    erp_path: str = ""
+    """What the ERP's address ends with, where its paths are below an account."""
+    erp_hook: str = ""
+    """What the address of the ERP's webhooks ends with, where that has their secret."""
 
     @property
     def reference_prefix(self) -> str:
@@ -75,6 +80,36 @@ PAIRS: Mapping[str, Pair] = {
             "erp-stock-to-shop": _flow(ERP, SHOP, "StockChanged", "bng-magento/stock_changed"),
         },
     ),
+    "brightpearl-nopcommerce": Pair(
+        shop="nopcommerce",
+        erp="brightpearl",
+        shop_settings={"username": "api@shop.example", "password": "shop-demo-password", "webhook_secret": WEBHOOK_SECRET},
+        erp_settings={"account_token": "brightpearl-demo-token", "calls_per_minute": RATES["requests_per_minute"]},
+        shop_credentials={"username": "api@shop.example", "password": "file:secrets/shop-password"},
+        erp_credentials={"app_ref": "acme_towpath", "account_token": "file:secrets/erp-token"},
+        secrets={
+            "shop-password": "shop-demo-password",
+            "erp-token": "brightpearl-demo-token",
+            "shop-webhook": WEBHOOK_SECRET,
+            "erp-webhook": ADDRESS_SECRET,
+        },
+        flows={
+            "shop-orders-to-erp": _flow(SHOP, ERP, "OrderPlaced", "nopcommerce-brightpearl/order_placed")
+            | {
+                "reference_prefix": "SHOP-",
+                "options": {"tax_code": "T20", "exempt_tax_code": "Z", "warehouse_id": 2, "time_zone": "America/Chicago"},
+            },
+            "shop-cancellations-to-erp": _flow(SHOP, ERP, "OrderCancelled", "nopcommerce-brightpearl/order_cancelled")
+            | {"options": {"cancelled_status_id": 5}},
+            "erp-status-to-shop": _flow(ERP, SHOP, "OrderStatusChanged", "brightpearl-nopcommerce/order_status_changed")
+            | {"options": {"statuses": {"1": "none", "2": "none", "3": "20", "4": "20", "5": "40"}}},
+            "erp-shipments-to-shop": _flow(ERP, SHOP, "ShipmentConfirmed", "brightpearl-nopcommerce/shipment_confirmed")
+            | {"options": {"carriers": {"49": "DHL"}}},
+            "erp-stock-to-shop": _flow(ERP, SHOP, "StockChanged", "brightpearl-nopcommerce/stock_changed"),
+        },
+        erp_path="/public-api/acme",
+        erp_hook=f"?secret={ADDRESS_SECRET}",
+    ),
 }
 
 
@@ -104,7 +139,7 @@ def configuration(pair: Pair, ports: Mapping[str, int]) -> dict[str, Any]:
             },
             ERP: {
                 "system": pair.erp,
-                "url": f"http://127.0.0.1:{ports[ERP]}",
+                "url": f"http://127.0.0.1:{ports[ERP]}{pair.erp_path}",
                 "credentials": dict(pair.erp_credentials),
                 "webhook_secret": "file:secrets/erp-webhook",
                 "limits": {**patience, **RATES},

@@ -72,7 +72,8 @@ class Stack:
             self.changes(content)
         self.config_path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
         for name, own, faults in ((SHOP, self.pair.shop_settings, self.shop_faults), (ERP, self.pair.erp_settings, self.erp_faults)):
-            hooks = {"webhook_url": f"http://127.0.0.1:{self.ports['receiver']}/hooks/{name}", "webhook_retry_max_seconds": 2.0}
+            address = f"http://127.0.0.1:{self.ports['receiver']}/hooks/{name}{self.pair.erp_hook if name == ERP else ''}"
+            hooks = {"webhook_url": address, "webhook_retry_max_seconds": 2.0}
             settings = {**own, **hooks, "faults": dict(faults)}
             (self.directory / f"sandbox-{name}.json").write_text(json.dumps(settings), encoding="utf-8")
 
