@@ -181,7 +181,7 @@ async def test_what_a_shop_sends_becomes_events(played: Played) -> None:
         assert {"Customer Type", "Order Source"} <= set(placed.value["custom_fields"])
 
 
-@pytest.mark.parametrize("system", ["bng"])
+@pytest.mark.parametrize("system", ["bng", "brightpearl"])
 def test_a_target_calls_what_makes_an_entity_as_references_expect(system: str) -> None:
     target = find_target(system)
     assert {entity: f"create_{entity}" for entity in target.creates} == target.creates
