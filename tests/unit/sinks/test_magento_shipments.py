@@ -160,3 +160,12 @@ async def test_a_source_that_lacks_the_goods_refuses_in_its_own_words(shop: Shop
     await shop.control("POST", "stock", {"sku": sku, "quantity": 0})
     with pytest.raises(DataError, match="Not all of your products are available"):
         await sink.apply("create_shipment", KEY, a_shipment(order, (sku, 1)))
+
+
+async def test_goods_of_a_cancelled_order_that_have_left_are_a_matter_for_a_person(shop: Shop, sink: Sink) -> None:
+    order = await order_with(shop, has("simple"))
+    await shop.control("POST", f"orders/{order['entity_id']}", {"state": "canceled", "status": "canceled"})
+    with pytest.raises(DataError, match="settle it by hand") as caught:
+        await sink.apply("create_shipment", KEY, a_shipment(order, (order["items"][0]["sku"], 1)))
+    assert "OrderStatus" == caught.value.field
+    assert [] == shop.sent("POST")

@@ -33,7 +33,6 @@ def source_items() -> list[Doc]:
 def _product(number_: int, sku: str, name: str, kind: str, price: float, moment: str, **custom: str) -> Doc:
     return {
         "id": number_,
-        "entity_id": number_,
         "sku": sku,
         "name": name,
         "attribute_set_id": 4,

@@ -14,6 +14,8 @@ from towpath.sandbox.magento.wording import Worded
 
 CONDITIONS: Final = {"eq": "=", "gteq": ">=", "from": ">=", "lteq": "<=", "to": "<=", "in": "in"}
 NUMBERS: Final = frozenset({"entity_id", "order_id", "customer_id", "id", "group_id", "store_id"})
+CALLED_ID: Final = frozenset({"product", "customer"})
+"""Entities whose `entity_id`, by which they are searched, is `id` in an answer."""
 _FILTER = re.compile(r"searchCriteria\[(?:filterGroups|filter_groups)\]\[(\d+)\]\[filters\]\[(\d+)\]\[(\w+)\]")
 _OTHER = re.compile(r"searchCriteria\[(?:sortOrders\]\[0\]\[(field|direction)|(pageSize|page_size|currentPage|current_page))\]")
 
@@ -28,7 +30,7 @@ class Lists:
         """Answer with a page; past the end the last one comes again. Without a size everything is on one page."""
         if not any(name.startswith("searchCriteria") for name in call.query):
             raise Worded(400, '"%fieldName" is required. Enter and try again.', {"fieldName": "searchCriteria"})
-        where, size, number = _where(call), _number(call, "pageSize", "page_size", 0), _number(call, "currentPage", "current_page", 1)
+        where, size, number = _where(call, kind), _number(call, "pageSize", "page_size", 0), _number(call, "currentPage", "current_page", 1)
         total = self._store.count(kind, where)
         size = size or max(1, total)
         last = max(1, math.ceil(total / size))
@@ -42,14 +44,15 @@ class Lists:
         return Answer(body={"items": items, "search_criteria": criteria, "total_count": total})
 
 
-def _where(call: Call) -> list[Condition]:
+def _where(call: Call, kind: str) -> list[Condition]:
     filters: dict[str, dict[str, dict[str, str]]] = defaultdict(lambda: defaultdict(dict))
     for name, value in call.query.items():
         if (found := _FILTER.fullmatch(name)) is not None:
             filters[found[1]][found[2]][found[3]] = value
         elif not name.startswith("fields") and _OTHER.fullmatch(name) is None:
             raise Worded(400, 'Property "%1" does not have accessor method "%2" in class "%3".', [name, f"get{name}", "SearchCriteria"])
-    return [_condition(list(group.values())) for group in filters.values()]
+    found = [_condition(list(group.values())) for group in filters.values()]
+    return [("id" if name == "entity_id" and kind in CALLED_ID else name, operator, value) for name, operator, value in found]
 
 
 def _condition(group: list[dict[str, str]]) -> Condition:
