@@ -199,11 +199,12 @@ def created_id(answer: Answer) -> int:
 
 
 class Rows(NamedTuple):
-    """One page of a search: its rows by the names of their columns, and whether there are more."""
+    """One page of a search: its rows by the names of their columns, how many there are in all, and whether more follow."""
 
     rows: list[dict[str, Any]]
     total: int
     more: bool
+    answer: Answer
 
 
 async def search(api: ApiClient, path: str, query: Mapping[str, str]) -> Rows:
@@ -223,7 +224,7 @@ async def search(api: ApiClient, path: str, query: Mapping[str, str]) -> Rows:
     if not all(isinstance(row, list) and len(row) == len(names) for row in rows) or not isinstance(meta.get("resultsAvailable"), int):
         raise answer.unreadable("its rows and columns do not fit together")
     named = [dict(zip(names, row, strict=True)) for row in rows]
-    return Rows(named, meta["resultsAvailable"], bool(meta.get("morePagesAvailable")))
+    return Rows(named, meta["resultsAvailable"], bool(meta.get("morePagesAvailable")), answer)
 
 
 def _errors(text: str) -> list[Mapping[str, Any]]:
