@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-import tempfile
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
