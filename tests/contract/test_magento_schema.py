@@ -159,7 +159,14 @@ async def test_a_refusal_is_an_error_response(played: tuple[Json, ApiClient], pa
 def test_what_magento_does_not_have_is_found() -> None:
     ship = {"method": "POST", "path": "/rest/V1/order/3/ship", "query": {}, "status": 200, "answer": 3}
     assert [] == problems({**ship, "body": {"items": [{"order_item_id": 3, "qty": 1.5}], "notify": True}})
-    for body in ({"item": []}, {"items": [{"order_item_id": "three"}]}, {"notify": "yes"}, {"entity": {}}, {"arguments": {"source_code": "x"}}):
+    bodies: list[Json] = [
+        {"item": []},
+        {"items": [{"order_item_id": "three"}]},
+        {"notify": "yes"},
+        {"entity": {}},
+        {"arguments": {"source_code": "x"}},
+    ]
+    for body in bodies:
         assert problems({**ship, "body": body})
     assert problems({**ship, "body": {}, "answer": {"id": 3}})
     for method, path in (("POST", "/rest/V1/shipments"), ("GET", "/rest/V1/order/3/ship"), ("POST", "/rest/V1/creditmemos")):

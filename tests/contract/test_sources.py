@@ -35,6 +35,7 @@ BNG = yaml.safe_load((Path(__file__).parents[2] / "schemas" / "http" / "bng.yaml
 CREDENTIALS: dict[str, dict[str, str]] = {
     "bng": {"client_id": "towpath", "client_secret": "towpath-sandbox-secret"},
     "nopcommerce": {"username": "api@shop.example", "password": "towpath-sandbox-password"},
+    "magento": {"access_token": "towpath-sandbox-token"},
 }
 PROVENANCE = Provenance("erp", datetime(2026, 11, 20, tzinfo=UTC), 5, "1" * 32)
 
@@ -179,6 +180,23 @@ async def test_what_a_shop_sends_becomes_events(played: Played) -> None:
         assert ("OrderPlaced", "OrderCancelled", "PaymentReceived") == (placed.type, cancelled.type, payment.type)
         assert ("40", "ch_1", placed.value["total"]) == (placed.value["status"], payment.value["payment_id"], payment.value["amount"])
         assert {"Customer Type", "Order Source"} <= set(placed.value["custom_fields"])
+
+
+@pytest.mark.parametrize("played", ["magento"], indirect=True)
+async def test_what_magento_sends_on_every_save_becomes_the_same_events_again(played: Played) -> None:
+    await played.ask("POST", "/_sandbox/shopper", {"orders": 1, "seed": 2})
+    await played.ask("POST", "/_sandbox/customers", {"email": "ann@example.com"})
+    for _ in range(2):
+        await played.ask("POST", "/_sandbox/orders/1001", {})
+    told: dict[str, set[str]] = {}
+    for body in await played.sent():
+        wanted = played.source.wanted(body)
+        assert isinstance(wanted, Fetch)
+        assert f"{wanted.entity}/{wanted.id}" == system_module("magento").key_of(body)
+        for event in await played.events(wanted):
+            told.setdefault(event.type, set()).add(event.meta["event_id"])
+    assert {"OrderPlaced", "CustomerChanged"} <= set(told)
+    assert 1 == len(told["OrderPlaced"])
 
 
 @pytest.mark.parametrize("system", ["bng", "brightpearl"])

@@ -51,8 +51,8 @@ def _where(call: Call, kind: str) -> list[Condition]:
             filters[found[1]][found[2]][found[3]] = value
         elif not name.startswith("fields") and _OTHER.fullmatch(name) is None:
             raise Worded(400, 'Property "%1" does not have accessor method "%2" in class "%3".', [name, f"get{name}", "SearchCriteria"])
-    found = [_condition(list(group.values())) for group in filters.values()]
-    return [("id" if name == "entity_id" and kind in CALLED_ID else name, operator, value) for name, operator, value in found]
+    conditions = [_condition(list(group.values())) for group in filters.values()]
+    return [("id" if name == "entity_id" and kind in CALLED_ID else name, operator, value) for name, operator, value in conditions]
 
 
 def _condition(group: list[dict[str, str]]) -> Condition:
