@@ -116,7 +116,8 @@ def _customer(order: Json, email: str) -> str:
         return str(id_of(order["customer_id"], "customer_id"))
     if not email:
         raise DataError("the guest's order has no customer_email", field="customer_email")
-    return f"guest-{hashlib.sha256(email.strip().casefold().encode()).hexdigest()[:16]}"
+    digest = hashlib.sha256(email.strip().casefold().encode("utf-8", "replace")).hexdigest()
+    return f"guest-{digest[:16]}"
 
 
 def _shipping(order: Json) -> Address | None:

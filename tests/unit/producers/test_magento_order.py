@@ -286,3 +286,22 @@ def test_card_data_of_a_payment_is_blanked_in_events_and_answers() -> None:
     }
     kept = json.loads(blank(json.dumps({"order": {"payment": payment}}).encode(), BLANKED))
     assert {"cc_number_enc": "", "cc_owner": "", "cc_exp_year": "", "additional_information": "", "method": "card"} == kept["order"]["payment"]
+
+
+RUBBISH = [None, True, [], {}, -1, 1e300, "1e300", "\ud800", [1], {"a": 1}, [[1]], "0"]
+READ = ("total_paid", "total_refunded", "customer_id", "discount_amount", "extension_attributes", "payment", *an_order())
+
+
+@pytest.mark.parametrize("field", sorted(set(READ)))
+def test_rubbish_in_any_field_is_an_event_or_a_data_error_and_nothing_else(field: str) -> None:
+    told = 0
+    for value in RUBBISH:
+        invoices: list[object] = [None, [], [3], [{"state": 2}], [INVOICE]]
+        for invoice in invoices:
+            bundle = {"order": {**an_order(total_paid=48.23), field: value}, "invoices": invoice}
+            try:
+                told += len(SOURCE.decode("order", json.dumps(bundle).encode(), PROVENANCE))
+            except DataError as error:
+                told += 1
+                assert error.field
+    assert told >= len(RUBBISH)
