@@ -294,14 +294,10 @@ READ = ("total_paid", "total_refunded", "customer_id", "discount_amount", "exten
 
 @pytest.mark.parametrize("field", sorted(set(READ)))
 def test_rubbish_in_any_field_is_an_event_or_a_data_error_and_nothing_else(field: str) -> None:
-    told = 0
-    for value in RUBBISH:
-        invoices: list[object] = [None, [], [3], [{"state": 2}], [INVOICE]]
-        for invoice in invoices:
-            bundle = {"order": {**an_order(total_paid=48.23), field: value}, "invoices": invoice}
-            try:
-                told += len(SOURCE.decode("order", json.dumps(bundle).encode(), PROVENANCE))
-            except DataError as error:
-                told += 1
-                assert error.field
-    assert told >= len(RUBBISH)
+    invoices: list[object] = [None, [], [3], [{"state": 2}], [INVOICE]]
+    for bundle in ({"order": {**an_order(total_paid=48.23), field: value}, "invoices": invoice} for value in RUBBISH for invoice in invoices):
+        try:
+            kinds = {event.type for event in SOURCE.decode("order", json.dumps(bundle).encode(), PROVENANCE)}
+        except DataError as error:
+            kinds = {"OrderPlaced"} if error.field else set()
+        assert "OrderPlaced" in kinds
