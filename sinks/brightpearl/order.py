@@ -42,15 +42,11 @@ async def find_order(api: ApiClient, document: Document) -> Standing | None:
 
 async def create_order(api: ApiClient, document: Document) -> Standing:
     """Create the order and reserve its stock; raises DataError naming what is refused."""
-    created, unknown = await _create(api, document)
+    created = await _create(api, document)
     order = await _read(api, created)
     if str(order.get("reference")).strip() != text(document, "ref").strip():
         raise RetryableError(f"{api.name}: order {created} was answered to a POST, and has another reference: looked up again")
-    standing = await reserve(api, document, _standing(document, order), order)
-    if not unknown:
-        return standing
-    review = f"unknown at {api.name}, placed as rows of free text: SKU {', '.join(unknown)}"
-    return standing._replace(review="; ".join(part for part in (review, standing.review) if part))
+    return await reserve(api, document, _standing(document, order), order)
 
 
 async def reserve(api: ApiClient, document: Document, found: Standing, order: Row | None = None) -> Standing:
@@ -72,8 +68,8 @@ async def reserve(api: ApiClient, document: Document, found: Standing, order: Ro
     except DataError as error:  # nothing was there, or somebody has reserved it meanwhile: the order says which
         refused = str(error)
     after = _standing(document, await _read(api, int(found.id)))
-    review = f"{after.review or 'nothing is reserved'}{f' ({refused})' if refused else ''}" if after.review or not after.whole else ""
-    return Standing(found.id, at, review=review)
+    reviews = [after.review, "" if after.whole else "nothing is reserved", refused]
+    return Standing(found.id, at, review="; ".join(review for review in reviews if review))
 
 
 async def set_order_status(api: ApiClient, document: Document, _known: int | None) -> tuple[bool, Standing]:
@@ -86,8 +82,8 @@ async def set_order_status(api: ApiClient, document: Document, _known: int | Non
     return True, Standing(str(order_id))
 
 
-async def _create(api: ApiClient, document: Document) -> tuple[int, list[str]]:
-    """Return the new order's id, and the SKUs that Brightpearl does not know."""
+async def _create(api: ApiClient, document: Document) -> int:
+    """Return the new order's id."""
     skus = [text(row, "SKU", f"rows[{index}].") for index, row in enumerate(_rows(document)) if "SKU" in row]
     products = await product_ids(api, skus)
     try:
@@ -100,10 +96,10 @@ async def _create(api: ApiClient, document: Document) -> tuple[int, list[str]]:
     return await _post(api, document, await product_ids(api, skus))
 
 
-async def _post(api: ApiClient, document: Document, products: Mapping[str, int | None]) -> tuple[int, list[str]]:
+async def _post(api: ApiClient, document: Document, products: Mapping[str, int | None]) -> int:
     answer = await api.write("POST", "/order-service/sales-order", _wire(api, document, products))
     _note_instance(api, answer)
-    return created_id(answer), [sku for sku, product in products.items() if product is None]
+    return created_id(answer)
 
 
 def _wire(api: ApiClient, document: Document, products: Mapping[str, int | None]) -> dict[str, Any]:
@@ -126,7 +122,9 @@ def _row(row: Document, products: Mapping[str, int | None]) -> dict[str, Any]:
     if "SKU" not in row:
         return plain
     product = products[row["SKU"]]
-    return {**plain, "productId": product} if product is not None else {**plain, "name": f"{row['SKU']}: {row.get('name') or 'unknown SKU'}"}
+    return (
+        {**plain, "productId": product} if product is not None else {**plain, "name": f"{_free_text(row['SKU'])}{row.get('name') or 'unknown SKU'}"}
+    )
 
 
 async def _read(api: ApiClient, order_id: int) -> Row:
@@ -147,8 +145,17 @@ def _standing(document: Document, order: Row) -> Standing:
     code = str(order.get("allocationStatusCode"))
     is_whole = document.get("warehouseId") is None or code != UNALLOCATED
     partial = document.get("warehouseId") is not None and is_whole and code not in ALLOCATED
-    review = f"not all is reserved in warehouse {document.get('warehouseId')} (allocation status {code})" if partial else ""
-    return Standing(str(order["id"]), whole=is_whole, review=review)
+    reviews = [f"not all is reserved in warehouse {document.get('warehouseId')} (allocation status {code})"] if partial else []
+    free = [str(row.get("productName")) for row in order["orderRows"].values() if not row.get("productSku")]
+    skus = (str(row["SKU"]) for row in _rows(document) if "SKU" in row)
+    unknown = [sku for sku in dict.fromkeys(skus) if any(name.startswith(_free_text(sku)) for name in free)]
+    reviews += [f"unknown at the target, placed as rows of free text: SKU {', '.join(unknown)}"] if unknown else []
+    return Standing(str(order["id"]), whole=is_whole, review="; ".join(reviews))
+
+
+def _free_text(sku: str) -> str:
+    """Return what the name of a row begins with that stands for a SKU which Brightpearl does not know."""
+    return f"{sku}: "
 
 
 async def _knows_contact(api: ApiClient, document: Document) -> bool:

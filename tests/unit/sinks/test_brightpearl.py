@@ -188,7 +188,9 @@ async def test_a_sentence_is_no_id(erp: Brightpearl, sink: To) -> None:
         await sink.clock.run(sink.apply("create_order", KEY, ORDER, related=RELATED))
 
 
-async def test_a_sku_that_is_unknown_becomes_free_text_and_a_reason_for_review(erp: Brightpearl, sink: To) -> None:
+@pytest.mark.parametrize("lost", ["nothing", "POST order-service/sales-order", "POST warehouse-service/order/"])
+async def test_a_sku_that_is_unknown_becomes_free_text_and_a_reason_for_review(erp: Brightpearl, sink: To, lost: str) -> None:
+    erp.cut(lost)
     effected = await place(sink, rows=[{**ROWS[0], "SKU": "NO-SUCH"}, *ROWS])
     (order,) = await erp.rows("orders")
     assert {"NO-SUCH: Bag", "Bag", "Shipping"} == {row["productName"] for row in order["orderRows"].values()}
