@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from towpath.runtime import PARENT_VARIABLE
+from towpath.broker import launch
 
 ROOT = Path(__file__).resolve().parent.parent
 STOP_SECONDS = 15.0
@@ -25,12 +25,12 @@ class Measured:
         self._log = log
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", *arguments],
+                [sys.executable, "-I", launch.__file__, str(os.getpid()), sys.executable, "-m", *arguments],
                 stdout=output,
                 stderr=output,
                 stdin=subprocess.DEVNULL,
                 cwd=ROOT,
-                env={**os.environ, **(environment or {}), PARENT_VARIABLE: str(os.getpid())},
+                env={**os.environ, **(environment or {})},
                 process_group=0,  # Ctrl-C reaches the harness alone, which then ends the rest
             )
         self.pid = self._process.pid
