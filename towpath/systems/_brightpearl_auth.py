@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import aiohttp
@@ -14,51 +14,52 @@ from towpath.clock import SystemClock
 from towpath.config import Connection
 from towpath.delivery.tokens import Token
 from towpath.errors import ConfigError, RetryableError
-from towpath.http import Authoriser, read_whole
+from towpath.http import read_whole
 
 WEEK: Final = 604_800.0
 
 
 class PrivateApp:
-    """Adds the headers of a private app, read anew for each call."""
+    """Adds the headers of a private app; `headers` names the credential of each, which is read anew for each call."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, headers: Mapping[str, str]) -> None:
+        self._connection, self._headers = connection, headers
 
     async def headers(self, _session: aiohttp.ClientSession) -> Mapping[str, str]:
-        """Return the headers; raises RetryableError, of the whole system, while the token cannot be read."""
+        """Return the headers; raises RetryableError, of the whole system, while one cannot be read."""
         try:
-            token = self._connection.credential("account_token").get_secret_value()
-            return {"brightpearl-app-ref": _plain(self._connection, "app_ref"), "brightpearl-account-token": token}
+            return self._read()
         except ConfigError as error:
             raise RetryableError(f"the credentials cannot be read: {error}", system_wide=True) from None
 
     def forget(self, refused: Mapping[str, str]) -> bool:
-        """Return whether the token is another by now than the one that was refused."""
+        """Return whether a credential is another by now than the one that was refused."""
         try:
-            return refused.get("brightpearl-account-token") != self._connection.credential("account_token").get_secret_value()
+            return any(refused.get(name) != value for name, value in self._read().items())
         except ConfigError:
             return False
 
+    def _read(self) -> Mapping[str, str]:
+        return {name: _plain(self._connection, one) for name, one in self._headers.items()}
+
 
 class InstanceApp(BearerToken):
-    """Adds the references of an OAuth instance app to its bearer token."""
+    """Adds the references of an OAuth instance app to the bearer token that its `form` of credentials gets."""
 
-    def __init__(self, connection: Connection, url: str) -> None:
+    def __init__(self, connection: Connection, url: str, references: Mapping[str, str], form: Sequence[str]) -> None:
         super().__init__(self._refresh)
-        self._connection, self._url = connection, url
+        self._connection, self._url, self._references, self._form = connection, url, references, form
         self._latest = ""
 
     async def headers(self, session: aiohttp.ClientSession) -> Mapping[str, str]:
         """Return the headers; a token that is due is refreshed."""
-        references = {f"brightpearl-{name.replace('_', '-')}": _plain(self._connection, name) for name in ("app_ref", "dev_ref")}
+        references = {name: _plain(self._connection, one) for name, one in self._references.items()}
         return {**references, **await super().headers(session)}
 
     async def _refresh(self, session: aiohttp.ClientSession) -> Token:
         """Return a new token; the refresh token that comes with it is the one to use from now on."""
-        given = {name: self._connection.credential(name).get_secret_value() for name in self._connection.credentials}
-        secret = {"client_secret": given["client_secret"]} if "client_secret" in given else {}
-        form = {"grant_type": "refresh_token", "refresh_token": self._latest or given["refresh_token"], "client_id": given["client_id"], **secret}
+        given = {name: _plain(self._connection, name) for name in self._form if name in self._connection.credentials}
+        form = {"grant_type": "refresh_token", **given, **({"refresh_token": self._latest} if self._latest else {})}
         asked = SystemClock().monotonic()
         async with session.post(self._url, data=form, allow_redirects=False) as response:
             status, raw = response.status, await read_whole(response.content)
@@ -74,16 +75,6 @@ class InstanceApp(BearerToken):
             raise RetryableError("brightpearl: POST token: the answer holds no access_token", system_wide=True)
         self._latest = latest if isinstance(latest, str) else self._latest
         return Token.living(token, _lifetime(seconds), asked)
-
-
-def private_app(connection: Connection) -> Authoriser:
-    """Return what adds the headers of a private app."""
-    return PrivateApp(connection)
-
-
-def instance_app(connection: Connection, url: str) -> Authoriser:
-    """Return what adds the headers of an instance app, whose tokens come from `url`."""
-    return InstanceApp(connection, url)
 
 
 def _plain(connection: Connection, name: str) -> str:

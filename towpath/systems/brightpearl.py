@@ -18,7 +18,7 @@ from towpath.dialect import USUAL, Dialect, Outcome, Pace, Refusal
 from towpath.errors import DataError, RetryableError
 from towpath.http import Answer, ApiClient, Authoriser
 from towpath.signatures import AddressVerifier
-from towpath.systems._brightpearl_auth import instance_app, private_app
+from towpath.systems._brightpearl_auth import InstanceApp, PrivateApp
 
 TOKEN_URL: Final = "https://oauth.brightpearl.com/token"  # noqa: S105 - an address
 LARGEST_ID: Final = 2**31 - 1
@@ -112,10 +112,11 @@ DIALECT = Dialect(ERRORS, refusal, judged, pace)
 def authoriser(connection: Connection) -> Authoriser:
     """Return what adds this connection's credentials to a call: the headers of a private app, or those and the bearer token of an instance app."""
     if "account_token" in connection.credentials:
-        return private_app(connection)
+        return PrivateApp(connection, {"brightpearl-app-ref": "app_ref", "brightpearl-account-token": "account_token"})
     account = connection.url.rpartition("/")[2]
     token_url = str(connection.options.get("token_url", TOKEN_URL)).rstrip("/")
-    return instance_app(connection, f"{token_url}/{account}")
+    references = {"brightpearl-app-ref": "app_ref", "brightpearl-dev-ref": "dev_ref"}
+    return InstanceApp(connection, f"{token_url}/{account}", references, ("client_id", "client_secret", "refresh_token"))
 
 
 def entity_of(body: bytes) -> Named | None:
