@@ -13,6 +13,7 @@ from typing import Final
 
 from sinks.base import Document, Standing
 from sinks.magento.shop import Shop, text, whole
+from towpath.errors import RetryableError
 from towpath.http import ApiClient
 
 LARGEST_VERSION: Final = 2**63 - 1
@@ -21,12 +22,14 @@ LARGEST_VERSION: Final = 2**63 - 1
 async def set_stock(api: ApiClient, document: Document, known: int | None) -> tuple[bool, Standing]:
     """Have as many salable as the document says (`Salable`), by the quantity in one source.
 
-    What is sold between the two reads makes the quantity smaller by it, never larger: the salable number is read first. Where our number has not
-    risen since the one that stands (`RaisedAt`), a lower one of the shop's is what it has sold since: it is left.
+    What is sold between the two reads makes the quantity smaller by it, never larger: the salable number is read first. What is shipped before
+    the write is overwritten, so more is salable then than is wanted: that is read back, and all is done again (RetryableError). Where our number
+    has not risen since the one that stands (`RaisedAt`), a lower one of the shop's is what it has sold since: it is left.
     """
     shop, sku, source = Shop(api), text(document, "SKU"), text(document, "SourceCode")
     wanted, raised_at = whole(document, "Salable", 0), whole(document, "RaisedAt", 0, LARGEST_VERSION)
-    salable = await shop.salable(sku, whole(document, "StockID", 1))
+    stock = whole(document, "StockID", 1)
+    salable = await shop.salable(sku, stock)
     lies = await shop.in_source(sku, source)
     standing = Standing(f"{source}/{sku}"[:200])
     sold_since = known is not None and known >= raised_at and salable < wanted
@@ -34,4 +37,6 @@ async def set_stock(api: ApiClient, document: Document, known: int | None) -> tu
     if sold_since or (lies is not None and quantity == lies):
         return False, standing
     await shop.put_in_source(sku, source, quantity)
+    if quantity and await shop.salable(sku, stock) > wanted:
+        raise RetryableError(f"{shop.name}: stock of {sku} moved while it was set")
     return True, standing

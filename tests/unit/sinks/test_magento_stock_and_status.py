@@ -148,3 +148,18 @@ async def test_a_list_that_is_none_is_tried_again_and_nothing_is_written(shop: S
     with pytest.raises(RetryableError):
         await sink.apply("set_stock", "erp/stock/1", stock(5))
     assert [] == shop.sent(STOCK)
+
+
+async def test_a_shipment_that_comes_between_read_and_write_is_not_sold_once_more(shop: Shop, sink: Sink) -> None:
+    order = await buys(shop, LAMP)
+    left: list[str] = []
+
+    async def ship(call: str) -> None:
+        if call.startswith(STOCK) and not left:
+            left.append(call)
+            await shop.ask("POST", f"order/{order['entity_id']}/ship", {"items": []})
+
+    shop.heard = ship
+    assert "applied" == (await sink.insist("set_stock", "erp/stock/1", stock(7), version=(1, 0))).outcome
+    assert 7 == (await lies(shop))["salable"]
+    assert 2 == len(shop.sent(STOCK))
