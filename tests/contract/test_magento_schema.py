@@ -93,7 +93,7 @@ async def played(tmp_path: Path) -> AsyncIterator[tuple[Json, ApiClient]]:
     """Give a shop with forty orders, and our client."""
     system = load("magento")
     async with TestClient(TestServer(build(system, tmp_path, system.settings()))) as shop:
-        await shop.post("/_sandbox/shopper", json={"orders": 40, "seed": 2})
+        await shop.post("/_sandbox/shopper", json={"orders": 40, "seed": 2, "sets": True})
         credentials = {"access_token": "towpath-sandbox-token"}
         connection = Connection.model_validate({"system": "magento", "url": str(shop.make_url("/")), "credentials": credentials})
         api = connect("shop", connection, SystemClock(), Metrics())

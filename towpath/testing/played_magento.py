@@ -20,7 +20,7 @@ class PlayedMagento(Played):
     async def place(self, number: int, fits: Callable[[Row], bool] = lambda _: True, **more: object) -> Row:
         """Place orders from that number on until one fits, and return it as the shop has it."""
         for one in range(number, number + SEEDS):
-            await self.shop("POST", "shopper", {"orders": 1, "seed": 7, "first_id": one, **more})
+            await self.shop("POST", "shopper", {"orders": 1, "seed": 7, "first_id": one, "sets": True, **more})
             order = await self.row(SHOP, "orders", entity_id=one)
             if fits(order):
                 return order

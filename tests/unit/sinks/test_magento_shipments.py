@@ -21,7 +21,7 @@ SHIP = "POST order/"
 async def shop(play: Callable[[str], Awaitable[Any]]) -> Shop:
     """A Magento with orders 1001 to 1030."""
     shop = await play("magento")
-    await shop.control("POST", "shopper", {"orders": 30, "seed": 1})
+    await shop.control("POST", "shopper", {"orders": 30, "seed": 1, "sets": True})
     return shop
 
 

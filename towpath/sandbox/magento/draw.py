@@ -59,7 +59,7 @@ class Basket:
         return one
 
 
-def draw(seed: int, order: int, customers: int, afford: Afford | None = None) -> tuple[Basket, random.Random]:
+def draw(seed: int, order: int, customers: int, afford: Afford | None = None, *, sets: bool = False) -> tuple[Basket, random.Random]:
     """Return the basket of that order, the same for the same seed but for what `afford` says that the shop lacks, and its dice."""
     dice = random.Random(f"{seed}/{order}")
     basket = Basket(order, person(FIRST_CUSTOMER + int(customers * dice.random() ** 2)))
@@ -69,7 +69,7 @@ def draw(seed: int, order: int, customers: int, afford: Afford | None = None) ->
         got = quantity if afford is None else afford(item.sku, quantity)
         if got > 0:
             _put(basket, item, got, _money(basket, item))
-    if dice.random() < 0.2:  # noqa: PLR2004 - one of five buys a set
+    if dice.random() < 0.2 and sets:  # noqa: PLR2004 - one of five buys a set
         _put_set(basket, afford)
     return basket, dice
 

@@ -31,6 +31,7 @@ class Spree(BaseModel):
     first_id: int = Field(default=1001, ge=1, le=40_000_000)
     customers: int = Field(default=50, ge=1)
     bad: list[Literal["unknown_sku", "bad_email", "bad_total", "unknown_status"]] = []
+    sets: bool = Field(default=False, description="sell sets too, one in five orders: a bundle that the shop ships as one, and never in part")
     oversell: bool = Field(default=False, description="buy all that is wanted, so that more is reserved than there is")
     paid_later: float = Field(default=0, ge=0, le=1, description="share of the unpaid orders that are paid")
     cancelled: float = Field(default=0, ge=0, le=1, description="share of all orders that are cancelled, where they are unpaid")
@@ -83,7 +84,7 @@ class Shopper:
         self._done += 1
         if self._shop.knows(number):
             return
-        basket, dice = draw(spree.seed, number, spree.customers, None if spree.oversell else self._shop.affordable)
+        basket, dice = draw(spree.seed, number, spree.customers, None if spree.oversell else self._shop.affordable, sets=spree.sets)
         order = self._shop.place(basket, dice)
         if order is None:
             return
