@@ -143,7 +143,7 @@ def _behind(stack: Stack) -> dict[str, int]:
 
 async def figures(stack: Stack) -> Proof:
     """Return the figures as the systems' stores give them now."""
-    return prove(await read_stores(stack.url(SHOP), stack.url(ERP)), stack.pair.reference_prefix)
+    return prove(await read_stores(stack.url(SHOP), stack.url(ERP), stack.pair.shop), stack.pair.reference_prefix)
 
 
 async def report(stack: Stack, plan: Plan) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 
 from towpath.codec import default_codec
+from towpath.demo import magento_stores
 from towpath.kafka import KafkaSettings
 from towpath.topic_reader import TopicReader
 
@@ -46,8 +47,8 @@ class Stores:
     faults: Mapping[str, int]
 
 
-async def read_stores(shop: str, erp: str) -> Stores:
-    """Return what the two systems at these addresses hold."""
+async def read_stores(shop: str, erp: str, system: str = "nopcommerce") -> Stores:
+    """Return what the two systems at these addresses hold; `system` is the shop's."""
     async with session() as http:
 
         async def get(url: str) -> Any:  # noqa: ANN401 - JSON
@@ -56,8 +57,10 @@ async def read_stores(shop: str, erp: str) -> Stores:
                 return await response.json()
 
         injected = [(await get(f"{url}/_sandbox/faults"))["injected"] for url in (shop, erp)]
+        names = magento_stores.STORES if system == "magento" else SHOP_STORES
+        held = {name: (await get(f"{shop}/_sandbox/store/{name}"))["items"] for name in names}
         return Stores(
-            {name: (await get(f"{shop}/_sandbox/store/{name}"))["items"] for name in SHOP_STORES},
+            magento_stores.as_counted(held) if system == "magento" else held,
             {name: (await get(f"{erp}/_sandbox/store/{name}"))["items"] for name in ERP_STORES},
             int((await get(f"{erp}/_sandbox/stats"))["oversold"]),
             {kind: sum(one[kind] for one in injected) for kind in injected[0]},
