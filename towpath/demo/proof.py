@@ -13,7 +13,9 @@ from typing import Any
 import aiohttp
 
 from towpath.codec import default_codec
+from towpath.delivery.deadletters import RECEIPTS
 from towpath.demo import magento_stores
+from towpath.demo.pairs import SHOP
 from towpath.kafka import KafkaSettings
 from towpath.topic_reader import TopicReader
 
@@ -90,7 +92,7 @@ class Proof:
         """Return how long after each order was announced its goods were held (ms), given when by its business key."""
         times = {int(key.rpartition("/")[2]): at for key, at in held.items()}
         waits = sorted((at - self.announced[number]).total_seconds() * 1000 for number, at in times.items() if number in self.announced)
-        return {"p50": _quantile(waits, 0.50), "p99": _quantile(waits, 0.99)}
+        return quantiles(waits)
 
 
 def first_holds(kafka: KafkaSettings) -> dict[str, datetime]:
@@ -104,6 +106,26 @@ def first_holds(kafka: KafkaSettings) -> dict[str, datetime]:
                 at = record.written_at
                 found[hold["order_key"]] = min(at, found.get(hold["order_key"], at))
     return found
+
+
+def stock_waits(kafka: KafkaSettings) -> list[float]:
+    """Return how long after each change of stock at the ERP the shop had its number (ms), of those that were written to it."""
+    changed, waits = dict[str, datetime](), list[float]()
+    with closing(TopicReader(kafka)) as reader:
+        for topic in (f"deliver.{SHOP}", RECEIPTS):  # in this order: a receipt names the event that its delivery has
+            spans = {place: (extent.low, extent.high) for place, extent in reader.extents([topic]).items()}
+            for record in (record for batch in reader.read(spans) for record in batch.records):
+                _, told = default_codec().decode(record.value)
+                if topic != RECEIPTS and told["event_type"] == "StockChanged":
+                    changed[told["event_id"]] = told["occurred_at"]
+                elif topic == RECEIPTS and told["outcome"] == "applied" and told["event_id"] in changed:
+                    waits.append((told["at"] - changed[told["event_id"]]).total_seconds() * 1000)
+    return sorted(waits)
+
+
+def quantiles(sorted_ms: Sequence[float]) -> dict[str, float | None]:
+    """Return the middle and the 99th percentile."""
+    return {"p50": _quantile(sorted_ms, 0.50), "p99": _quantile(sorted_ms, 0.99)}
 
 
 def prove(stores: Stores, prefix: str) -> Proof:
@@ -127,7 +149,7 @@ def prove(stores: Stores, prefix: str) -> Proof:
         shipments=len(stores.erp["shipments"]),
         shipments_missing=_shipments_missing(stores),
         status_mismatches=_status_mismatches(stores, prefix),
-        latency_ms={"p50": _quantile(latencies, 0.50), "p99": _quantile(latencies, 0.99)},
+        latency_ms=quantiles(latencies),
         events_per_s=round(len(pairs) / span, 1) if span else None,
         faults=stores.faults,
         announced=announced,

@@ -161,3 +161,11 @@ async def test_a_spree_that_is_repeated_after_a_crash_does_the_rest(serve: Serve
 @pytest.mark.parametrize("spree", [{"partial": 0.6, "cancel": 0.6}, {"orders": 0}, {"speed": 3}])
 async def test_a_spree_that_makes_no_sense_is_refused(serve: Serve, spree: Json) -> None:
     assert (await (await serve("bng")).post("/_sandbox/warehouse", json=spree)).status == 400
+
+
+async def test_counts_that_spare_the_last_pieces_leave_so_many_and_others_do_not(serve: Serve) -> None:
+    client = await serve("bng", requests_per_minute=None, stock={"MAIN": 10})
+    await work(client, counts=200, spare=10)
+    assert min(row["Available"] for row in await store(client, "inventory")) == 10
+    await work(client, counts=200)
+    assert min(row["Available"] for row in await store(client, "inventory")) < 10

@@ -36,6 +36,7 @@ class Spree(BaseModel):
     cancel: float = Field(default=0.0, ge=0, le=1, description="share of the orders that are cancelled instead")
     complete: float = Field(default=0.0, ge=0, le=1, description="share of the shipped orders that are Completed at once")
     counts: int = Field(default=0, ge=0, description="corrections of OnHand by a few pieces")
+    spare: int | None = Field(default=None, ge=0, description="a count takes nothing from a row that would have less than this available")
     receipts: int = Field(default=0, ge=0, description="purchases that arrive")
     returns: int = Field(default=0, ge=0, description="pieces that customers send back")
 
@@ -113,6 +114,8 @@ class Shift:
         row = self._dice.choice(self._store.find(INVENTORY.name))
         most = self._corrections.pop()
         change = self._dice.randint(1, 5 * most) if most > 0 else max(-row["OnHand"], self._dice.choice((-3, -2, -1, 1, 2)))
+        if change < 0 and self._spree.spare is not None and row["Available"] + change < self._spree.spare:
+            change = -change
         self._stock.change(row["SKU"], row["Warehouse"], on_hand=change)
         return True
 
