@@ -44,7 +44,7 @@ async def ids(items: AsyncIterator[Item]) -> list[int | str]:
 
 
 async def test_bng_tells_of_orders_shipments_products_and_the_stock_of_each_warehouse(serve: Serve, connected: Connected) -> None:
-    erp = await serve("bng", stock={"MAIN": 5, "SECOND": 7})
+    erp = await serve("bng", stock={"MAIN": 5, "SECOND": 7}, requests_per_minute=None)
     api = connected("bng", erp.server)
     [row, *_] = (await (await erp.get("/_sandbox/store/inventory")).json())["items"]
     sku = row["SKU"]
