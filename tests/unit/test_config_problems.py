@@ -64,8 +64,10 @@ LITERAL = "a secret may not stand in the file itself; put it elsewhere and write
         (shop(options={"access_token": "hunter2"}), f"connections.shop.options.access_token: {LITERAL}"),
         (
             shop(credentials={"api_key": "vault:erp"}),
-            "connections.shop.credentials.api_key: vault:erp: the configuration has no `vault` section; "
-            "add it with `dir` and `key`, see docs/vault.md",
+            (
+                "connections.shop.credentials.api_key: vault:erp: the configuration has no `vault` section; "
+                "add it with `dir` and `key`, see docs/vault.md"
+            ),
         ),
         (
             shop(credentials={"api_key": "env:TOWPATH_NO_SUCH"}),
