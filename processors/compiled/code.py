@@ -89,6 +89,7 @@ class Generator:
     def __init__(self, paths: Paths) -> None:
         self._paths = paths
         self._depth = 0
+        self._lists = 0
 
     def value(self, node: Node) -> Code:
         """Return the code of a value that may be kept, and so is no remainder; raises Unsupported."""
@@ -167,7 +168,7 @@ class Generator:
 
     def _otherwise(self, left: Node, right: Node) -> Code:
         value, other = self.value(left).source, self.value(right).source
-        if self._depth:  # a comprehension takes no assignment where it names its list
+        if self._depth or self._lists:  # a comprehension takes no assignment where it names its list
             return Code(f"otherwise({value}, lambda: {other})")
         return Code(f"(found if (found := {value}) is not None else {other})")
 
@@ -205,7 +206,9 @@ class Generator:
 
     def _closure(self, name: str, items: Node, body: Node) -> Code:
         source, kind = CLOSURES[name]
+        self._lists += 1
         listed = self.value(items).source
+        self._lists -= 1
         self._depth += 1
         done = self.condition(body) if name in JUDGED else self.value(body).source
         item = f"item{self._depth}"

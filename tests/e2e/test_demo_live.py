@@ -81,8 +81,13 @@ class Terminal:
 
 
 def left_alive(processes: list[psutil.Process], seconds: float) -> list[str]:
+    """Return what has not ended; a zombie has, and waits for an init that takes its time."""
     _, alive = psutil.wait_procs(processes, timeout=seconds)
-    return [" ".join(process.cmdline()) for process in alive]
+    found = []
+    for process in alive:
+        with suppress(psutil.NoSuchProcess):  # as a zombie is to `cmdline`
+            found.append(" ".join(process.cmdline()))
+    return found
 
 
 def still_answering(ports: list[int]) -> list[int]:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from towpath.demo.stack import Stack
 from towpath.runtime import read_run_file
 from towpath.sandbox.bng.system import DUMPS as ERP_STORES
 from towpath.sandbox.nopcommerce.system import DUMPS as SHOP_STORES
+from towpath.testing.played import Played
 
 PLAN = Plan("bng-nopcommerce", 30, 7, "none")
 MENDED, BAD = 2001, 2002
@@ -76,14 +76,12 @@ async def replayed(stack: Stack, *options: str) -> int:
 
 
 async def place_bad(stack: Stack) -> None:
-    """Place an order that fails at BNG and comes through by replay, and one that stays a dead letter."""
+    """Place an order that fails at BNG and comes through when its product arrives, and one that stays a dead letter."""
     await place(stack, orders=1, seed=12, first_id=MENDED, bad=["unknown_sku"])
     await place(stack, orders=1, seed=13, first_id=BAD, bad=["bad_email"])
     await settle(stack)
     await call(f"{stack.url(ERP)}/_sandbox/products/GHOST-{MENDED}", "PUT", {})
-    open_letters = [json.loads(line) for line in (await towpath(stack, "dlq", "list", "--json")).splitlines()]
-    (letter,) = (letter for letter in open_letters if letter["business_key"] == f"{SHOP}/order/{MENDED}")
-    await towpath(stack, "dlq", "replay", letter["dead_letter_id"])
+    await Played(stack).sales_order(MENDED)
     await settle(stack)
 
 
