@@ -19,6 +19,7 @@ from towpath.delivery.budget import Ask, OwnBudget, Standing, Terms, Told
 from towpath.delivery.committer import GroupCommitter
 from towpath.delivery.database import metadata, now_of, open_engine
 from towpath.errors import RetryableError
+from towpath.migrations.chain import DELIVERY
 
 log = structlog.get_logger(__name__)
 
@@ -84,7 +85,7 @@ class Budgets:
 
     def _exchange(self, database: Connection, connection: str, terms: Terms, ask: Ask) -> tuple[Told, Standing]:
         if not self._has_table:
-            budgets.create(database, checkfirst=True)
+            DELIVERY.bring_up(database)
         is_it = budgets.c.connection == connection
         statement = sa.select(*budgets.c[1:]).where(is_it)
         row = database.execute(statement.with_for_update() if ask.changes else statement).one_or_none()

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine
 
 from towpath.clock import Clock
 from towpath.delivery.committer import GroupCommitter
-from towpath.delivery.database import make_table, metadata
+from towpath.delivery.database import make_tables, metadata
 from towpath.events import EPOCH, micros
 
 cursors = sa.Table(
@@ -44,7 +44,7 @@ class Cursors:
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self._clock = clock
-        make_table(engine, cursors)
+        make_tables(engine)
         self._database = GroupCommitter(engine)
 
     async def find(self, connection: str, entity: str) -> Cursor | None:

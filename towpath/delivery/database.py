@@ -1,4 +1,4 @@
-"""The database of a deployment: SQLite on one host, PostgreSQL beyond; each table is made by whoever keeps it."""
+"""The database of a deployment: SQLite on one host, PostgreSQL beyond; whoever needs it first makes its tables, or upgrades them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from sqlalchemy import URL, Connection, Engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
 from towpath.clock import Clock, SystemClock
+from towpath.migrations.chain import DELIVERY
 
 metadata = sa.MetaData()
 
@@ -29,17 +30,20 @@ def open_engine(url: URL, *, reading: bool = False) -> Engine:
     return engine
 
 
-def make_table(engine: Engine, table: sa.Table) -> None:
-    """Make a table, and what it lacks of its indexes, unless another process has just made them."""
-    for tries_left in (2, 1, 0):
-        try:
-            table.create(engine, checkfirst=True)
-            for index in table.indexes:  # a table from before may lack one
-                index.create(engine, checkfirst=True)
-            return
-        except SQLAlchemyError:
-            if not tries_left:
-                raise
+def make_tables(engine: Engine) -> None:
+    """Bring the delivery database to the tables of this release; raises ConfigError where a newer one made it."""
+    writing = open_engine(engine.url)
+    try:
+        for tries_left in (2, 1, 0):
+            try:
+                with writing.begin() as connection:
+                    DELIVERY.bring_up(connection)
+                return
+            except SQLAlchemyError:  # another process opened it for the first time just now
+                if not tries_left:
+                    raise
+    finally:
+        writing.dispose()
 
 
 def now_of(database: Connection, clock: Clock) -> float:

@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from towpath.clock import Clock
 from towpath.delivery.committer import GroupCommitter
-from towpath.delivery.database import make_table, metadata
+from towpath.delivery.database import make_tables, metadata
 from towpath.errors import FencedError
 
 effects = sa.Table(
@@ -99,7 +99,7 @@ class Ledger:
         self._clock, self._owner = clock, owner
         insert = sqlite.insert(effects) if engine.dialect.name == "sqlite" else postgresql.insert(effects)
         self._insert = insert.on_conflict_do_nothing().execution_options(preserve_rowcount=True)
-        make_table(engine, effects)
+        make_tables(engine)
         self._database = GroupCommitter(engine)
 
     async def begin(

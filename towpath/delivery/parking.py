@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine
 
 from towpath.clock import Clock
 from towpath.delivery.committer import GroupCommitter
-from towpath.delivery.database import make_table, metadata
+from towpath.delivery.database import make_tables, metadata
 from towpath.delivery.deadletters import PARKED, Failure
 
 LONGEST = timedelta(hours=1)
@@ -58,7 +58,7 @@ class Parking:
 
     def __init__(self, engine: Engine, clock: Clock, pause: timedelta) -> None:
         self._clock, self._pause = clock, pause
-        make_table(engine, parked)
+        make_tables(engine)
         self._database = GroupCommitter(engine)
 
     async def keep(self, connection: str, one: Parked, failure: Failure) -> None:

@@ -24,6 +24,7 @@ from towpath.config import Connection as Settings
 from towpath.delivery.committer import GroupCommitter
 from towpath.delivery.database import metadata, now_of, open_engine
 from towpath.errors import ConfigError, RetryableError
+from towpath.migrations.chain import DELIVERY
 from towpath.vault import Vault
 from towpath.vault.sealing import NotOpenedError, seal, unseal
 
@@ -98,7 +99,7 @@ class SharedTokens:
 
         def with_table(database: Connection) -> _Found | None:
             if not self._has_table:
-                tokens.create(database, checkfirst=True)
+                DELIVERY.bring_up(database)
             return work(database, now_of(database, self.clock))
 
         try:

@@ -16,7 +16,8 @@ from towpath.codec import Codec
 from towpath.config import Config
 from towpath.index.rows import Rows
 from towpath.index.store import advance, aligned, same_cluster, store
-from towpath.index.tables import about, named, open_index
+from towpath.index.tables import named, open_index
+from towpath.migrations.chain import INDEX
 from towpath.records import Record
 from towpath.registry.codec import codec_of
 from towpath.topic_reader import SECONDS, Batch, Place, TopicReader
@@ -77,7 +78,7 @@ class Indexer:
                 self._engine = open_index(url)
                 self._file = _identity(url)
             with self._engine.begin() as connection:
-                connection.execute(sa.select(about.c.value).where(about.c.name == "layout").with_for_update())
+                connection.execute(sa.select(INDEX.row).with_for_update())
                 yield connection
         except SQLAlchemyError as error:
             raise named(error, url) from error

@@ -9,18 +9,14 @@ from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
-import structlog
 from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from towpath.delivery.database import open_engine
-from towpath.errors import RetryableError
+from towpath.errors import ConfigError, RetryableError
+from towpath.migrations.chain import INDEX
 
-_log = structlog.get_logger(__name__)
-
-LAYOUT = "2"
-"""Raised with every change of the tables or of what stands in them: an index of another layout is built anew."""
 WORD, KEY, TEXT = 40, 300, 600
 
 metadata = sa.MetaData()
@@ -111,32 +107,28 @@ xref = sa.Table(  # under which id an effect stands, or once stood, at a connect
 
 
 def open_index(url: URL) -> Engine:
-    """Return an engine to the index at `url`, its tables made; one of another layout is emptied, to be built anew.
+    """Return an engine to the index at `url`, with the tables of this release.
 
-    Raises RetryableError where the database does not answer, or is none.
+    Raises RetryableError where the database does not answer, or is none, and ConfigError where a newer Towpath made it.
     """
     engine = open_engine(url)
     try:
-        _make_tables(engine)
-    except SQLAlchemyError:  # another process made them at the same moment
         try:
             _make_tables(engine)
-        except SQLAlchemyError as error:
-            engine.dispose()
-            raise named(error, url) from error
+        except SQLAlchemyError:  # another process opened it for the first time just now
+            _make_tables(engine)
+    except SQLAlchemyError as error:
+        engine.dispose()
+        raise named(error, url) from error
+    except ConfigError:
+        engine.dispose()
+        raise
     return engine
 
 
 def _make_tables(engine: Engine) -> None:
     with engine.begin() as connection:
-        about.create(connection, checkfirst=True)
-        layout = connection.execute(sa.select(about.c.value).where(about.c.name == "layout")).scalar()
-        if layout != LAYOUT:
-            if layout is not None:
-                _log.warning("the index has another layout and is built anew", found=layout, needed=LAYOUT)
-            metadata.drop_all(connection)
-            metadata.create_all(connection)
-            connection.execute(sa.insert(about).values(name="layout", value=LAYOUT))
+        INDEX.bring_up(connection)
 
 
 def named(error: SQLAlchemyError, url: URL) -> RetryableError:

@@ -203,16 +203,6 @@ async def test_the_tables_are_made_once_by_whoever_comes_first(database: URL, cl
         await ledger.close()
 
 
-async def test_a_ledger_from_before_an_index_was_added_gets_it(database: URL, clock: VirtualClock) -> None:
-    await Ledger(open_engine(database), clock, "one").close()
-    engine = open_engine(database)
-    with engine.begin() as connection:
-        connection.exec_driver_sql("DROP INDEX effects_by_external_id")
-    await Ledger(open_engine(database), clock, "other").close()
-    assert ["effects_by_external_id"] == [index["name"] for index in sa.inspect(engine).get_indexes("effects")]
-    engine.dispose()
-
-
 async def test_what_stands_at_the_target_is_found_by_its_id_there(ledger_of: Open) -> None:
     ledger = ledger_of("one")
     customer = Effect("erp", "create_customer", "shop/customer/7")

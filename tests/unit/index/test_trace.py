@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from towpath.codec import default_codec
 from towpath.delivery.deadletters import Failure, Registrar, Subject
 from towpath.index.queries import Step, Xref, trace, unreadable_records, xrefs
-from towpath.index.tables import metadata, open_index
+from towpath.index.tables import metadata
 from towpath.records import Output, Record, Replay
 from towpath.testing.events import a_shipment, a_status, a_stock, an_order
 from towpath.testing.index import index_records, of_event, placed
@@ -182,13 +182,3 @@ def test_stock_is_traced_by_its_key_and_told_with_its_place(engine: Engine) -> N
     index_records(engine, [placed(of_event("StockChanged", a_stock("TP-0001", location="NORTH")))])
     (step,) = found(engine, "erp/stock/TP-0001")
     assert step.detail.startswith("location NORTH, from erp, event ")
-
-
-def test_an_index_of_another_layout_is_emptied(engine: Engine) -> None:
-    index_records(engine, the_order())
-    open_index(engine.url).dispose()
-    assert 7 == len(found(engine, "1001"))
-    with engine.begin() as connection:
-        connection.execute(sa.update(metadata.tables["index_about"]).values(value="0"))
-    open_index(engine.url).dispose()
-    assert [] == found(engine, "1001")
