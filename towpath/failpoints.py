@@ -1,7 +1,9 @@
-"""Points at which a process can be told to die, for tests of recovery; without the environment variable nothing happens.
+"""Points at which a process can be told to die, to stand still, or to go without a guard; without the environment variable nothing happens.
 
 `TOWPATH_FAILPOINTS="sink.before_call:3:/path/marker"` kills the process with SIGKILL the third time that point is passed, once:
-the marker file, written just before, keeps a restarted process from dying again.
+the marker file, written just before, keeps a restarted process from dying again. A fourth part says what else is to happen: with `:stop` the
+process stands still (SIGSTOP) until somebody wakes it; with `:off` the guard of that name does not work, from the n-th time on, which is how
+`towpath chaos --controls` makes sure that its checks would notice.
 """
 
 from __future__ import annotations
@@ -10,32 +12,57 @@ import os
 import signal
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final, NamedTuple
 
-VARIABLE = "TOWPATH_FAILPOINTS"
+VARIABLE: Final = "TOWPATH_FAILPOINTS"
+KILL, STOP, OFF = "kill", "stop", "off"
+_SIGNALS: Final = {KILL: signal.SIGKILL, STOP: signal.SIGSTOP}
+
+
+class Armed(NamedTuple):
+    """What happens at a point the n-th time it is passed; the marker is a file that says it has happened."""
+
+    nth: int
+    marker: Path
+    action: str = KILL
+
+    def text(self, name: str) -> str:
+        """Return it as the environment variable has it."""
+        return f"{name}:{self.nth}:{self.marker}:{self.action}"
 
 
 @dataclass(slots=True)
 class Failpoints:
     """The points that are armed in this process."""
 
-    armed: dict[str, tuple[int, Path]] = field(default_factory=dict)
+    armed: dict[str, Armed] = field(default_factory=dict)
     passed: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def from_environment(cls) -> Failpoints:
         """Return what the environment arms."""
-        armed: dict[str, tuple[int, Path]] = {}
+        armed: dict[str, Armed] = {}
         for part in filter(None, os.environ.get(VARIABLE, "").split(",")):
-            name, nth, marker = part.split(":", 2)
-            armed[name] = (int(nth), Path(marker))
+            name, nth, marker, *action = part.split(":")
+            armed[name] = Armed(int(nth), Path(marker), *action)
         return cls(armed)
 
     def hit(self, name: str) -> None:
-        """Die here when this point is armed and its turn has come."""
-        if name not in self.armed:
+        """Die or stand still here when this point is armed and its turn has come."""
+        armed = self.armed.get(name)
+        if armed is None or armed.action == OFF or not self._due(name, armed) or armed.marker.exists():
             return
-        nth, marker = self.armed[name]
+        armed.marker.write_text(name, encoding="utf-8")
+        os.kill(os.getpid(), _SIGNALS[armed.action])
+
+    def off(self, name: str) -> bool:
+        """Tell whether the guard of this name is not to work now."""
+        armed = self.armed.get(name)
+        if armed is None or armed.action != OFF or not self._due(name, armed):
+            return False
+        armed.marker.write_text(name, encoding="utf-8")
+        return True
+
+    def _due(self, name: str, armed: Armed) -> bool:
         self.passed[name] = self.passed.get(name, 0) + 1
-        if self.passed[name] >= nth and not marker.exists():
-            marker.write_text(name, encoding="utf-8")
-            os.kill(os.getpid(), signal.SIGKILL)
+        return self.passed[name] >= armed.nth
