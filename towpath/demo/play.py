@@ -52,7 +52,7 @@ def fault_settings(plan: Plan) -> dict[str, Any]:
 
 async def place(stack: Stack, *, orders: int, seed: int, **more: object) -> None:
     """Have the shop's shopper place orders."""
-    await _ask(stack, SHOP, "shopper", {"orders": orders, "seed": seed, **more})
+    await ask(stack, SHOP, "shopper", {"orders": orders, "seed": seed, **more})
 
 
 async def play(stack: Stack, plan: Plan, tell: Tell | None = None) -> None:
@@ -61,12 +61,12 @@ async def play(stack: Stack, plan: Plan, tell: Tell | None = None) -> None:
     A few products are made scarce first, so that the shop sells the last piece of each.
     """
     for item in SCARCE:
-        await _ask(stack, ERP, "warehouse/count", {"sku": item, "on_hand": SCARCE_PIECES})
+        await ask(stack, ERP, "warehouse/count", {"sku": item, "on_hand": SCARCE_PIECES})
     await quiet(stack, tell)
     first = max(1, plan.orders * 3 // 5)
     await place(stack, orders=first, seed=plan.seed, per_second=PACE, paid_later=0.5, cancelled=0.05, edited=0.05, later_seconds=LATER_SECONDS)
     await quiet(stack, tell)
-    await _ask(stack, ERP, "warehouse", {"orders": plan.orders // 2 or 1, "seed": plan.seed, "per_second": PACE, **CORRECTIONS})
+    await ask(stack, ERP, "warehouse", {"orders": plan.orders // 2 or 1, "seed": plan.seed, "per_second": PACE, **CORRECTIONS})
     if plan.orders > first:
         await place(
             stack, orders=plan.orders - first, seed=plan.seed, per_second=PACE, first_id=1001 + first, paid_later=0.5, later_seconds=LATER_SECONDS
@@ -74,7 +74,7 @@ async def play(stack: Stack, plan: Plan, tell: Tell | None = None) -> None:
     await quiet(stack, tell)
     await _top_up(stack, plan)
     await quiet(stack, tell)
-    await _ask(stack, ERP, "warehouse", {"seed": plan.seed, "partial": 0.3})
+    await ask(stack, ERP, "warehouse", {"seed": plan.seed, "partial": 0.3})
     await settle(stack, tell)
 
 
@@ -86,7 +86,8 @@ async def _top_up(stack: Stack, plan: Plan) -> None:
         first += missing
 
 
-async def _ask(stack: Stack, name: str, what: str, body: Mapping[str, Any]) -> None:
+async def ask(stack: Stack, name: str, what: str, body: Mapping[str, Any]) -> None:
+    """Have a system's sandbox do something: `what` is the path after `/_sandbox/`."""
     timeout = aiohttp.ClientTimeout(total=PLACE_SECONDS)
     async with session() as http, http.post(f"{stack.url(name)}/_sandbox/{what}", json=body, timeout=timeout) as response:
         response.raise_for_status()

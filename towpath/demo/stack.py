@@ -6,10 +6,9 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +39,10 @@ class Stack:
     erp_faults: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     changes: Callable[[dict[str, Any]], None] | None = None
+    roles: Sequence[str] = ROLES
+    """Those that run under `towpath up`."""
+    broker: bool = True
+    """Whether an embedded Kafka runs beside them; else there is one at `ports["kafka"]` already."""
     ports: dict[str, int] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
@@ -82,7 +85,7 @@ class Stack:
         self.start_sandbox(SHOP, self.pair.shop)
         self.start_sandbox(ERP, self.pair.erp)
         if not self._runs("up"):
-            self._spawn("up", ["up", "--broker", "--config", str(self.config_path)])
+            self._spawn("up", ["up", *(["--broker"] if self.broker else []), "--roles", ",".join(self.roles), "--config", str(self.config_path)])
         await self._ready()
 
     def start_sandbox(self, name: str, system: str) -> None:
@@ -161,7 +164,7 @@ class Stack:
     async def _ready(self) -> None:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
             deadline = asyncio.get_running_loop().time() + START_SECONDS
-            waiting = {SHOP, ERP, *ROLES}
+            waiting = {SHOP, ERP, *self.roles}
             while waiting:
                 for name in sorted(waiting):
                     if await self._answers(session, name):
@@ -184,15 +187,3 @@ class Stack:
                 return response.status == 200  # noqa: PLR2004 - OK
         except (aiohttp.ClientError, TimeoutError):
             return False
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports of 127.0.0.1 that nobody listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
