@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from towpath.chaos.proxy import Proxy, Weather
+
+LINE = b"a line that is said back\n"
+
+
+async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while line := await reader.readline():
+        writer.write(line)
+    writer.close()
+
+
+@asynccontextmanager
+async def hop() -> AsyncIterator[tuple[Proxy, Callable[[], Awaitable[bytes]]]]:
+    """Give a proxy before a server that says each line back, and what says a line through it and returns the answer."""
+
+    async def say() -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        try:
+            writer.write(LINE)
+            return await asyncio.wait_for(reader.readline(), 0.5)
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(echo, "127.0.0.1", 0)
+    async with server, Proxy(0, server.sockets[0].getsockname()[1]) as proxy:
+        yield proxy, say
+
+
+async def test_in_fair_weather_all_passes_and_nothing_is_counted() -> None:
+    async with hop() as (proxy, say):
+        assert LINE == await say()
+        assert (1, 0) == (len(proxy.taken), proxy.touched)
+
+
+async def test_a_delay_is_added_each_way() -> None:
+    async with hop() as (proxy, say):
+        proxy.weather = Weather(delay=0.1)
+        began = asyncio.get_running_loop().time()
+        assert LINE == await say()
+        assert asyncio.get_running_loop().time() - began >= 0.2
+        assert 1 == proxy.touched
+
+
+async def test_a_slow_link_takes_as_long_as_the_bytes_need() -> None:
+    async with hop() as (proxy, say):
+        proxy.weather = Weather(rate=len(LINE) / 0.1)
+        began = asyncio.get_running_loop().time()
+        assert LINE == await say()
+        assert asyncio.get_running_loop().time() - began >= 0.2
+
+
+@pytest.mark.parametrize("carried", [0, len(LINE)])
+async def test_a_connection_is_reset_at_once_or_after_what_was_asked_is_answered(carried: int) -> None:
+    async with hop() as (proxy, say):
+        proxy.weather = Weather(reset_after=carried)
+        with pytest.raises(ConnectionResetError):
+            await say()
+        assert 1 == proxy.touched
+
+
+async def test_a_black_hole_takes_everything_and_answers_nothing() -> None:
+    async with hop() as (proxy, say):
+        proxy.weather = Weather(silent=True)
+        with pytest.raises(TimeoutError):
+            await say()
+        proxy.weather = Weather()
+        assert LINE == await say()
+
+
+async def test_open_connections_are_broken_off() -> None:
+    async with hop() as (proxy, say):
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write(LINE)
+        assert LINE == await reader.readline()
+        proxy.break_off()
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+        writer.close()
+        assert LINE == await say()
+
+
+async def test_where_nobody_listens_behind_it_the_connection_is_reset() -> None:
+    async with hop() as (proxy, say):
+        proxy.upstream = 1
+        with pytest.raises(ConnectionResetError):
+            await say()

@@ -1,0 +1,174 @@
+"""The logs that a run is judged by: what the receivers answered, what the systems hold, and what stands in the topics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from towpath.chaos.arena import Arena
+from towpath.codec import default_codec
+from towpath.delivery.deadletters import RECEIPTS
+from towpath.demo.pairs import ERP, SHOP
+from towpath.demo.play import figures
+from towpath.demo.proof import Proof
+from towpath.errors import DataError
+from towpath.events import AGGREGATES, Event
+from towpath.index.asking import told_letters
+from towpath.kafka import KafkaSettings
+from towpath.lag import behind, pipeline
+from towpath.records import Record
+from towpath.startup import in_daemon
+from towpath.topic_reader import TopicReader
+
+WEBHOOK_ID, KIND, WEBHOOK = "webhook-id", "towpath-kind", "webhook"
+Place = tuple[str, int, int]
+Row = Mapping[str, Any]
+
+
+class Fact(NamedTuple):
+    """An event of a topic: what it is about, which version of it, its content's digest, and where it stands."""
+
+    type: str
+    identity: str
+    key: str
+    version: tuple[int, int]
+    digest: str
+    place: Place
+
+
+class Asked(NamedTuple):
+    """A delivery, and where it stands."""
+
+    row: Row
+    place: Place
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """Return its version."""
+        return self.row["version"]["major"], self.row["version"]["minor"]
+
+
+class Letter(NamedTuple):
+    """A record of a dead letter topic, with the record that it says it holds; None where that is not in its topic."""
+
+    row: Row
+    original: Record | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was found, after all has settled."""
+
+    accepted: Mapping[str, frozenset[str]]
+    """By connection: the webhooks that a receiver answered 2xx, as the sender noted."""
+    stored: Mapping[str, frozenset[str]]
+    """By connection: the webhooks in its inbox."""
+    received: Sequence[Fact]
+    unreadable: Sequence[Place]
+    """What stands in `received.*` and is no event."""
+    public: Sequence[Fact]
+    deliveries: Sequence[Asked]
+    receipts: Sequence[Row]
+    """In the order in which they were written, for each key."""
+    letters: Sequence[Letter]
+    open_letters: Sequence[Row]
+    proof: Proof
+    lag: Mapping[str, int]
+
+
+async def gather(arena: Arena) -> Evidence:
+    """Read all logs; raises what reading them raises."""
+    accepted = {name: frozenset(row["id"] for row in await arena.rows(name, "webhooks") if row["accepted"]) for name in (SHOP, ERP)}
+    config, proof = arena.stack.config(), await figures(arena.stack)
+    topics = await in_daemon(lambda: _Topics.read(config.kafka, list(config.connections)))
+    return Evidence(
+        accepted=accepted,
+        stored={name: frozenset(topics.webhooks(name)) for name in accepted},
+        received=topics.facts("received."),
+        unreadable=topics.unreadable(),
+        public=topics.facts(""),
+        deliveries=[Asked(row, place) for name in accepted for row, place in topics.rows(f"deliver.{name}", "Delivery")],
+        receipts=[row for row, _ in topics.rows(RECEIPTS, "Receipt")],
+        letters=list(topics.letters()),
+        open_letters=await in_daemon(lambda: told_letters(config)),
+        proof=proof,
+        lag=await in_daemon(lambda: lag_of(arena)),
+    )
+
+
+def lag_of(arena: Arena) -> dict[str, int]:
+    """Return how many records each group has yet to read."""
+    config = arena.stack.config()
+    with closing(TopicReader(config.kafka)) as reader:
+        return behind(reader, pipeline(config))
+
+
+class _Topics:
+    """All records of the topics, by place."""
+
+    def __init__(self, records: Sequence[Record]) -> None:
+        self._by_topic: dict[str, list[Record]] = {}
+        self._at: dict[Place, Record] = {}
+        for record in records:
+            self._by_topic.setdefault(record.topic, []).append(record)
+            self._at[_place(record)] = record
+
+    @classmethod
+    def read(cls, kafka: KafkaSettings, connections: Sequence[str]) -> _Topics:
+        aggregates = sorted(set(AGGREGATES.values()))
+        names = [*aggregates, *(f"received.{name}" for name in aggregates), RECEIPTS, "dlq.unknown"]
+        names += [f"{kind}.{name}" for kind in ("inbox", "deliver", "dlq", "parked") for name in connections]
+        with closing(TopicReader(kafka)) as reader:
+            spans = {place: (extent.low, extent.high) for place, extent in reader.extents(names).items()}
+            return cls([record for batch in reader.read(spans) for record in batch.records])
+
+    def webhooks(self, connection: str) -> Iterator[str]:
+        """Yield the id of each webhook in a connection's inbox."""
+        for record in self._by_topic.get(f"inbox.{connection}", []):
+            if record.header(KIND) == WEBHOOK:
+                yield record.header(WEBHOOK_ID) or ""
+
+    def facts(self, prefix: str) -> list[Fact]:
+        """Return the events of every aggregate's topic with this prefix."""
+        found = []
+        for name in sorted(set(AGGREGATES.values())):
+            for record in self._by_topic.get(prefix + name, []):
+                if (event := _event(record)) is not None:
+                    meta = event.meta
+                    version = (meta["version"]["major"], meta["version"]["minor"])
+                    found.append(Fact(event.type, event.identity, meta["key"], version, meta["digest"], _place(record)))
+        return found
+
+    def unreadable(self) -> list[Place]:
+        """Return where no event stands in `received.*`."""
+        topics = [f"received.{name}" for name in sorted(set(AGGREGATES.values()))]
+        return [_place(record) for topic in topics for record in self._by_topic.get(topic, []) if _event(record) is None]
+
+    def rows(self, topic: str, schema: str) -> Iterator[tuple[Row, Place]]:
+        """Yield the rows of a topic with this schema."""
+        for record in self._by_topic.get(topic, []):
+            try:
+                yield default_codec().decode_as(schema, record.value), _place(record)
+            except DataError:
+                continue
+
+    def letters(self) -> Iterator[Letter]:
+        """Yield every dead letter and parked record."""
+        for topic in sorted(self._by_topic):
+            if topic.startswith(("dlq.", "parked.")):
+                for row, _ in self.rows(topic, "DeadLetter"):
+                    yield Letter(row, self._at.get((row["topic"], row["partition"], row["offset"])))
+
+
+def _event(record: Record) -> Event | None:
+    try:
+        event = Event(*default_codec().decode(record.value))
+    except DataError:
+        return None
+    return event if AGGREGATES.get(event.type) == record.topic.removeprefix("received.") else None
+
+
+def _place(record: Record) -> Place:
+    return record.topic, record.partition, record.offset

@@ -1,0 +1,114 @@
+"""One fault, from the first order to the verdict."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from typing import TypeVar
+
+import aiohttp
+
+from towpath.chaos.arena import Arena
+from towpath.chaos.checker import check
+from towpath.chaos.evidence import Evidence, gather
+from towpath.chaos.fault import BOUNDS, INVARIANTS, Fault, Outcome
+from towpath.chaos.traffic import keep_up, under_way, work
+from towpath.demo.pairs import ERP, SHOP
+from towpath.demo.play import settle
+from towpath.errors import ConfigError, RetryableError
+from towpath.lag import pipeline
+from towpath.startup import in_daemon
+from towpath.topic_reader import Place, TopicReader
+
+CATCH_UP_SECONDS = 180.0
+SETTLE_SECONDS = 300.0
+LOOK_SECONDS = 0.3
+TRIES = 3
+TROUBLE = (TimeoutError, RetryableError, ConfigError, aiohttp.ClientError)
+
+T = TypeVar("T")
+Goals = Mapping[str, Mapping[Place, int]]
+
+
+async def strike(arena: Arena, fault: Fault) -> Outcome:
+    """Inject a fault while traffic flows, let all settle, and return what it broke."""
+    injected, recovery = 0, None
+    try:
+        enough = asyncio.Event()
+        traffic = asyncio.create_task(keep_up(arena, enough))
+        try:
+            await under_way(arena)
+            injected = await fault.inject(arena)
+            recovery = await recovered(arena)
+        finally:
+            enough.set()
+            await traffic
+        await settled(arena)
+        own = list(await fault.judge(arena)) if fault.judge is not None else []
+        found = check(await _at_rest(arena), recovery, letters=fault.letters)
+        found[BOUNDS] += own
+    except TROUBLE as error:
+        found = {name: list[str]() for name in (*INVARIANTS, BOUNDS)}
+        found["I4"].append(f"it never settled: {type(error).__name__} {error}".rstrip())
+    return Outcome(fault, arena.run.seed, injected, found, None if recovery is None else round(recovery, 1))
+
+
+async def _at_rest(arena: Arena) -> Evidence:
+    """Return the evidence of a moment at which nothing was on its way: a poller goes on reading, and what it finds may come in between."""
+    evidence = await gather(arena)
+    for _ in range(TRIES):
+        if not any(evidence.lag.values()):
+            break
+        await settle(arena.stack, seconds=SETTLE_SECONDS)
+        evidence = await gather(arena)
+    return evidence
+
+
+async def settled(arena: Arena) -> None:
+    """Ship what is left, and return once nothing moves any more; raises TimeoutError where it does not come to that."""
+    for name in (SHOP, ERP):
+        await arena.dial(name)
+    await settle(arena.stack, seconds=SETTLE_SECONDS)
+    await work(arena, partial=0.3)
+    await settle(arena.stack, seconds=SETTLE_SECONDS)
+
+
+async def recovered(arena: Arena) -> float | None:
+    """Return after how many seconds everything runs again and all that waited is done; None where that takes more than three minutes."""
+    began = asyncio.get_running_loop().time()
+    try:
+        async with asyncio.timeout(CATCH_UP_SECONDS):
+            goals = await _patiently(lambda: _ends(arena))
+            await arena.ready()
+            while not await _patiently(lambda: _passed(arena, goals)):  # noqa: ASYNC110 - no event tells it
+                await asyncio.sleep(LOOK_SECONDS)
+    except TimeoutError:
+        return None
+    return asyncio.get_running_loop().time() - began
+
+
+async def _patiently(ask: Callable[[], T]) -> T:
+    """Return what Kafka answers, asked again while it does not."""
+    while True:
+        try:
+            return await in_daemon(ask)
+        except RetryableError:
+            await asyncio.sleep(LOOK_SECONDS)
+
+
+def _ends(arena: Arena) -> Goals:
+    """Return where the topics of each group end now."""
+    config = arena.stack.config()
+    with closing(TopicReader(config.kafka)) as reader:
+        return {group: {place: extent.high for place, extent in reader.extents(topics).items()} for group, topics in pipeline(config).items()}
+
+
+def _passed(arena: Arena, goals: Goals) -> bool:
+    """Tell whether each group has committed all that stood there then."""
+    with closing(TopicReader(arena.stack.config().kafka)) as reader:
+        for group, ends in goals.items():
+            done = reader.committed(group, list(ends))
+            if any(done.get(place, 0) < end for place, end in ends.items()):
+                return False
+    return True
