@@ -14,9 +14,9 @@ import yaml
 
 from benchmarks.processes import Measured, wait_until
 from towpath.broker import Broker
+from towpath.broker.ports import free_ports
 from towpath.config import Config, load_config
 from towpath.demo.pairs import ERP, SHOP, find_pair
-from towpath.demo.stack import free_ports
 from towpath.runtime import read_run_file
 from towpath.topic_setup import ensure
 from towpath.topics import load_topics

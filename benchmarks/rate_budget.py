@@ -23,11 +23,11 @@ from pathlib import Path
 
 from sqlalchemy.engine import URL, make_url
 
+from towpath.broker.ports import free_ports
 from towpath.clock import SystemClock
 from towpath.config import Connection
 from towpath.delivery.budget import Priority
 from towpath.delivery.budgets import Budgets
-from towpath.demo.stack import free_ports
 from towpath.errors import RetryableError
 from towpath.metrics import Metrics
 from towpath.systems.base import connect

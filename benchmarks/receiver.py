@@ -17,10 +17,9 @@ from benchmarks.processes import Measured, cpu_s, measured, output_of, wait_unti
 from benchmarks.sizes import Sizes
 from benchmarks.webhooks import body_of
 from producers.base import WEBHOOK_ID
-from towpath.broker.ports import answers
+from towpath.broker.ports import answers, free_ports
 from towpath.config import load_config
 from towpath.demo.pairs import SHOP, WEBHOOK_SECRET
-from towpath.demo.stack import free_ports
 from towpath.kafka import KafkaSettings
 from towpath.records import Record
 from towpath.topic_reader import TopicReader

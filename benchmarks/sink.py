@@ -23,11 +23,10 @@ from benchmarks.outputs import written
 from benchmarks.plugged import plug_in
 from benchmarks.processes import Measured, measured, wait_until
 from benchmarks.sizes import Sizes
-from towpath.broker.ports import answers
+from towpath.broker.ports import answers, free_ports
 from towpath.codec import default_codec
 from towpath.config import load_config
 from towpath.demo.pairs import SHOP
-from towpath.demo.stack import free_ports
 from towpath.testing.events import PLACED_AT
 
 TITLE = "Sink: 20 ms target, 32 calls in flight, 10 effects a key"

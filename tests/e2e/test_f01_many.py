@@ -10,9 +10,10 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
 from processors.mapping import MAPPINGS
+from towpath.broker.ports import free_ports
 from towpath.demo.pairs import ERP, SHOP
 from towpath.demo.play import place, settle
-from towpath.demo.stack import Stack, free_ports
+from towpath.demo.stack import Stack
 from towpath.lag import lag
 from towpath.runtime import read_run_file
 from towpath.testing.waiting import until

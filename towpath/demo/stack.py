@@ -19,6 +19,7 @@ import psutil
 import yaml
 
 from towpath.broker import Broker
+from towpath.broker.ports import free_ports
 from towpath.config import Config, load_config
 from towpath.demo.pairs import ERP, SHOP, Pair, configuration
 from towpath.errors import ConfigError
