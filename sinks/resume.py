@@ -9,7 +9,7 @@ import structlog
 
 from towpath.acked import AckedProducer
 from towpath.codec import Codec
-from towpath.delivery.deadletters import replay_of
+from towpath.delivery.deadletters import in_order, replay_of
 from towpath.delivery.parking import Parked, Parking
 from towpath.errors import DataError, RetryableError
 from towpath.kafka import KafkaSettings
@@ -48,15 +48,16 @@ class Resumer:
         due = await self._parking.due(connection)
         if not due:
             return
+        letters = []
         for record in await asyncio.to_thread(_read, self._kafka, due):
             try:
-                letter = self._codec.decode_as("DeadLetter", record.value)
+                letters.append(self._codec.decode_as("DeadLetter", record.value))
             except DataError as error:
                 log.warning(
                     "a record that waits cannot be read", topic=record.topic, partition=record.partition, offset=record.offset, reason=str(error)
                 )
-                continue
-            await self._producer.send(*replay_of(letter))
+        for letter in in_order(letters):
+            await self._producer.send(*replay_of(letter, by_itself=True))
 
 
 def _read(kafka: KafkaSettings, due: Sequence[Parked]) -> list[Record]:

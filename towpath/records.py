@@ -78,7 +78,12 @@ class Record:
     @property
     def origin(self) -> int:
         """Return the offset that the record had when it was first written, whether it is a replay or not."""
-        text = self.header(ORIGIN) if self.replay is not None else None
+        return self.offset if self.replay is None else self.first_offset
+
+    @property
+    def first_offset(self) -> int:
+        """Return the offset that the record says to have had at first, its own where it says none."""
+        text = self.header(ORIGIN)
         return int(text) if text and text.isascii() and text.isdigit() and len(text) < LONGEST_OFFSET else self.offset
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -139,12 +139,32 @@ class Registrar:
         return Output(RECEIPTS, subject.key.encode() or None, self.codec.encode("Receipt", value))
 
 
-def replay_of(letter: Mapping[str, Any]) -> Output:
-    """Return the record that plays a dead letter again: original topic, key, value and headers, and the replay headers."""
-    replay = Replay(letter["dead_letter_id"], letter["attempts"], letter["first_at"], letter["replays"] + 1, letter["group"], letter["flow"])
+def replay_of(letter: Mapping[str, Any], *, by_itself: bool = False) -> Output:
+    """Return the record that plays a dead letter again: original topic, key, value and headers, and the replay headers.
+
+    What is tried again `by_itself` is not counted among the replays, which an operator's cap is for.
+    """
+    replays = letter["replays"] + (not by_itself)
+    replay = Replay(letter["dead_letter_id"], letter["attempts"], letter["first_at"], replays, letter["group"], letter["flow"])
     headers = [(header["name"], header["value"]) for header in letter["headers"]]
     origin = [] if any(name == ORIGIN for name, _ in headers) else [(ORIGIN, str(letter["offset"]).encode())]
     return Output(letter["topic"], letter["key"], letter["value"], [*headers, *origin, *replay.headers()])
+
+
+def in_order(letters: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return dead letters as their records came at first: those of one key and topic by the offset they had before they were ever replayed.
+
+    Where each failed last does not tell: one of them may have been tried more often than the others.
+    """
+    backlog: dict[tuple[str, bytes | None], list[Mapping[str, Any]]] = {}
+    for letter in letters:
+        backlog.setdefault((letter["topic"], letter["key"]), []).append(letter)
+    return [letter for one in backlog.values() for letter in sorted(one, key=_came_at)]
+
+
+def _came_at(letter: Mapping[str, Any]) -> tuple[int, int]:
+    headers = [(header["name"], header["value"]) for header in letter["headers"]]
+    return letter["partition"], Record(letter["topic"], 0, letter["offset"], 0.0, None, None, headers).first_offset
 
 
 def remapped_of(letter: Mapping[str, Any], codec: Codec) -> Output:

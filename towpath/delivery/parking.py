@@ -40,6 +40,9 @@ parked = sa.Table(
 )
 
 
+PLACE = (parked.c.topic, parked.c.partition, parked.c.offset)
+
+
 class Parked(NamedTuple):
     """One parked record: its dead letter's id, and where in `parked.*` it stands."""
 
@@ -102,7 +105,7 @@ class Parking:
         now = self._clock.now().timestamp()
 
         def work(database: Connection) -> list[Parked]:
-            wanted = sa.select(parked).where(parked.c.connection == connection, parked.c.retry_at <= now).order_by(parked.c.retry_at)
+            wanted = sa.select(parked).where(parked.c.connection == connection, parked.c.retry_at <= now).order_by(parked.c.retry_at, *PLACE)
             rows = database.execute(wanted.limit(AT_ONCE).with_for_update(skip_locked=True)).all()
             ids = [row.dead_letter_id for row in rows]
             later = now + LONGEST.total_seconds()  # parked again, it gets its own time; one that was lost on the way comes back after this

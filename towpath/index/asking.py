@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from towpath.config import Config
+from towpath.delivery.deadletters import in_order
 from towpath.errors import ConfigError, RetryableError
 from towpath.index.indexer import Indexer
 from towpath.index.queries import Letter, find_letters
@@ -37,8 +38,17 @@ def told_letters(config: Config, *, everything: bool = False) -> list[Mapping[st
         return [letter.told for letter in find_letters(connection, everything=everything)]
 
 
-def originals(indexer: Indexer, letters: Sequence[Letter]) -> Iterator[dict[str, Any]]:
-    """Yield each dead letter whole, as it stands in its topic; raises ConfigError at the end where retention has taken some."""
+def originals(indexer: Indexer, letters: Sequence[Letter]) -> Iterator[Mapping[str, Any]]:
+    """Yield each dead letter whole, as it stands in its topic; raises ConfigError at the end where retention has taken some.
+
+    Those of one key come in the order in which their records came at first. All of one partition number are held at a time: a key's dead
+    letters and its parked ones are in two topics, and in the same number of both.
+    """
+    for number in sorted({letter.place.partition for letter in letters}):
+        yield from in_order(_read(indexer, [letter for letter in letters if letter.place.partition == number]))
+
+
+def _read(indexer: Indexer, letters: Sequence[Letter]) -> Iterator[Mapping[str, Any]]:
     missing = {(letter.place, letter.offset): letter.told for letter in letters}
     offsets: dict[Place, list[int]] = {}
     for letter in letters:

@@ -1,0 +1,220 @@
+"""F19: an operator redrives what parked or died while live traffic of the same keys goes on, and processes join and leave."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from sinks.base import Document, Operation, Standing, Update
+from sinks.effector import Effector, Patience
+from sinks.handler import DeliveryHandler
+from sinks.resume import Resumer
+from towpath.acked import AckedProducer
+from towpath.authorisers import HeaderKey
+from towpath.clock import SystemClock
+from towpath.codec import default_codec
+from towpath.delivery.books import Books
+from towpath.delivery.database import open_engine
+from towpath.delivery.deadletters import PARKED, Failure, Registrar
+from towpath.delivery.gate import Gate
+from towpath.delivery.lanes import LaneLimits
+from towpath.delivery.ledger import Ledger
+from towpath.delivery.parking import Parking
+from towpath.delivery.runner import LaneRunner
+from towpath.dialect import USUAL, Dialect, refusal_of
+from towpath.http import ApiClient
+from towpath.kafka import KafkaSettings
+from towpath.metrics import Metrics
+from towpath.records import Output, Record
+from towpath.testing.desk import NOON, Desk
+from towpath.testing.events import an_order
+from towpath.testing.reading import read_all
+from towpath.testing.waiting import until
+
+ORDERS = 500
+VERSIONS = 4
+"""Of each order there is a parked order and its first change, and as many more changes, which are live."""
+
+
+class Ledgerless:
+    """A target that does whatever it is told, twice if it is told twice, and notes the order of it by key."""
+
+    def __init__(self) -> None:
+        self.orders: list[str] = []
+        self.versions: dict[str, list[int]] = defaultdict(list)
+        self.calls: Counter[str] = Counter()
+        self.creates: Mapping[str, str] = {"order": "create_order"}
+        self.operations: Mapping[str, Operation | Update] = {
+            "create_order": Operation(self._find, self._create),
+            "change_order": Update(self._change),
+        }
+
+    async def _find(self, _api: ApiClient, document: Document) -> Standing | None:
+        return Standing(f"SO-{document['Key']}") if document["Key"] in self.orders else None
+
+    async def _create(self, _api: ApiClient, document: Document) -> Standing:
+        await self._alone(document["Key"])
+        self.orders.append(document["Key"])
+        return Standing(f"SO-{document['Key']}")
+
+    async def _change(self, _api: ApiClient, document: Document, _known: int | None) -> tuple[bool, Standing]:
+        key = str(document["SalesOrderID"]).removeprefix("SO-")
+        await self._alone(key)
+        self.versions[key].append(document["Version"])
+        return True, Standing(document["SalesOrderID"])
+
+    async def _alone(self, key: str) -> None:
+        self.calls[key] += 1
+        assert 1 == self.calls[key], f"two calls of {key} at once"
+        await asyncio.sleep(0.001)
+        self.calls[key] -= 1
+
+
+class Sinks:
+    """Processes of the sink role over one database, for the ERP of a desk."""
+
+    def __init__(self, desk: Desk, target: Ledgerless) -> None:
+        self.desk, self.target, self.clock = desk, target, SystemClock()
+
+    @asynccontextmanager
+    async def process(self) -> AsyncIterator[None]:
+        desk, clock, stop = self.desk, self.clock, asyncio.Event()
+        producer, url = AckedProducer(desk.config.kafka), desk.config.database_url()
+        parking = Parking(open_engine(url), clock, timedelta(seconds=2))
+        ledger = Ledger(open_engine(url), clock, str(uuid.uuid4()))
+        api = ApiClient(
+            "erp",
+            "http://127.0.0.1:1",
+            dialect=Dialect(USUAL, refusal_of),
+            authoriser=HeaderKey("X-API-Key", lambda: SecretStr("k")),
+            gate=Gate(clock),
+            timeout=5,
+        )
+        effector = Effector(desk.erp, self.target, api, ledger, Patience(timeout=1, settle=0.5), clock)
+        registrar = Registrar(default_codec(), "sink", f"sink.{desk.erp}", frozenset(desk.config.connections))
+        handler = DeliveryHandler(
+            desk.erp,
+            effector=effector,
+            ledger=ledger,
+            books=Books(desk.erp, registrar, parking, producer, clock, Metrics()),
+            metrics=Metrics(),
+        )
+        place = {"group": f"sink.{desk.erp}", "topic": f"deliver.{desk.erp}", "connection": desk.erp}
+        limits = LaneLimits(32, dependency_seconds=0.2)
+        runner = LaneRunner(desk.config.kafka, **place, handler=handler, clock=clock, limits=limits, metrics=Metrics())
+        resumer = Resumer(desk.config.kafka, [desk.erp], parking, producer, default_codec())
+        work = [asyncio.create_task(runner.run(stop)), asyncio.create_task(resumer.run(stop, Metrics()))]
+        try:
+            await asyncio.wait_for(runner.assigned.wait(), 30)
+            yield
+        finally:
+            stop.set()
+            await asyncio.gather(*work)
+            await asyncio.gather(ledger.close(), parking.close(), producer.close(), api.close())
+
+
+@pytest.fixture
+def desk(tmp_path: Path, kafka_settings: KafkaSettings, topic_name: Callable[[str], str]) -> Desk:
+    return Desk(tmp_path, kafka_settings, topic_name("").strip("."))
+
+
+def a_delivery(desk: Desk, number: int, version: int) -> Output:
+    """Return the order itself as version 0, else its change to that version."""
+    key, texts = desk.key(number), ("event_id", "trace_id", "mapping", "mapping_version")
+    operation, document = "change_order", {"SalesOrderID": {"$ref": "order", "key": key}, "Version": version}
+    if not version:
+        operation, document = "create_order", {"Key": key}
+    value = {
+        **dict.fromkeys(texts, "x"),
+        "delivery_id": f"{number}-{version}",
+        "flow": "orders",
+        "source": desk.shop,
+        "target": desk.erp,
+        "operation": operation,
+        "effect_key": key,
+        "version": {"major": version, "minor": 0},
+        "event_type": "OrderChanged" if version else "OrderPlaced",
+        "key": key,
+        "occurred_at": NOON,
+        "received_at": NOON,
+        "document": json.dumps(document),
+        "related": {},
+        "event": default_codec().encode("OrderPlaced", an_order(number, connection=desk.shop)),
+    }
+    return Output(f"deliver.{desk.erp}", key.encode(), default_codec().encode("Delivery", value))
+
+
+def failed(desk: Desk, number: int, version: int, offset: int, *, state: str) -> Output:
+    """Return the dead letter of a delivery that once stood at this offset; the later one failed last long before the earlier one."""
+    topic, key, value, _ = a_delivery(desk, number, version)
+    record = Record(topic, 0, offset, 0.0, key, value)
+    failure = Failure("the ERP was away", "passing", state=state)
+    return desk.registrar.dead_letter(record, failure, desk.subject(number), NOON + timedelta(minutes=60 - version))[1]
+
+
+def backlog(desk: Desk) -> list[Output]:
+    """Return what parked or died of every order: itself and its first change, in different topics for half of them, the change first."""
+    states = [PARKED, "dead"]
+    return [
+        failed(desk, number, version, 1_000 + 10 * number + version, state=states[(number + version) % 2] if number % 2 else PARKED)
+        for number in range(ORDERS)
+        for version in (1, 0)
+    ]
+
+
+def open_ones(desk: Desk) -> list[dict[str, Any]]:
+    return desk.lines("dlq", "list", "--where", f"connection={desk.erp}")
+
+
+async def test_500_parked_keys_are_redriven_under_live_traffic_in_order_and_nothing_is_done_twice(desk: Desk) -> None:
+    target = Ledgerless()
+    sinks = Sinks(desk, target)
+    desk.send(*backlog(desk))
+
+    async def live() -> None:
+        for version in range(2, VERSIONS + 1):
+            await asyncio.to_thread(desk.send, *(a_delivery(desk, number, version) for number in range(ORDERS)))
+            await asyncio.sleep(0.5)  # so that they come before, between and behind what is redriven
+
+    async def redrive(*arguments: str) -> str:
+        return (await asyncio.to_thread(desk.run, "dlq", "replay", "--where", f"connection={desk.erp}", *arguments)).stdout
+
+    async with sinks.process():
+        told, _ = await asyncio.gather(redrive("--limit", "600"), live())
+        assert "replayed 600\n" == told
+        async with sinks.process():  # the partitions move while the rest is redriven, and some of it once more
+            await redrive()
+
+            async def done() -> bool:
+                return len(target.orders) == ORDERS and all(target.versions[desk.key(number)][-1:] == [VERSIONS] for number in range(ORDERS))
+
+            await until(done, seconds=90, what="every order in its newest version")
+
+    assert {desk.key(number) for number in range(ORDERS)} == set(target.orders)
+    assert ORDERS == len(target.orders), "0 duplicates"
+    assert [] == [(key, applied) for key, applied in target.versions.items() if sorted(set(applied)) != applied]
+    async with sinks.process():  # what was under way when the processes ended is told now
+
+        async def all_closed() -> bool:
+            return [] == await asyncio.to_thread(open_ones, desk)
+
+        await until(all_closed, seconds=60, what="every dead letter closed")
+    assert ORDERS == len(target.orders)
+
+
+def test_a_keys_dead_letters_are_replayed_in_the_order_in_which_they_first_came(desk: Desk) -> None:
+    desk.send(*(failed(desk, 1, version, 10 + version, state=state) for version, state in ((2, PARKED), (0, PARKED), (1, "dead"))))
+    assert "replayed 3\n" == desk.run("dlq", "replay", "--where", f"connection={desk.erp}").stdout
+    sent = read_all(desk.config.kafka, [f"deliver.{desk.erp}"])
+    assert [0, 1, 2] == [default_codec().decode_as("Delivery", one.value)["version"]["major"] for one in sent]
+    assert [10, 11, 12] == [one.origin for one in sent]
