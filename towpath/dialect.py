@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final, NamedTuple
+
+from towpath.records import EPOCH
+
+_NUMBER: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 
 class Outcome:
@@ -71,3 +79,28 @@ class Dialect:
 def refusal_of(_status: int, text: str) -> Refusal:
     """Return a plain-text refusal as its own message."""
     return Refusal(text[:600])
+
+
+def seconds_to_wait(headers: Mapping[str, str]) -> float | None:
+    """Return how long `Retry-After` asks to wait, at most an hour: seconds, or a time that is compared with the answer's own `Date`."""
+    text = headers.get("Retry-After", "").strip()
+    if not text:
+        return None
+    if _NUMBER.fullmatch(text):
+        return min(3600.0, float(text))
+    try:
+        until, sent_at = parsedate_to_datetime(text), parsedate_to_datetime(headers.get("Date", ""))
+        return max(0.0, min(3600.0, (until - sent_at).total_seconds()))
+    except (ValueError, TypeError):
+        return None
+
+
+@functools.lru_cache(16)  # hundreds of answers have the same one
+def moment_of(date: str) -> datetime | None:
+    """Return the time that an answer's `Date` says, None where it could be none."""
+    try:
+        moment = parsedate_to_datetime(date)
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return moment if moment >= EPOCH else None

@@ -313,6 +313,18 @@ async def test_a_write_is_sent_once_whatever_its_method(target: Target, method: 
     assert 1 == target.calls("5xx")
 
 
+@pytest.mark.parametrize(
+    "body", [{"Name": "Zoë 北"}, {"Total": 10**30}, {"Name": "half a \ud83d surrogate"}, {}], ids=["text", "large", "half", "empty"]
+)
+async def test_a_body_arrives_as_it_was_given(target: Target, body: dict[str, Any]) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        assert "application/json" == request.content_type
+        return web.Response(body=await request.read())
+
+    target.answer = answer
+    assert body == (await target.client().write("POST", "/things", body)).json()
+
+
 async def broken(request: web.Request) -> web.StreamResponse:
     assert request.transport is not None
     request.transport.abort()
