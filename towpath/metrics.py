@@ -6,10 +6,12 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.registry import Collector
+
+Figure = TypeVar("Figure", Counter, Gauge, Histogram)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,7 @@ class Metrics:
         self._counters: dict[str, Counter] = {}
         self._gauges: dict[str, Gauge] = {}
         self._histograms: dict[str, Histogram] = {}
+        self._labelled: dict[tuple[object, ...], Any] = {}
         for metric in declared:
             self._declare(metric)
 
@@ -152,13 +155,11 @@ class Metrics:
 
     def add(self, metric: Count, amount: float = 1, **labels: str) -> None:
         """Raise a counter by `amount`."""
-        counter = self._counters[metric.name]
-        (counter.labels(**labels) if metric.labels else counter).inc(amount)
+        self._of(self._counters[metric.name], labels).inc(amount)
 
     def set(self, metric: Level, value: float, **labels: str) -> None:
         """Set a gauge to `value`."""
-        gauge = self._gauges[metric.name]
-        (gauge.labels(**labels) if metric.labels else gauge).set(value)
+        self._of(self._gauges[metric.name], labels).set(value)
 
     def follow(self, metric: Level, read: Callable[[], float], **labels: str) -> None:
         """Have a gauge say what `read` returns whenever it is looked at."""
@@ -166,16 +167,24 @@ class Metrics:
 
     def forget(self, metric: Level, **labels: str) -> None:
         """Expose a gauge no more for these labels: what it spoke of is gone, or another process's."""
+        self._labelled.pop((self._gauges[metric.name], frozenset(labels.items())), None)
         self._gauges[metric.name].remove(*(labels[name] for name in metric.labels))
 
     def during(self, metric: Level, **labels: str) -> AbstractContextManager[None]:
         """Return a context in which a gauge stands one higher."""
-        return self._gauges[metric.name].labels(**labels).track_inprogress()
+        return self._of(self._gauges[metric.name], labels).track_inprogress()
 
     def observe(self, metric: Spread, seconds: float, **labels: str) -> None:
         """Count one value of a histogram."""
-        histogram = self._histograms[metric.name]
-        (histogram.labels(**labels) if metric.labels else histogram).observe(seconds)
+        self._of(self._histograms[metric.name], labels).observe(seconds)
+
+    def _of(self, metric: Figure, labels: dict[str, str]) -> Figure:
+        """Return a metric's child for these labels, which is looked up once: checking labels costs more than counting."""
+        key = (metric, frozenset(labels.items()))
+        child: Figure | None = self._labelled.get(key)
+        if child is None:
+            child = self._labelled[key] = metric.labels(**labels) if labels else metric
+        return child
 
     def register(self, collector: Collector) -> None:
         """Add a collector that computes its figures when they are read (a process's memory, a pool's size)."""

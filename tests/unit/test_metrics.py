@@ -49,6 +49,14 @@ def test_a_level_of_what_is_gone_is_exposed_no_more() -> None:
     assert [{"topic": "deliver.erp", "partition": "1"}] == [sample.labels for family in metrics.registry.collect() for sample in family.samples]
 
 
+def test_a_level_that_was_forgotten_is_exposed_again_once_it_is_set() -> None:
+    metrics = Metrics()
+    metrics.set(LAG, 7, topic="deliver.erp", partition="0")
+    metrics.forget(LAG, partition="0", topic="deliver.erp")
+    metrics.set(LAG, 3, topic="deliver.erp", partition="0")
+    assert 3 == metrics.registry.get_sample_value("towpath_lag_records", {"topic": "deliver.erp", "partition": "0"})
+
+
 def test_a_level_may_follow_what_it_tells_of() -> None:
     metrics, faults = Metrics(), [0.0]
     metrics.follow(CIRCUIT_OPEN, faults.pop, connection="erp")
