@@ -35,7 +35,8 @@ class Operation:
     """One thing a target can do once: `find` looks the effect up by its natural key, `write` does it; both give the target's id.
 
     `find_again` looks for what stood there once and is gone; it may look further than `find`. `stale` says what a refused write means: from
-    the field it blames to the entity whose reference the target knows no more. `resume` finishes what `find` found begun.
+    the field it blames to the entity whose reference the target knows no more. `resume` finishes what `find` found begun. `may_repeat` raises
+    DataError where what was tried before, maybe in vain, can be tried no more at that time.
     """
 
     find: Find
@@ -43,6 +44,7 @@ class Operation:
     find_again: Find | None = None
     stale: Mapping[str, str] = field(default_factory=dict)
     resume: Callable[[ApiClient, Document, Standing], Awaitable[Standing]] | None = None
+    may_repeat: Callable[[Document, datetime], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

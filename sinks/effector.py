@@ -191,6 +191,8 @@ class Effector:
     async def _call(self, operation: Operation | Update, claim: Claim, document: Document, api: ApiClient) -> tuple[bool, Standing]:
         if isinstance(operation, Update):
             return await operation.put(api, document, None if claim.version is None else claim.version[0])
+        if operation.may_repeat is not None and not claim.fresh:
+            operation.may_repeat(document, self._clock.now())
         find = operation.find_again if claim.external_id and operation.find_again is not None else operation.find
         found = await find(api, document)
         if found is not None and not found.whole and operation.resume is not None:
