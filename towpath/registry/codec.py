@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 import time
 from collections.abc import Mapping
 from contextlib import closing, suppress
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -89,6 +91,8 @@ def registered(config: Config, codec: Codec) -> Mapping[str, int]:
 def _publish(config: Config, codec: Codec, health: Health) -> None:
     """Register our schemas at our own registry, however long it is away."""
     while True:
+        while not _listens(config.schema_registry.address):  # a client takes a tenth of a second to make, in which nothing else runs
+            time.sleep(RETRY_SECONDS)
         try:
             wrong = {name for name, given in registered(config, codec).items() if given != codec.by_name[name].id}
         except RetryableError:
@@ -102,3 +106,12 @@ def _publish(config: Config, codec: Codec, health: Health) -> None:
             log.error("what this process writes cannot be read by its schema", reason=reason)
             health.set_ready("schemas", ok=False, detail=reason)
         return
+
+
+def _listens(address: str) -> bool:
+    place = urlsplit(address)
+    try:
+        socket.create_connection((place.hostname or "", place.port or 0), timeout=RETRY_SECONDS).close()
+    except OSError:
+        return False
+    return True
