@@ -31,11 +31,23 @@ Find = Callable[[ApiClient, Document], Awaitable[Standing | None]]
 
 
 @dataclass(frozen=True, slots=True)
+class Twins:
+    """How an effect that may stand twice is seen, where the target refuses no repeat: `find_all` lists what stands, the oldest first.
+
+    `cancel` undoes the one with an id; None where only a person can.
+    """
+
+    find_all: Callable[[ApiClient, Document], Awaitable[list[Standing]]]
+    cancel: Callable[[ApiClient, str], Awaitable[object]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """One thing a target can do once: `find` looks the effect up by its natural key, `write` does it; both give the target's id.
 
     `find_again` looks for what stood there once and is gone; it may look further than `find`. `stale` says what a refused write means: from
-    the field it blames to the entity whose reference the target knows no more. `resume` finishes what `find` found begun. `may_repeat` raises
+    the field it blames to the entity whose reference the target knows no more. `resume` finishes what `find` found begun; `twins` is asked
+    for where another process may have written it at the same time. `may_repeat` raises
     DataError where what was tried before, maybe in vain, can be tried no more at that time.
     """
 
@@ -44,6 +56,7 @@ class Operation:
     find_again: Find | None = None
     stale: Mapping[str, str] = field(default_factory=dict)
     resume: Callable[[ApiClient, Document, Standing], Awaitable[Standing]] | None = None
+    twins: Twins | None = None
     may_repeat: Callable[[Document, datetime], None] | None = None
 
 

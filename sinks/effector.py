@@ -15,12 +15,14 @@ import orjson
 import structlog
 
 from sinks.base import Document, Operation, Reference, Standing, Target, Update, filled, parse_document, references
+from sinks.twins import one_left
 from towpath.clock import Clock
 from towpath.delivery.budget import Priority
 from towpath.delivery.ledger import Claim, Effect, Ledger, Order, State, stands
 from towpath.errors import DataError, DependencyError, OutcomeUnknownError, RetryableError
 from towpath.failpoints import Failpoints
 from towpath.http import ApiClient
+from towpath.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
@@ -83,6 +85,13 @@ class Wanted:
         return self.operation.stale.get(field_at_fault) if isinstance(self.operation, Operation) else None
 
 
+@dataclass(slots=True)
+class Hold:
+    """Since when (monotonic) the claim on an effect holds: until then plus the lease and the settle time nobody else begins it."""
+
+    since: float
+
+
 class Effector:
     """Makes each effect of one connection happen once: ledger row, look-up, write, ledger row.
 
@@ -90,8 +99,18 @@ class Effector:
     """
 
     def __init__(
-        self, connection: str, target: Target, api: ApiClient, ledger: Ledger, patience: Patience, clock: Clock, *, in_flight: int = 16
+        self,
+        connection: str,
+        target: Target,
+        api: ApiClient,
+        ledger: Ledger,
+        patience: Patience,
+        clock: Clock,
+        *,
+        in_flight: int = 16,
+        metrics: Metrics | None = None,
     ) -> None:
+        self._metrics = metrics or Metrics()
         self._connection, self._target, self._api, self._ledger = connection, target, api, ledger
         self._patience, self._clock = patience, clock
         self._settle = timedelta(seconds=patience.settle)
@@ -160,13 +179,16 @@ class Effector:
         effect, digest = wanted.effect, wanted.digest
         lease, settle = self._patience.lease, self._settle
         async with self._calls:  # others call while this one is booked
-            begun = self._clock.monotonic()
+            hold = Hold(self._clock.monotonic())
             claim = await self._ledger.begin(effect, digest=digest, lease=lease, settle=settle, version=wanted.version, again=wanted.again)
             if wanted.done_by(claim):
                 return wanted.unchanged(claim)
             if not claim.mine:
                 raise RetryableError(f"{effect.operation} {effect.key}: an earlier call may still commit", retry_after=claim.wait)
-            written, standing = await self._find_or_write(wanted, claim, document, self._fence(effect, begun))
+            written, standing = await self._find_or_write(wanted, claim, document, self._fence(effect, hold))
+            doubtful = claim.taken or self._clock.monotonic() - hold.since > (lease + settle).total_seconds()
+            if written and doubtful and isinstance(wanted.operation, Operation) and wanted.operation.twins is not None:
+                standing = await one_left(effect, wanted.operation.twins, self._api, document, standing, self._metrics)
         self._failpoints.hit("sink.after_response")
         await self._ledger.complete(effect, standing.id, at=standing.at, digest=digest if written else None, version=wanted.version)
         if written:
@@ -199,10 +221,12 @@ class Effector:
             return True, await operation.resume(api, document, found)
         return (False, found) if found is not None else (True, await operation.write(api, document))
 
-    def _fence(self, effect: Effect, begun: float) -> Callable[[], Awaitable[None]]:
+    def _fence(self, effect: Effect, hold: Hold) -> Callable[[], Awaitable[None]]:
         async def fence() -> None:
-            if self._clock.monotonic() - begun > self._patience.timeout:  # less is left of the lease than a call may take
+            now = self._clock.monotonic()
+            if now - hold.since > self._patience.timeout:  # less is left of the lease than a call may take
                 await self._ledger.renew(effect, lease=self._patience.lease, settle=self._settle)
+                hold.since = now
 
         return fence
 

@@ -51,7 +51,7 @@ class SinkRole:
             api = clients.connect(name)
             patience = Patience(connection.limits.request_timeout_seconds, connection.limits.settle_seconds)
             calls = connection.limits.in_flight
-            effector = Effector(name, find_target(connection.system), api, ledger, patience, clock, in_flight=calls)
+            effector = Effector(name, find_target(connection.system), api, ledger, patience, clock, in_flight=calls, metrics=context.metrics)
             registrar = Registrar(codec, self.name, f"sink.{name}", frozenset(config.connections))
             books = Books(name, registrar, parking, producer, clock, context.metrics)
             handler = DeliveryHandler(name, effector=effector, ledger=ledger, books=books, metrics=context.metrics)

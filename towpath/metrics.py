@@ -63,6 +63,11 @@ DEAD_LETTERS = Count(
     "Records given up, by state (dead; parked: what failed may pass) and class of error (data, passing, bug).",
     ("connection", "state", "error_class"),
 )
+TWINS = Count(
+    "towpath_twins",
+    "What stood twice at a target that refuses no repeat, by what became of the later one: cancelled, left (for a person), unknown.",
+    ("connection", "operation", "outcome"),
+)
 REPLAYED = Count(
     "towpath_replayed",
     "Records that were replayed, by what became of them; of the others' figures only dead_letters counts them.",
@@ -110,6 +115,7 @@ METRICS: tuple[Metric, ...] = (
     ROUTED,
     DELIVERED,
     DEAD_LETTERS,
+    TWINS,
     REPLAYED,
     PARKED,
     OPEN_LETTERS,

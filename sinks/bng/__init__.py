@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
-from sinks.base import Document, Operation, Standing, Update
+from sinks.base import Document, Operation, Standing, Twins, Update
 from towpath.errors import DataError
 from towpath.http import ApiClient
 from towpath.systems.bng import Bng, Record
@@ -108,12 +108,25 @@ async def _set_paid(api: ApiClient, document: Document) -> Standing:
     return _standing("SalesOrderID", await Bng(api).change_sales_order(document["SalesOrderID"], change))
 
 
+async def _customers(api: ApiClient, document: Document) -> list[Standing]:
+    return [_standing("CustomerID", found) for found in await Bng(api).customers(_reference(document, "ExternalID"))]
+
+
+async def _orders(api: ApiClient, document: Document) -> list[Standing]:
+    found = await Bng(api).sales_orders(_reference(document, "ExternalOrderID"))
+    return [_standing("SalesOrderID", order) for order in found if order.get("OrderStatus") != CANCELLED]
+
+
+async def _cancel_order(api: ApiClient, order_id: str) -> None:
+    await Bng(api).change_sales_order(order_id, {"OrderStatus": CANCELLED})
+
+
 class BngTarget:
     """What BNG can be asked to do."""
 
     operations: Mapping[str, Operation | Update] = {
-        "create_customer": Operation(_find_customer, _create_customer, find_again=_find_customer_again),
-        "create_order": Operation(_find_order, _create_order, stale={"CustomerID": "customer"}),
+        "create_customer": Operation(_find_customer, _create_customer, find_again=_find_customer_again, twins=Twins(_customers)),
+        "create_order": Operation(_find_order, _create_order, stale={"CustomerID": "customer"}, twins=Twins(_orders, _cancel_order)),
         "change_order": Update(_change),
         "cancel_order": Operation(_find_cancelled, _cancel),
         "set_payment_status": Operation(_find_paid, _set_paid),

@@ -78,7 +78,7 @@ class Claim:
     """What `begin` found: `fresh` (nothing was ever sent), `mine` (go on; look up first) or neither (another owner works on it).
 
     `wait` is the seconds until the caller may act: until another's lease has run out, or until a request whose outcome is unknown has settled.
-    `version` is the one that stands at the target, of a state-like effect.
+    `version` is the one that stands at the target, of a state-like effect. `taken` says that another owner left it unfinished: it may still be at it.
     """
 
     state: State
@@ -90,6 +90,7 @@ class Claim:
     dead_letters: frozenset[str] = frozenset()
     version: Order | None = None
     external_at: datetime | None = None
+    taken: bool = False
 
 
 class Ledger:
@@ -134,7 +135,7 @@ class Ledger:
             if now < until:
                 return Claim(State.PENDING, mine=False, fresh=False, wait=until - now, **known)
             connection.execute(CHANGED, {**place, **values})
-            return Claim(State.PENDING, mine=True, fresh=False, wait=0.0, **known)
+            return Claim(State.PENDING, mine=True, fresh=False, wait=0.0, taken=row.owner != self._owner, **known)
 
         return await self._database.run(work)
 

@@ -160,7 +160,18 @@ class Bng:
         """Change these fields of a sales order and return it."""
         return _record(await self.api.write("PATCH", f"{BASE}/sales-orders/{quote(order_id, safe='')}", change), "SalesOrderID")
 
+    async def customers(self, external_id: str) -> list[Record]:
+        """Return every customer with this ExternalID, the oldest first."""
+        return await self._list("/customers", {"externalId": external_id}, "ExternalID", "CustomerID")
+
+    async def sales_orders(self, external_id: str) -> list[Record]:
+        """Return every order with this ExternalOrderID, the oldest first."""
+        return await self._list("/sales-orders", {"externalOrderId": external_id}, "ExternalOrderID", "SalesOrderID")
+
     async def _find(self, path: str, query: Mapping[str, str], reference: str, id_field: str) -> Record | None:
+        return next(iter(await self._list(path, query, reference, id_field)), None)
+
+    async def _list(self, path: str, query: Mapping[str, str], reference: str, id_field: str) -> list[Record]:
         answer = await self.api.get(f"{BASE}{path}", query)
         if answer.status == 404:  # noqa: PLR2004 - not found: a list always exists
             raise RetryableError(f"{self.api.name}: GET {BASE}{path}: 404; is this connection's url that of BNG?", system_wide=True)
@@ -171,7 +182,7 @@ class Bng:
         wanted = {value.strip().casefold() for value in query.values()}
         if not all(str(item.get(reference)).strip().casefold() in wanted for item in items):
             raise answer.unreadable(f"it lists records of another {reference} than asked for")
-        return _record(answer, id_field, items[0]) if items else None  # a list begins with the oldest
+        return [_record(answer, id_field, item) for item in items]  # a list begins with the oldest
 
 
 async def read_sales_order(api: ApiClient, order_id: str) -> Answer:

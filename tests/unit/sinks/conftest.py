@@ -136,10 +136,10 @@ class Sink:
     def __init__(self, played: Played, database: Path, clock: VirtualClock, owner: str) -> None:
         url = str(played.client.make_url("/"))
         connection = Connection.model_validate({"system": played.system, "url": url, "credentials": CREDENTIALS[played.system]})
-        self.clock, self.played = clock, played
+        self.clock, self.played, self.metrics = clock, played, Metrics()
         self.ledger = Ledger(open_engine(URL.create("sqlite", database=str(database))), clock, owner)
         self.api = connect("to", connection, clock, Metrics())
-        self._effector = Effector("to", find_target(played.system), self.api, self.ledger, PATIENCE, clock)
+        self._effector = Effector("to", find_target(played.system), self.api, self.ledger, PATIENCE, clock, metrics=self.metrics)
 
     async def apply(self, operation: str, key: str, document: Json, *, version: Order = (0, 0), related: Mapping[str, str] | None = None) -> Effected:
         """Return what became of an effect, tried once."""
