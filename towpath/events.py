@@ -23,6 +23,7 @@ from towpath.shapes import (
     ProductChanged,
     ShipmentConfirmed,
     ShipmentLine,
+    ShipmentRequested,
     StockChanged,
     StockHold,
     Version,
@@ -47,6 +48,7 @@ __all__ = [
     "ProductChanged",
     "ShipmentConfirmed",
     "ShipmentLine",
+    "ShipmentRequested",
     "StockChanged",
     "StockHold",
     "Version",
@@ -67,13 +69,19 @@ AGGREGATES: Final[Mapping[str, str]] = {
     "OrderChanged": "orders",
     "OrderStatusChanged": "orders",
     "OrderCancelled": "orders",
+    "ShipmentRequested": "orders",
     "ShipmentConfirmed": "orders",
     "PaymentReceived": "orders",
     "StockChanged": "stock",
     "CustomerChanged": "customers",
     "ProductChanged": "products",
 }
-PARTS: Final[Mapping[str, str]] = {"ShipmentConfirmed": "shipment_id", "PaymentReceived": "payment_id", "StockChanged": "location"}
+PARTS: Final[Mapping[str, str]] = {
+    "ShipmentRequested": "shipment_id",
+    "ShipmentConfirmed": "shipment_id",
+    "PaymentReceived": "payment_id",
+    "StockChanged": "location",
+}
 """The field that tells several facts of one type about one key apart."""
 MOVING: Final = frozenset({"status", "payment_status"})
 """Fields of an order that say how far it has come: events of their own tell that, so a change of nothing else is no OrderChanged."""

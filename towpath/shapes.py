@@ -114,6 +114,20 @@ class ShipmentLine(TypedDict):
     quantity: Decimal
 
 
+class ShipmentRequested(TypedDict):
+    """Goods of an order are to leave a warehouse."""
+
+    meta: Meta
+    shipment_id: str
+    order_id: str
+    location: str
+    service: str
+    requested_at: datetime
+    ship_to: Address
+    lines: list[ShipmentLine]
+    custom_fields: dict[str, str]
+
+
 class ShipmentConfirmed(TypedDict):
     """Goods of an order have left the warehouse."""
 
@@ -124,6 +138,7 @@ class ShipmentConfirmed(TypedDict):
     tracking_number: str
     shipped_at: datetime
     lines: list[ShipmentLine]
+    request_id: str
     custom_fields: dict[str, str]
 
 

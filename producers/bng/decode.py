@@ -80,6 +80,7 @@ def decode_shipment(bundle: Json, provenance: Provenance) -> Event:
         "tracking_number": "" if shipment.get("TrackingNumber", "") is None else _text(shipment, "TrackingNumber"),
         "shipped_at": shipped_at,
         "lines": [_line(line, skus, where) for where, line in _lines(shipment)],
+        "request_id": "",
         "custom_fields": {},
     }
     return _sealed("ShipmentConfirmed", event)

@@ -18,6 +18,7 @@ from towpath.events import (
     PaymentReceived,
     ProductChanged,
     ShipmentConfirmed,
+    ShipmentRequested,
     StockChanged,
     business_key,
     seal,
@@ -153,11 +154,30 @@ def a_shipment(number: int = 1001, shipment: str = "SH-1", **changes: Any) -> Sh
         "tracking_number": "JD014600003",
         "shipped_at": PLACED_AT,
         "lines": [{"line_no": 1, "sku": "TP-0001", "quantity": Decimal(2)}],
+        "request_id": "",
         "custom_fields": {},
     }
     shipped.update(changes)  # type: ignore[typeddict-item]
     seal(Event("ShipmentConfirmed", shipped))
     return shipped
+
+
+def a_request(number: int = 1001, shipment: str = "12447605", **changes: Any) -> ShipmentRequested:  # noqa: ANN401 - any field of the schema
+    """Return what an ERP asks to leave its warehouse: the first line of `an_order`, whole."""
+    requested: ShipmentRequested = {
+        "meta": a_meta(business_key("shop", "order", number), connection="erp", major=1, trace=number),
+        "shipment_id": shipment,
+        "order_id": "322",
+        "location": "2",
+        "service": "49",
+        "requested_at": PLACED_AT,
+        "ship_to": an_address(),
+        "lines": [{"line_no": 1, "sku": "TP-0001", "quantity": Decimal(2)}],
+        "custom_fields": {},
+    }
+    requested.update(changes)  # type: ignore[typeddict-item]
+    seal(Event("ShipmentRequested", requested))
+    return requested
 
 
 def a_payment(number: int = 1001, **changes: Any) -> PaymentReceived:  # noqa: ANN401 - any field of the schema

@@ -103,6 +103,7 @@ GOLDEN: dict[str, tuple[str, str, int, Mapping[str, Any]]] = {
                 {"line_no": 2, "sku": "TP-0002", "quantity": Decimal(1)},
                 {"line_no": 1, "sku": "TP-0001", "quantity": Decimal(2)},
             ],
+            "request_id": "",
             "custom_fields": {},
         },
     ),
