@@ -6,8 +6,9 @@ import json
 from collections.abc import Sequence
 
 from producers.base import Fetch, Poll, Provenance, References
-from producers.brightpearl.decode import decode_contact, decode_note, decode_product, decode_status, decode_stock
+from producers.brightpearl.decode import decode_contact, decode_product, decode_status, decode_stock
 from producers.brightpearl.fetch import Fetcher
+from producers.brightpearl.note import decode_note
 from producers.brightpearl.polls import POLLS
 from producers.wire import parse
 from towpath.errors import DataError
@@ -17,7 +18,7 @@ from towpath.systems.brightpearl import BLANKED, entity_of
 
 
 class BrightpearlSource:
-    """Stock by warehouse, shipped goods-out notes, the status of orders, products and contacts."""
+    """Stock by warehouse, goods-out notes, the status of orders, products and contacts."""
 
     blanked: Sequence[str] = BLANKED
     polls: Sequence[Poll] = POLLS
@@ -36,7 +37,7 @@ class BrightpearlSource:
         return [Fetch(named.entity, one, json.dumps({**content, "id": str(one)})) for one in named.ids]
 
     async def fetch(self, api: ApiClient, wanted: Fetch, references: References) -> str | None:
-        """Return the entity with all that decoding it needs; None for what concerns no flow, such as a note that has not left."""
+        """Return the entity with all that decoding it needs; None for what concerns no flow, such as a transfer between warehouses."""
         if not str(wanted.id).isdecimal():  # a list may say anything; what a webhook says was checked
             raise DataError(f"{wanted.id} is no id of {wanted.entity}", field="id", value=str(wanted.id))
         fetch = {
@@ -51,7 +52,7 @@ class BrightpearlSource:
         return await fetch(api, wanted, references)
 
     def decode(self, entity: str, payload: bytes, provenance: Provenance) -> list[Event]:
-        """Return StockChanged of each warehouse, ShipmentConfirmed, OrderStatusChanged, ProductChanged or CustomerChanged."""
+        """Return StockChanged of each warehouse, ShipmentRequested or ShipmentConfirmed, OrderStatusChanged, ProductChanged or CustomerChanged."""
         bundle = parse(payload)
         if entity == "stock":
             return decode_stock(bundle, provenance)

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from producers.base import Provenance
+from producers.brightpearl.fields import meta_of, of_order, quantity_of, sealed
 from producers.wire import Json, decimal_of, moment, part
 from towpath.errors import DataError
 from towpath.events import (
     Address,
     CustomerChanged,
     Event,
-    Meta,
     OrderStatusChanged,
     ProductChanged,
-    ShipmentConfirmed,
-    ShipmentLine,
     StockChanged,
     micros,
-    seal,
-    stable_id,
 )
 from towpath.systems._brightpearl_countries import ALPHA_2
 
@@ -41,12 +35,12 @@ def decode_stock(bundle: Json, provenance: Provenance) -> list[Event]:
             "meta": provenance.meta("stock", sku, as_of, {"major": version["major"], "minor": version["minor"]}),
             "sku": sku,
             "location": location,
-            "on_hand": _quantity(row, "inStock", where),
-            "allocated": _quantity(row, "allocated", where),
-            "available": _quantity(row, "onHand", where),
+            "on_hand": quantity_of(row, "inStock", where),
+            "allocated": quantity_of(row, "allocated", where),
+            "available": quantity_of(row, "onHand", where),
             "custom_fields": {},
         }
-        found.append(_sealed("StockChanged", event))
+        found.append(sealed("StockChanged", event))
     return found
 
 
@@ -56,7 +50,7 @@ def decode_product(bundle: Json, provenance: Provenance) -> Event:
     channels = product.get("salesChannels")
     channel = channels[0] if isinstance(channels, list) and channels and isinstance(channels[0], dict) else {}
     event: ProductChanged = {
-        "meta": _meta(provenance, "product", product.get("id"), _changed(product)),
+        "meta": meta_of(provenance, "product", product.get("id"), _changed(product)),
         "product_id": str(product.get("id")),
         "sku": _sku(product),
         "name": str(channel.get("productName") or ""),
@@ -66,7 +60,7 @@ def decode_product(bundle: Json, provenance: Provenance) -> Event:
         "attributes": _prices(bundle),
         "custom_fields": {},
     }
-    return _sealed("ProductChanged", event)
+    return sealed("ProductChanged", event)
 
 
 def decode_status(bundle: Json, provenance: Provenance) -> Event:
@@ -76,32 +70,12 @@ def decode_status(bundle: Json, provenance: Provenance) -> Event:
     if not isinstance(status, int) or isinstance(status, bool):
         raise DataError("orderStatus.orderStatusId is no number", field="orderStatus.orderStatusId", value=str(status))
     event: OrderStatusChanged = {
-        "meta": _of_order(bundle, _meta(provenance, "order", "", moment(order, "updatedOn"))),
+        "meta": of_order(bundle, meta_of(provenance, "order", "", moment(order, "updatedOn"))),
         "order_id": str(order.get("id")),
         "status": str(status),
         "custom_fields": {},
     }
-    return _sealed("OrderStatusChanged", event)
-
-
-def decode_note(bundle: Json, provenance: Provenance) -> Event:
-    """Return ShipmentConfirmed of a shipped goods-out note, its order, and the order's business key."""
-    note, order, rows = part(bundle, "note"), part(bundle, "order"), part(part(bundle, "order"), "orderRows")
-    shipped_at, shipping = moment(part(note, "status"), "shippedOn"), note.get("shipping")
-    if note.get("orderId") != order.get("id"):
-        raise DataError(f"the order read for the note is not {note.get('orderId')}", field="orderId", value=str(order.get("id")))
-    shipping = shipping if isinstance(shipping, dict) else {}
-    event: ShipmentConfirmed = {
-        "meta": _of_order(bundle, _meta(provenance, "order", "", shipped_at)),
-        "shipment_id": str(bundle.get("note_id")),
-        "order_id": str(order.get("id")),
-        "carrier": str(shipping.get("shippingMethodId") or ""),
-        "tracking_number": str(shipping.get("reference") or ""),
-        "shipped_at": shipped_at,
-        "lines": _lines(part(note, "orderRows"), rows),
-        "custom_fields": {},
-    }
-    return _sealed("ShipmentConfirmed", event)
+    return sealed("OrderStatusChanged", event)
 
 
 def decode_contact(bundle: Json, provenance: Provenance) -> Event:
@@ -111,7 +85,7 @@ def decode_contact(bundle: Json, provenance: Provenance) -> Event:
     primary = emails.get("PRI")
     ids = contact.get("postAddressIds")
     event: CustomerChanged = {
-        "meta": _meta(provenance, "customer", contact.get("contactId"), _changed(contact)),
+        "meta": meta_of(provenance, "customer", contact.get("contactId"), _changed(contact)),
         "customer_id": str(contact.get("contactId")),
         "email": str(primary.get("email") or "") if isinstance(primary, dict) else "",
         "first_name": str(contact.get("firstName") or ""),
@@ -122,7 +96,7 @@ def decode_contact(bundle: Json, provenance: Provenance) -> Event:
         "shipping_address": _address(contact, ids, "DEL"),
         "custom_fields": {},
     }
-    return _sealed("CustomerChanged", event)
+    return sealed("CustomerChanged", event)
 
 
 def _address(contact: Json, ids: object, kind: str) -> Address | None:
@@ -150,26 +124,6 @@ def _address(contact: Json, ids: object, kind: str) -> Address | None:
     }
 
 
-def _lines(sent: Json, rows: Json) -> list[ShipmentLine]:
-    """Return the lines of a note, numbered as the order's rows are by their ids; rows are objects keyed by id."""
-    numbers = {row: index for index, row in enumerate(sorted(rows, key=int), start=1)}
-    lines: list[ShipmentLine] = []
-    for row, items in sent.items():
-        if row not in numbers:
-            raise DataError(f"the order has no row {row}", field=f"note.orderRows.{row}", value=row)
-        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-            raise DataError("the note's row is no list", field=f"note.orderRows.{row}")
-        composition = rows[row].get("composition")
-        if isinstance(composition, dict) and composition.get("bundleParent") is True:  # its parts are rows of their own
-            continue
-        quantity = sum((_quantity(item, "quantity", f"note.orderRows.{row}.") for item in items), Decimal(0))
-        sku = str(rows[row].get("productSku") or "")
-        if not sku:
-            raise DataError(f"row {row} of the order has no SKU", field=f"order.orderRows.{row}.productSku")
-        lines.append({"line_no": numbers[row], "sku": sku, "quantity": quantity})
-    return lines
-
-
 def _prices(bundle: Json) -> dict[str, str]:
     price = bundle.get("price")
     lists = price.get("priceLists") if isinstance(price, dict) else []
@@ -190,34 +144,8 @@ def _changed(record: Json) -> datetime:
     return moment(record, "updatedOn" if record.get("updatedOn") else "createdOn")
 
 
-def _meta(provenance: Provenance, entity: str, natural_id: object, at: datetime) -> Meta:
-    return provenance.meta(entity, natural_id, at, {"major": micros(at), "minor": provenance.inbox_offset})
-
-
-def _of_order(bundle: Json, meta: Meta) -> Meta:
-    key = bundle.get("order_key")
-    if not isinstance(key, str) or not key:
-        raise DataError("the record has no business key of its order", field="order_key", value=str(key))
-    return {**meta, "key": key}
-
-
-def _sealed(kind: str, value: Mapping[str, Any]) -> Event:
-    """Return the event with an id of its source's own time and content: a state that returns later is another fact."""
-    event = seal(Event(kind, value))
-    meta = event.meta
-    meta["event_id"] = stable_id(meta["connection"], event.identity, kind, meta["version"]["major"], meta["digest"])
-    return event
-
-
 def _sku(product: Json) -> str:
     sku = part(product, "identity").get("sku")
     if not isinstance(sku, str) or not sku.strip() or len(sku) > LONGEST_SKU or not sku.isprintable():
         raise DataError("identity.sku is no SKU", field="identity.sku", value=repr(sku))
     return sku
-
-
-def _quantity(record: Json, field: str, where: str) -> Decimal:
-    number = decimal_of(record.get(field))
-    if number is None:
-        raise DataError(f"{where}{field} is no quantity", field=f"{where}{field}", value=str(record.get(field)))
-    return number

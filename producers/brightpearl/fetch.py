@@ -73,11 +73,10 @@ class Fetcher:
         return None if key is None else joined(order_key=json.dumps(key), order=order)
 
     async def note(self, api: ApiClient, wanted: Fetch, references: References) -> str | None:
-        """Return `{"order_key", "note_id", "note", "order"}`, None for a note that has not left, or of an order that is none of ours."""
+        """Return `{"order_key", "note_id", "note", "order"}`, None for a transfer, or a note of an order that is none of ours."""
         text = await self._need(api, NOTE, wanted)
         note = parse(text.encode())
-        status = note.get("status")
-        if note.get("transfer") is True or not isinstance(status, dict) or status.get("shipped") is not True:
+        if note.get("transfer") is True:
             return None
         order_id = note.get("orderId")
         if not isinstance(order_id, int) or isinstance(order_id, bool):

@@ -39,6 +39,13 @@ async def changed(api: ApiClient, since: datetime, *, path: str, id_field: str, 
     require_whole(f"{api.name}: GET {path}", seen, announced)
 
 
+async def notes(api: ApiClient, since: datetime) -> AsyncIterator[Item]:
+    """Yield each goods-out note that was made at or after `since`, then each that left: no search tells of any change of one."""
+    for at_field in ("createdOn", "shippedOn"):
+        async for item in changed(api, since, path="/warehouse-service/goods-note/goods-out-search", id_field="goodsOutNoteId", at_field=at_field):
+            yield item
+
+
 async def _when_let_through(api: ApiClient, path: str, query: dict[str, str]) -> Rows:
     for _ in range(THROTTLED_TRIES):
         try:
@@ -55,7 +62,7 @@ def _listed(row: dict[str, Any]) -> Listed:
 
 POLLS: Final[Sequence[Poll]] = (
     Poll("order", partial(changed, path="/order-service/order-search", id_field="orderId")),
-    Poll("goods_out_note", partial(changed, path="/warehouse-service/goods-note/goods-out-search", id_field="goodsOutNoteId", at_field="shippedOn")),
+    Poll("goods_out_note", notes),
     Poll("product", partial(changed, path="/product-service/product-search", id_field="productId")),
     Poll("contact", partial(changed, path="/contact-service/contact-search", id_field="contactId")),
 )

@@ -144,7 +144,10 @@ async def test_a_sale_and_its_shipment_become_events(account: Account) -> None:
             assert isinstance(again, Fetch)
             for event in await account.events(again):
                 events.setdefault(event.type, []).append(event)
-    (shipped,) = events["ShipmentConfirmed"]
+    assert "ShipmentRequested" not in events, "nobody is asked for what has left"
+    shipped = events["ShipmentConfirmed"][0]
+    assert 1 == len({event.meta["event_id"] for event in events["ShipmentConfirmed"]})
+    assert {"Shipped by": "4"} == shipped.value["custom_fields"]
     assert ("shop/order/1001", "1Z9", str(order)) == (shipped.meta["key"], shipped.value["tracking_number"], shipped.value["order_id"])
     assert [(1, "BAG-BLA-001", Decimal(2)), (2, "BAG-BLU-002", Decimal(2))] == [tuple(line.values()) for line in shipped.value["lines"]]
     assert {"3"} == {event.value["status"] for event in events["OrderStatusChanged"]}
@@ -185,14 +188,22 @@ async def test_stock_is_as_of_the_moment_when_the_webhook_was_raised(account: Ac
     assert event.meta["occurred_at"] < date + timedelta(seconds=30), "a forged time hides no later stock"
 
 
-async def test_what_is_not_tracked_or_not_shipped_or_not_ours_concerns_no_flow(account: Account) -> None:
+async def test_what_is_not_tracked_or_not_ours_concerns_no_flow(account: Account) -> None:
     await account.ask("PUT", "/_sandbox/products/VOUCHER", {"tracked": False})
     assert [] == await account.events(Fetch("stock", 1061))
     order = await account.sell()
     await account.ask("POST", "/_sandbox/warehouse/note", {"order": order})
-    assert [] == await account.events(Fetch("goods_out_note", 12447605))
     with pytest.raises(RetryableError, match="not known"):
         await account.source.fetch(account.api, Fetch("order", order), Theirs())
+
+
+async def test_a_note_that_has_not_left_is_a_request_the_same_however_often_it_is_read(account: Account) -> None:
+    order = await account.sell()
+    await account.ask("POST", "/_sandbox/warehouse/note", {"order": order, "lines": None})
+    (one,), (again,) = [await account.events(Fetch("goods_out_note", 12447605)) for _ in range(2)]
+    assert ("ShipmentRequested", "shop/order/1001", "12447605", "2") == (one.type, one.meta["key"], one.value["shipment_id"], one.value["location"])
+    assert [(1, "BAG-BLA-001", Decimal(2)), (2, "BAG-BLU-002", Decimal(2))] == [tuple(line.values()) for line in one.value["lines"]]
+    assert (one.meta["event_id"], one.meta["digest"]) == (again.meta["event_id"], again.meta["digest"])
 
 
 async def test_polls_tell_what_webhooks_tell_and_contacts_besides(account: Account) -> None:
@@ -201,7 +212,7 @@ async def test_polls_tell_what_webhooks_tell_and_contacts_besides(account: Accou
     await account.ask("POST", "/_sandbox/warehouse/ship", {"order": order})
     listed = {poll.entity: [item async for item in poll.items(account.api, since)] for poll in POLLS}
     assert [order] == [item.id for item in listed["order"]]
-    assert ([12447605], [200]) == ([item.id for item in listed["goods_out_note"]], [item.id for item in listed["contact"]])
+    assert ([12447605, 12447605], [200]) == ([item.id for item in listed["goods_out_note"]], [item.id for item in listed["contact"]])
     assert since < listed["contact"][0].changed_at < datetime.now(UTC) + timedelta(seconds=5), "the account's offset is taken off"
     (event,) = await account.events(Fetch("contact", 200))
     assert ("erp/customer/200", "ann@example.com") == (event.meta["key"], event.value["email"])

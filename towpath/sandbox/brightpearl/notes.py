@@ -15,6 +15,8 @@ from towpath.sandbox.kit.store import Doc
 
 STEPS: Final = {"PRI": "printed", "PIC": "picked", "PAC": "packed", "SHW": "shipped"}
 LONGEST_REFERENCE: Final = 64
+STAFF: Final = 4
+"""In whose name steps are made by hand."""
 OVERSOLD: Final = "stock/oversold"
 """Counts the pieces that orders asked to reserve beyond what was on hand."""
 
@@ -32,7 +34,7 @@ class Notes:
                 Column("goodsOutNoteId", "IDSET", lambda doc: doc["_id"], "_id"),
                 Column("orderId", "IDSET", lambda doc: doc["orderId"], "orderId"),
                 Column("warehouseId", "INTEGER", lambda doc: doc["warehouseId"], "warehouseId"),
-                Column("createdOn", "PERIOD", lambda doc: doc["createdOn"]),
+                Column("createdOn", "PERIOD", lambda doc: doc["createdOn"], "_created"),
                 Column("shippedOn", "PERIOD", lambda doc: doc["status"].get("shippedOn"), "_shipped"),
             ],
         )
@@ -83,7 +85,15 @@ class Notes:
             "status": {"shipped": False, "packed": False, "picked": False, "printed": False},
             "shipping": {"reference": "", "shippingMethodId": 0},
         }
-        note |= {"releaseDate": now, "createdOn": now, "createdBy": 203, "orderRows": rows, "sequence": 1}
+        note |= {
+            "_created": stamp(self._account.clock.now()),
+            "releaseDate": now,
+            "createdOn": now,
+            "createdBy": 203,
+            "orderRows": rows,
+            "sequence": 1,
+        }
+        note["_created"] = stamp(self._account.clock.now())
         note |= {"events": [{"occured": now, "eventOwnerId": 203, "eventCode": "PLA"}], "lastEventVersion": number + 1}
         self._hooks.tell("goods-out-note.created", number)
         self.records.write(number, note)
@@ -118,17 +128,18 @@ class Notes:
             code = event.get("eventCode")
             if code not in STEPS or "occured" not in event:
                 raise Refusal(400, "WHSC-050", f"{code} is no event of a goods-out note, or `occured` is missing")
-            note = self.step(note, code, self._account.shown(self._account.read("occured", event["occured"])))
+            at = self._account.shown(self._account.read("occured", event["occured"]))
+            note = self.step(note, code, at, int(event.get("eventOwnerId", STAFF)))
         return Answer(body={})
 
-    def step(self, note: Doc, code: str, at: str) -> Doc:
+    def step(self, note: Doc, code: str, at: str, owner: int = STAFF) -> Doc:
         """Take a note to a step and return it; raises Refusal(400) for one that is shipped."""
         if note["status"]["shipped"]:
             raise Refusal(400, "WHSC-051", "The goods-out note is shipped")
         steps = list(STEPS)[: list(STEPS).index(code) + 1]
-        events = [{"occured": at, "eventOwnerId": 4, "eventCode": step} for step in steps if not note["status"][STEPS[step]]]
+        events = [{"occured": at, "eventOwnerId": owner, "eventCode": step} for step in steps if not note["status"][STEPS[step]]]
         status = {**note["status"], **{STEPS[step]: True for step in steps}, **{f"{STEPS[step]}On": at for step in steps}}
-        status |= {f"{STEPS[step]}ById": 4 for step in steps}
+        status |= {f"{STEPS[step]}ById": owner for step in steps}
         extra = {"_shipped": stamp(self._account.clock.now())} if code == "SHW" else {}
         after = {**note, **extra, "status": status, "events": [*note["events"], *events], "lastEventVersion": note["lastEventVersion"] + len(events)}
         self.records.write(note["_id"], after)
