@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import orjson
 
+from processors.fulfilment import REQUESTED, Fulfilment, concerns, fulfilment_key
 from processors.orders import Order, as_change, state_key
 from processors.port import ReadState, Step
 from processors.routing import Arrived, Route, Routed, Router, cloud_event, dropped, subject_of
@@ -67,6 +69,7 @@ class FlowProcessor:
         self._stockroom = Stockroom(self._router, self._codec)
         self._placed_at = {route.name: route.target for route in routes if route.event == "OrderPlaced"}
         self._stocked = frozenset(route.source for route in routes if route.event == "StockChanged")
+        self._is_fulfilled = any(route.event == REQUESTED for route in routes)
 
     def process(self, record: Record, read: ReadState) -> Step:
         """Return what one record leads to: bad data is a dead letter among the outputs, never an exception."""
@@ -108,14 +111,24 @@ class FlowProcessor:
             why = "duplicate"  # what is newer, and yet no change, says nothing new but how far the order has come
         if why is not None:
             return self._dropped(event, why, replay)
-        arrived = Arrived(record, event, value, replay, order.known if order is not None else {})
+        known, writes = self._fulfilled(event, replay, read)
+        arrived = Arrived(record, event, value, replay, known | (order.known if order is not None else {}))
         if event.type == "StockChanged" and event.meta["connection"] in self._stocked:
             routed, writes = self._stockroom.counted(arrived, read)
         else:
-            routed, writes = self._route(arrived, placed, order), {}
+            routed = self._route(arrived, placed, order)
         if replay is None:
             writes |= self._remember(event, order, routed)
         return self._settled(arrived, seen, routed, writes)
+
+    def _fulfilled(self, event: Event, replay: Replay | None, read: ReadState) -> tuple[dict[str, Any], dict[bytes, bytes]]:
+        """Return what mappings are told of what somebody else ships, and what is remembered of it: a replay was told before."""
+        if not self._is_fulfilled or not concerns(event):
+            return {}, {}
+        key = fulfilment_key(event.meta["key"])
+        fulfilment = Fulfilment.load(read(key))
+        fulfilment = fulfilment.told(event) if replay is None else fulfilment
+        return fulfilment.known(event), {key: fulfilment.dump()} if replay is None else {}
 
     def _route(self, arrived: Arrived, placed: Event, order: Order | None) -> Routed:
         """Return the deliveries of an event; a change of an order that is not known to stand yet may be what makes it possible at all."""
