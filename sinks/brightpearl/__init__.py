@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from sinks.base import Operation, Update
 from sinks.brightpearl.contact import create_address, create_contact, find_address, find_contact
-from sinks.brightpearl.note import find_shipped, ship_note
+from sinks.brightpearl.note import find_shipped, find_tracked, ship_note, track_note
 from sinks.brightpearl.order import create_order, find_order, reserve, set_order_status
 
 
@@ -19,6 +19,7 @@ class BrightpearlTarget:
         "create_order": Operation(find_order, create_order, stale={"customer.id": "customer"}, resume=reserve),
         "set_order_status": Update(set_order_status),
         "ship_note": Operation(find_shipped, ship_note),
+        "track_note": Operation(find_tracked, track_note),
     }
     creates: Mapping[str, str] = {"address": "create_address", "customer": "create_customer", "order": "create_order"}
 

@@ -257,7 +257,7 @@ async def packed(erp: Brightpearl, sink: To) -> int:
 
 
 def shipment(note: int) -> dict[str, Any]:
-    return {"NoteID": note, "TrackingNumber": "1Z999", "ShippedAt": "2026-11-20T10:00:00Z", "EventOwnerID": 4}
+    return {"NoteID": note, "TrackingNumbers": ["1Z999"], "ShippedAt": "2026-11-20T10:00:00Z", "EventOwnerID": 4}
 
 
 @pytest.mark.parametrize("how", ["none", "lost", "unsent"])
