@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from towpath.config import Config
 from towpath.delivery.ledger import Ledger
+
+REFERRING: Final = frozenset({"OrderPlaced", "ShipmentRequested"})
+"""The events whose documents carry a reference of ours."""
 
 
 class LedgerReferences:
@@ -11,13 +16,13 @@ class LedgerReferences:
 
     def __init__(self, config: Config, connection: str, ledger: Ledger) -> None:
         self._connection, self._ledger = connection, ledger
-        orders = [flow for flow in config.flows_to(connection).values() if flow.event == "OrderPlaced"]
-        self._prefixes = tuple(flow.reference_prefix for flow in orders)
+        asking = [flow for flow in config.flows_to(connection).values() if flow.event in REFERRING]
+        self._prefixes = tuple(flow.reference_prefix for flow in asking)
 
     async def key_of(self, entity: str, external_id: str) -> str | None:
         """Return the business key of what was written under that id: the operation that makes an entity is called `create_<entity>`."""
         return await self._ledger.key_of(self._connection, f"create_{entity}", external_id)
 
     def is_ours(self, order_reference: str) -> bool:
-        """Tell whether a flow that places orders here gives references that begin so; an empty prefix begins every one."""
+        """Tell whether a flow that places orders or asks for shipments here gives references that begin so; an empty prefix begins every one."""
         return order_reference.startswith(self._prefixes)

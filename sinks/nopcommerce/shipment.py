@@ -16,7 +16,7 @@ from towpath.http import ApiClient, gather_all
 
 
 class Line(NamedTuple):
-    """What a shipment sends of one line; `where` names the line in the document."""
+    """What a shipment sends of one line; `where` names the line in the document, and its number is 0 where only the SKU is known."""
 
     where: str
     number: int
@@ -75,7 +75,7 @@ def allot(lines: Sequence[Line], items: Sequence[Item]) -> dict[int, int]:
     A SKU may be in several items: a line takes from the one at its own number, where that has its SKU, else from the first that has some left.
     """
     left, taken = {item.id: item.left for item in items}, dict[int, int]()
-    at = {line.where: [item for item in items[line.number - 1 : line.number] if _same(item, line)] for line in lines}
+    at = {line.where: [item for item in items[max(0, line.number - 1) : line.number] if _same(item, line)] for line in lines}
     for line in sorted(lines, key=lambda line: not at[line.where]):
         candidates = at[line.where] or [item for item in items if _same(item, line)]
         if not candidates:
@@ -106,7 +106,7 @@ def _line(line: Document, where: str) -> Line:
     sku = line.get("SKU")
     if not isinstance(sku, str) or not sku.strip():
         raise DataError(f"{where} has no SKU", field=f"{where}.SKU", value=repr(sku))
-    number = whole(line, "LineNo", 1, f"{where}.", LARGEST)
+    number = 0 if line.get("LineNo") is None else whole(line, "LineNo", 1, f"{where}.", LARGEST)
     return Line(where, number, sku, whole(line, "Quantity", 1, f"{where}."))
 
 

@@ -32,8 +32,9 @@ CREDENTIALS: dict[str, dict[str, str]] = {
 BRIGHTPEARL = {"app_ref": "acme_towpath", "dev_ref": "towpath", "client_id": "towpath", "refresh_token": SECRET}
 CREDENTIALS["brightpearl"] = BRIGHTPEARL
 CREDENTIALS["magento"] = {"access_token": SECRET}
-SIGNING_IN = [name for name in system_names() if name != "magento"]
-"""The systems that are asked for a token; Magento's is given."""
+CREDENTIALS["threepl"] = {"token": SECRET}
+SIGNING_IN = [name for name in system_names() if name not in {"magento", "threepl"}]
+"""The systems that are asked for a token; the others' is given."""
 TOKENS = {"/oauth/token": "access_token", "/api-backend/Authenticate/GetToken": "token", "/token": "access_token"}
 
 

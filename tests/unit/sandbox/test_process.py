@@ -80,4 +80,4 @@ def test_settings_that_are_wrong_are_explained(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["sandbox", "run", "bng", "--settings", str(path)])
     assert (result.exit_code, "burts" in result.output) == (2, True)
     assert CliRunner().invoke(app, ["sandbox", "run", "nosuch"]).exit_code == 2
-    assert CliRunner().invoke(app, ["sandbox", "list"]).output.split() == ["bng", "brightpearl", "magento", "nopcommerce"]
+    assert CliRunner().invoke(app, ["sandbox", "list"]).output.split() == ["bng", "brightpearl", "magento", "nopcommerce", "threepl"]
