@@ -110,7 +110,10 @@ class FlowProcessor:
         if why is None and event.type == "OrderPlaced" and replay is None and order is not None and seen is not None and not seen.dead_letters:
             why = "duplicate"  # what is newer, and yet no change, says nothing new but how far the order has come
         if why is not None:
-            return self._dropped(event, why, replay)
+            step = self._dropped(event, why, replay)
+            if seen is None or seen.digest != event.meta["digest"] or not is_newer(event.meta["version"], seen.version):
+                return step
+            return replace(step, writes={_seen_key(event): replace(seen, version=event.meta["version"]).dump()})  # what lies between is old news
         known, writes = self._fulfilled(event, replay, read)
         arrived = Arrived(record, event, value, replay, known | (order.known if order is not None else {}))
         if event.type == "StockChanged" and event.meta["connection"] in self._stocked:

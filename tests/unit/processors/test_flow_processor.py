@@ -182,6 +182,13 @@ def test_an_equal_digest_is_a_duplicate_whatever_became_of_the_first(place: Plac
     assert 1 == place.counts["dropped", "OrderPlaced", "duplicate"]
 
 
+def test_what_lies_between_two_that_say_the_same_is_superseded_when_it_comes_last(place: Place) -> None:
+    place.event(an_order(offset=1))
+    place.event(an_order(offset=3))
+    assert [] == place.event(an_order(offset=2, shipping_method="Air"))
+    assert 1 == place.counts["dropped", "OrderPlaced", "superseded"]
+
+
 def test_an_older_version_is_superseded(place: Place) -> None:
     place.event(an_order(offset=5))
     assert [] == place.event(an_order(offset=4, status="10"))
