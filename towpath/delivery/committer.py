@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import queue
 import threading
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
@@ -14,8 +15,17 @@ from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from towpath.errors import RetryableError
 
 T = TypeVar("T")
-Work = Callable[[Connection], Any]
+Part = TypeVar("Part")
+Work = Callable[[Connection, Sequence[Any]], Sequence[Any]]
 MOST_AT_ONCE = 256
+
+
+class _Asked(NamedTuple):
+    """One part of a piece of work, and who waits for it."""
+
+    work: Work
+    part: Any
+    future: asyncio.Future[Any]
 
 
 class GroupCommitter:
@@ -23,17 +33,24 @@ class GroupCommitter:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._queue: queue.SimpleQueue[tuple[Work, asyncio.Future[Any]] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="database", daemon=True)
         self._started = False
 
     async def run(self, work: Callable[[Connection], T]) -> T:
         """Return what `work` returned, after its transaction was committed; raises RetryableError when the database failed."""
+        return await self.join(lambda connection, _parts: [work(connection)], None)
+
+    async def join(self, work: Callable[[Connection, Sequence[Part]], Sequence[T]], part: Part) -> T:
+        """Return what `work` returned for this part, as `run` does; it is called once for all parts that wait for the same commit.
+
+        It returns something for each of them, in their order: a few statements for all of them cost much less than a few for each.
+        """
         if not self._started:
             self._started = True
             self._thread.start()
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._queue.put((work, future))
+        self._queue.put(_Asked(work, part, future))
         return await future
 
     async def close(self) -> None:
@@ -55,19 +72,23 @@ class GroupCommitter:
                     batch.append(following)
             self._commit(batch)
 
-    def _commit(self, batch: list[tuple[Work, asyncio.Future[Any]]], *, again: bool = True) -> None:
+    def _commit(self, batch: list[_Asked], *, again: bool = True) -> None:
+        alike: dict[Work, list[_Asked]] = {}
+        for one in batch:
+            alike.setdefault(one.work, []).append(one)
         try:
             with self._engine.begin() as connection:
-                results = [work(connection) for work, _ in batch]
+                results = [work(connection, [one.part for one in asked]) for work, asked in alike.items()]
         except Exception as error:  # noqa: BLE001 - whatever one piece of work raises must neither end the thread nor harm the others
             if again and not _is_everyones(error):  # each for itself, and once more: another process may have inserted the same row just now
                 for one in batch:
                     self._commit([one], again=len(batch) > 1)
                 return
             told = _retryable(error) if isinstance(error, SQLAlchemyError) else error
-            _tell([(future, None, told) for _, future in batch])
+            _tell([(one.future, None, told) for one in batch])
             return
-        _tell([(future, result, None) for (_, future), result in zip(batch, results, strict=True)])
+        told_to = [one.future for asked in alike.values() for one in asked]
+        _tell([(future, result, None) for future, result in zip(told_to, itertools.chain(*results), strict=True)])
 
 
 def _is_everyones(error: Exception) -> bool:

@@ -6,9 +6,10 @@ A row found unfinished means that the outcome is unknown: its caller looks the e
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
@@ -93,13 +94,26 @@ class Claim:
     taken: bool = False
 
 
+FRESH = Claim(State.PENDING, mine=True, fresh=True, wait=0.0)
+
+
+class _Ask(NamedTuple):
+    """A claim as it is wanted: `row` is that of the effect where there is none yet, `claiming` what changes of one that may be taken over."""
+
+    effect: Effect
+    row: dict[str, Any]
+    claiming: dict[str, Any]
+    version: Order | None
+    again: bool
+
+
 class Ledger:
     """The effects of one process, `owner`; other processes may share the database."""
 
     def __init__(self, engine: Engine, clock: Clock, owner: str) -> None:
         self._clock, self._owner = clock, owner
         insert = sqlite.insert(effects) if engine.dialect.name == "sqlite" else postgresql.insert(effects)
-        self._insert = insert.on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+        self._insert = insert.on_conflict_do_nothing().returning(*effects.primary_key)
         make_tables(engine)
         self._database = GroupCommitter(engine)
 
@@ -111,41 +125,40 @@ class Ledger:
         With a `version` the effect is state-like: it is done already only where that version, or a newer one, stands (`again`: a newer one).
         """
         now = self._now()
-        values = {
+        claiming = {
             "state": State.PENDING,
             "owner": self._owner,
             "leased_until": now + lease.total_seconds(),
             "settled_at": now + (lease + settle).total_seconds(),
             "updated_at": now,
         }
+        ask = _Ask(effect, _row(effect, digest=digest, **claiming), claiming, version, again)
+        return await self._database.join(self._begin, ask)
 
-        place = _place(effect)
+    def _begin(self, connection: Connection, asks: Sequence[_Ask]) -> list[Claim]:
+        fresh = self._inserted(connection, [ask.row for ask in asks])
+        return [FRESH if is_fresh else self._found(connection, ask) for is_fresh, ask in zip(fresh, asks, strict=True)]
 
-        def work(connection: Connection) -> Claim:
-            if self._inserted(connection, effect, digest=digest, **values):
-                return Claim(State.PENDING, mine=True, fresh=True, wait=0.0)
-            row = connection.execute(FOUND_TO_CHANGE, place).one()
-            known = _known(row)
-            if stands(known["version"], version, again=again) if version is not None else row.state == State.DONE:
-                return Claim(row.state, mine=False, fresh=False, wait=0.0, **known)
-            if row.state in {State.FAILED, State.DONE}:
-                connection.execute(CHANGED, {**place, "digest": digest, **values})
-                return Claim(row.state, mine=True, fresh=False, wait=0.0, **known)
-            until = row.settled_at if row.owner == self._owner else max(row.leased_until, row.settled_at)
-            if now < until:
-                return Claim(State.PENDING, mine=False, fresh=False, wait=until - now, **known)
-            connection.execute(CHANGED, {**place, **values})
-            return Claim(State.PENDING, mine=True, fresh=False, wait=0.0, taken=row.owner != self._owner, **known)
-
-        return await self._database.run(work)
+    def _found(self, connection: Connection, ask: _Ask) -> Claim:
+        place, now = _place(ask.effect), ask.row["updated_at"]
+        row = connection.execute(FOUND_TO_CHANGE, place).one()
+        known = _known(row)
+        if stands(known["version"], ask.version, again=ask.again) if ask.version is not None else row.state == State.DONE:
+            return Claim(row.state, mine=False, fresh=False, wait=0.0, **known)
+        if row.state in {State.FAILED, State.DONE}:
+            connection.execute(CHANGED, {**place, "digest": ask.row["digest"], **ask.claiming})
+            return Claim(row.state, mine=True, fresh=False, wait=0.0, **known)
+        until = row.settled_at if row.owner == self._owner else max(row.leased_until, row.settled_at)
+        if now < until:
+            return Claim(State.PENDING, mine=False, fresh=False, wait=until - now, **known)
+        connection.execute(CHANGED, {**place, **ask.claiming})
+        return Claim(State.PENDING, mine=True, fresh=False, wait=0.0, taken=row.owner != self._owner, **known)
 
     async def renew(self, effect: Effect, *, lease: timedelta, settle: timedelta) -> None:
         """Prolong a claim just before sending; raises FencedError when another owner has taken the effect."""
         now = self._now()
         until = now + lease.total_seconds()
-        changed = await self._set(effect, mine=True, leased_until=until, settled_at=until + settle.total_seconds())
-        if not changed:
-            raise _taken(effect)
+        await self._set_or_lose(effect, leased_until=until, settled_at=until + settle.total_seconds())
 
     async def complete(
         self, effect: Effect, external_id: str, *, at: datetime | None = None, digest: str | None = None, version: Order | None = None
@@ -156,11 +169,11 @@ class Ledger:
         for a version only, when another owner has taken the effect: what it writes may be newer.
         """
         content: dict[str, Any] = {"external_at": None if at is None else at.timestamp()} | ({} if digest is None else {"digest": digest})
-        if version is not None:
-            content |= {"major": version[0], "minor": version[1]}
-        changed = await self._set(effect, mine=version is not None, state=State.DONE, external_id=external_id, **content)
-        if version is not None and not changed:
-            raise _taken(effect)
+        content |= {"state": State.DONE, "external_id": external_id}
+        if version is None:
+            await self._set(effect, **content)
+        else:
+            await self._set_or_lose(effect, major=version[0], minor=version[1], **content)
 
     async def refused(self, effect: Effect) -> None:
         """Note that the target refused the effect for good: the outcome is known, nothing was written."""
@@ -181,7 +194,7 @@ class Ledger:
         values = {"state": State.FAILED, "owner": self._owner, "leased_until": now, "settled_at": now, "updated_at": now}
 
         def work(connection: Connection) -> None:
-            if self._inserted(connection, effect, dead_letters=dead_letter_id, **values):
+            if self._inserted(connection, [_row(effect, dead_letters=dead_letter_id, **values)]) == [True]:
                 return
             row = connection.execute(FOUND_TO_CHANGE, _place(effect)).one()
             if dead_letter_id not in row.dead_letters.split():
@@ -218,16 +231,27 @@ class Ledger:
         """Commit what waits and leave the database."""
         await self._database.close()
 
-    async def _set(self, effect: Effect, *, mine: bool = False, **values: object) -> int:
-        own = {"of_owner": self._owner} if mine else {}
-        given = {**_place(effect), **own, "updated_at": self._now(), **values}
-        return await self._database.run(lambda connection: connection.execute(CHANGED_WHERE_MINE if mine else CHANGED, given).rowcount)
+    async def _set(self, effect: Effect, *, mine: bool = False, **values: object) -> None:
+        await self._database.join(_change, self._change_of(effect, mine=mine, **values))
 
-    def _inserted(self, connection: Connection, effect: Effect, **values: object) -> bool:
-        """Insert the row of an effect unless there is one; tell whether it was inserted."""
-        names = {"connection": effect.connection, "operation": effect.operation, "effect_key": effect.key}
-        given = {**names, "external_id": "", "digest": "", "dead_letters": "", **values}
-        return connection.execute(self._insert, given).rowcount > 0
+    async def _set_or_lose(self, effect: Effect, **values: object) -> None:
+        """Change the row of an effect; raises FencedError when another owner has taken it."""
+        given = self._change_of(effect, mine=True, **values)
+        if not await self._database.run(lambda connection: connection.execute(CHANGED_WHERE_MINE, given).rowcount):
+            raise FencedError(f"{effect.connection}: {effect.operation} {effect.key} belongs to another process now")
+
+    def _change_of(self, effect: Effect, *, mine: bool, **values: object) -> dict[str, Any]:
+        return {**_place(effect), **({"of_owner": self._owner} if mine else {}), "updated_at": self._now(), **values}
+
+    def _inserted(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> list[bool]:
+        """Insert the rows of effects that have none; tell of each whether it was inserted."""
+        made = {tuple(row) for row in connection.execute(self._insert, rows)}
+        told = []
+        for row in rows:
+            key = (row["connection"], row["operation"], row["effect_key"])
+            told.append(key in made)
+            made.discard(key)  # of two that ask for one effect at once, the first has it
+        return told
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
@@ -248,8 +272,18 @@ def _known(row: sa.Row[Any]) -> dict[str, Any]:
     }
 
 
-def _taken(effect: Effect) -> FencedError:
-    return FencedError(f"{effect.connection}: {effect.operation} {effect.key} belongs to another process now")
+def _change(connection: Connection, changes: Sequence[dict[str, Any]]) -> list[None]:
+    alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for change in changes:
+        alike.setdefault(tuple(change), []).append(change)
+    for names, given in alike.items():
+        connection.execute(CHANGED_WHERE_MINE if "of_owner" in names else CHANGED, given)
+    return [None] * len(changes)
+
+
+def _row(effect: Effect, **values: object) -> dict[str, Any]:
+    names = {"connection": effect.connection, "operation": effect.operation, "effect_key": effect.key}
+    return {**names, "external_id": "", "digest": "", "dead_letters": "", **values}
 
 
 def _place(effect: Effect) -> dict[str, Any]:
