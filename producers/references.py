@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from towpath.config import Config
 from towpath.delivery.ledger import Ledger
-
-REFERRING: Final = frozenset({"OrderPlaced", "ShipmentRequested"})
-"""The events whose documents carry a reference of ours."""
+from towpath.events import REFERRING
 
 
 class LedgerReferences:

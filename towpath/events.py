@@ -35,6 +35,7 @@ __all__ = [
     "MOVING",
     "NAMESPACE",
     "PARTS",
+    "REFERRING",
     "Address",
     "CustomerChanged",
     "Event",
@@ -83,6 +84,8 @@ PARTS: Final[Mapping[str, str]] = {
     "StockChanged": "location",
 }
 """The field that tells several facts of one type about one key apart."""
+REFERRING: Final = frozenset({"OrderPlaced", "ShipmentRequested"})
+"""Events whose documents carry a reference of ours, by which the target's records are known."""
 MOVING: Final = frozenset({"status", "payment_status"})
 """Fields of an order that say how far it has come: events of their own tell that, so a change of nothing else is no OrderChanged."""
 

@@ -13,6 +13,7 @@ from towpath.config.connections import Limits, near, system_names
 from towpath.config.document import Problem
 from towpath.config.explain import problems_of
 from towpath.config.model import Defaults
+from towpath.events import REFERRING
 from towpath.topics import load_topics
 
 
@@ -81,6 +82,8 @@ def _pair_problems(first: tuple[str, Mapping[str, Any]], second: tuple[str, Mapp
         return
     if one.get("source") == other.get("source"):
         yield Problem(f"flows.{other_name}", f'moves the same event between the same connections as "{name}"; remove one, or name another event')
+        return
+    if one.get("event") not in REFERRING:
         return
     prefixes = sorted((str(one.get("reference_prefix") or ""), str(other.get("reference_prefix") or "")))
     if prefixes[1].startswith(prefixes[0]):
