@@ -49,7 +49,11 @@ class Resumer:
         if not due:
             return
         letters = []
-        for record in await asyncio.to_thread(_read, self._kafka, due):
+        records, gone = await asyncio.to_thread(_read, self._kafka, due)
+        for one in gone:
+            log.error("a record that waits is gone, past its topic's retention", dead_letter=one.dead_letter_id, topic=one.topic, offset=one.offset)
+        await self._parking.forget([one.dead_letter_id for one in gone])
+        for record in records:
             try:
                 letters.append(self._codec.decode_as("DeadLetter", record.value))
             except DataError as error:
@@ -60,17 +64,19 @@ class Resumer:
             await self._producer.send(*replay_of(letter, by_itself=True))
 
 
-def _read(kafka: KafkaSettings, due: Sequence[Parked]) -> list[Record]:
-    """Return the records at these places, in their order; one that retention has taken is left out."""
-    reader, found = TopicReader(kafka), []
+def _read(kafka: KafkaSettings, due: Sequence[Parked]) -> tuple[list[Record], list[Parked]]:
+    """Return the records at these places, in their order, and those whose record retention has taken; what does not come now is in neither."""
+    reader, found, gone = TopicReader(kafka), list[Record](), list[Parked]()
     try:
+        extents = reader.extents({one.topic for one in due})
         for one in due:
             place = Place(one.topic, one.partition)
+            if place in extents and one.offset < extents[place].low:
+                gone.append(one)
+                continue
             record = reader.first_records({place: one.offset}).get(place)
             if record is not None and record.offset == one.offset:
                 found.append(record)
-            else:
-                log.error("a record that waits is gone", dead_letter=one.dead_letter_id, topic=one.topic, partition=one.partition, offset=one.offset)
-        return found
+        return found, gone
     finally:
         reader.close()

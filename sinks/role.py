@@ -21,6 +21,7 @@ from towpath.delivery.deadletters import Registrar
 from towpath.delivery.lanes import LaneLimits
 from towpath.delivery.ledger import Ledger
 from towpath.delivery.parking import Parking
+from towpath.delivery.retention import Sweeper
 from towpath.delivery.runner import LaneRunner, run_all
 from towpath.registry.codec import ready_codec
 from towpath.runtime import RoleContext
@@ -44,6 +45,7 @@ class SinkRole:
         producer = AckedProducer(config.kafka)
         parking = Parking(open_engine(config.database_url()), clock, timedelta(seconds=config.defaults.park_retry_seconds))
         ledger = Ledger(open_engine(config.database_url()), clock, owner=str(uuid.uuid4()))
+        sweeper = Sweeper(open_engine(config.database_url()), clock, timedelta(days=config.retention.ledger_days))
         runners: list[LaneRunner] = []
         clients = Clients(context, clock)
         for name in targets:
@@ -61,9 +63,10 @@ class SinkRole:
             runners.append(LaneRunner(config.kafka, **place, handler=handler, clock=clock, limits=limits, metrics=context.metrics))
         resumer = Resumer(config.kafka, list(config.connections), parking, producer, codec)
         try:
-            await run_all(runners, producer, context.stop, context.health, resumer.run(context.stop, context.metrics))
+            beside = (resumer.run(context.stop, context.metrics), sweeper.run(context.stop))
+            await run_all(runners, producer, context.stop, context.health, *beside)
         finally:
-            closing = (ledger.close(), parking.close(), clients.close())
+            closing = (ledger.close(), sweeper.close(), parking.close(), clients.close())
             await asyncio.gather(producer.close(2), *closing, return_exceptions=True)
 
 

@@ -9,11 +9,13 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from towpath.config import Config
+from towpath.delivery.deadletters import RECEIPTS
 from towpath.errors import RetryableError
-from towpath.topic_setup import ensure
-from towpath.topics import load_topics
+from towpath.topic_setup import ensure, retain
+from towpath.topics import MILLISECONDS, load_topics
 
 RETRY_SECONDS = 1.0
+DAY = MILLISECONDS["d"]
 
 T = TypeVar("T")
 
@@ -22,10 +24,15 @@ def topics_ready(config: Config, tell: Callable[[str], None]) -> Callable[[async
     """Return a step that creates the missing topics, however long Kafka takes to answer; it gives up when the event it is given is set."""
     specs = load_topics().expand(config.connections, config.receiver.max_body_bytes)
 
+    def prepare() -> list[str]:
+        created = ensure(config.kafka, specs)
+        retain(config.kafka, RECEIPTS, config.retention.receipts_days * DAY)
+        return created
+
     async def ready(stop: asyncio.Event) -> None:
         told = False
         while not stop.is_set():
-            work = in_daemon(lambda: ensure(config.kafka, specs))
+            work = in_daemon(prepare)
             stopping = asyncio.create_task(stop.wait())
             both: set[asyncio.Future[Any]] = {work, stopping}
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)

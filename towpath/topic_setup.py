@@ -14,6 +14,7 @@ from towpath.kafka import KafkaSettings, make_admin, reach
 from towpath.topics import MAX_BYTES, TopicSpec
 
 SECONDS = 15.0
+RETENTION = "retention.ms"
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,21 @@ def ensure(settings: KafkaSettings, specs: Sequence[TopicSpec]) -> list[str]:
             _await_creation(name, created)
         _require_declared(partition_counts(settings), missing)  # where another process was quicker
     return [spec.name for spec in missing]
+
+
+def retain(settings: KafkaSettings, topic: str, milliseconds: int) -> bool:
+    """Have a topic keep its records for so long, and return whether it did otherwise before; where Kafka refuses that, it is told in the log."""
+    admin, resource = make_admin(settings), ConfigResource(ResourceType.TOPIC, topic)
+    try:
+        if admin.describe_configs([resource])[resource].result(SECONDS)[RETENTION].value == str(milliseconds):
+            return False
+        entry = ConfigEntry(RETENTION, str(milliseconds), incremental_operation=AlterConfigOpType.SET)
+        changed = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+        admin.incremental_alter_configs([changed])[changed].result(SECONDS)
+    except KafkaException as error:
+        log.warning("topic %s: its %s is to be %d, and Kafka refuses to change it: %s", topic, RETENTION, milliseconds, error.args[0].str())
+        return False
+    return True
 
 
 def partition_counts(settings: KafkaSettings) -> dict[str, int]:

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import TopicPartition
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from sinks.base import Document, Operation, Standing, Update
 from sinks.effector import Effector, Patience
@@ -29,11 +31,11 @@ from towpath.delivery.deadletters import PARKED, Failure, Registrar
 from towpath.delivery.gate import Gate
 from towpath.delivery.lanes import LaneLimits
 from towpath.delivery.ledger import Ledger
-from towpath.delivery.parking import Parking
+from towpath.delivery.parking import Parked, Parking
 from towpath.delivery.runner import LaneRunner
 from towpath.dialect import USUAL, Dialect, refusal_of
 from towpath.http import ApiClient
-from towpath.kafka import KafkaSettings
+from towpath.kafka import KafkaSettings, make_admin
 from towpath.metrics import Metrics
 from towpath.records import Output, Record
 from towpath.testing.desk import NOON, Desk
@@ -218,3 +220,22 @@ def test_a_keys_dead_letters_are_replayed_in_the_order_in_which_they_first_came(
     sent = read_all(desk.config.kafka, [f"deliver.{desk.erp}"])
     assert [0, 1, 2] == [default_codec().decode_as("Delivery", one.value)["version"]["major"] for one in sent]
     assert [10, 11, 12] == [one.origin for one in sent]
+
+
+async def test_what_waits_for_a_record_that_retention_took_is_told_once_and_forgotten(desk: Desk) -> None:
+    letter_id, letter = desk.failure(1, state=PARKED)
+    desk.send(letter)
+    (record,) = read_all(desk.config.kafka, [letter.topic])
+    parking = Parking(open_engine(desk.config.database_url()), SystemClock(), timedelta(0))
+    producer = AckedProducer(desk.config.kafka)
+    resumer = Resumer(desk.config.kafka, [desk.erp], parking, producer, default_codec())
+    await parking.park(desk.erp, Parked(letter_id, letter.topic, record.partition, record.offset))
+    deletion = TopicPartition(letter.topic, record.partition, record.offset + 1)
+    admin = make_admin(desk.config.kafka)
+    await asyncio.to_thread(lambda: [one.result(10) for one in admin.delete_records([deletion]).values()])
+    with capture_logs() as logs:
+        await resumer.resume(desk.erp)
+        await resumer.resume(desk.erp)
+    assert (1, 0) == (len(logs), await parking.count(desk.erp))
+    assert [] == read_all(desk.config.kafka, [f"deliver.{desk.erp}"])
+    await asyncio.gather(parking.close(), producer.close())

@@ -10,7 +10,7 @@ from confluent_kafka.admin import ConfigResource, ResourceType
 
 from towpath.errors import ConfigError, RetryableError
 from towpath.kafka import KafkaSettings, make_admin
-from towpath.topic_setup import ensure, partition_counts
+from towpath.topic_setup import ensure, partition_counts, retain
 from towpath.topics import TopicSpec
 
 DAY = 86_400_000
@@ -29,6 +29,14 @@ def test_missing_topics_are_created_as_declared(kafka_settings: KafkaSettings, s
     resource = ConfigResource(ResourceType.TOPIC, specs[0].name)
     config = admin.describe_configs([resource])[resource].result(10)
     assert ["delete", str(30 * DAY), "1"] == [config[name].value for name in ("cleanup.policy", "retention.ms", "min.insync.replicas")]
+
+
+def test_a_topic_keeps_its_records_for_as_long_as_it_is_told(kafka_settings: KafkaSettings, specs: list[TopicSpec]) -> None:
+    ensure(kafka_settings, specs[:1])
+    assert [True, False, True] == [retain(kafka_settings, specs[0].name, days * DAY) for days in (400, 400, 180)]
+    resource = ConfigResource(ResourceType.TOPIC, specs[0].name)
+    admin = make_admin(kafka_settings)
+    assert str(180 * DAY) == admin.describe_configs([resource])[resource].result(10)["retention.ms"].value
 
 
 def _limit(settings: KafkaSettings, topic: str) -> int:

@@ -78,6 +78,14 @@ class Defaults(Settings):
     park_retry_seconds: float = Field(default=60, gt=0, description="when what parked is tried again; twice as long after each try, up to an hour")
 
 
+class Retention(Settings):
+    """How long what is known of what is finished is kept; never less than the topics keep what can be played again."""
+
+    ledger_days: int = Field(default=730, ge=180, le=36_500, description="effects that are done or refused; then a repeat of one is looked up anew")
+    index_days: int = Field(default=730, ge=180, le=36_500, description="cross-references and what closed dead letters; traces go with their topics")
+    receipts_days: int = Field(default=180, ge=180, le=36_500, description="the topic of receipts, from which the index is built anew")
+
+
 class Config(Settings):
     """Everything that one deployment is set up to do; `data_dir` is absolute once read by `load_config`."""
 
@@ -92,6 +100,7 @@ class Config(Settings):
     health: Health = Field(default_factory=Health)
     receiver: Receiver = Field(default_factory=Receiver)
     defaults: Defaults = Field(default_factory=Defaults)
+    retention: Retention = Field(default_factory=Retention)
     connections: Mapping[Name, Connection] = Field(default_factory=dict)
     flows: Mapping[Name, Flow] = Field(default_factory=dict)
 

@@ -16,6 +16,8 @@ from towpath.topic_reader import Extent, Place
 
 _log = structlog.get_logger(__name__)
 
+FORGOTTEN_AT_ONCE = 5_000
+
 
 def same_cluster(connection: Connection, cluster_id: str) -> bool:
     """Note which cluster this is; where the index was of another one, it is emptied and False returned."""
@@ -89,6 +91,17 @@ def store(connection: Connection, rows: Rows) -> None:
     put(connection, letters, rows.letters, newest=(letters.c.last_at, letters.c.topic, letters.c.partition, letters.c.offset))
     put(connection, closings, rows.closings, newest=(closings.c.at, closings.c.receipt_id))
     put(connection, xref, rows.xref, newest=(xref.c.at,))
+
+
+def forget_before(connection: Connection, at: int) -> int:
+    """Remove the oldest cross-references and closings of dead letters that are gone, from before `at`; return how many, FORGOTTEN_AT_ONCE at most."""
+    gone = closings.c.dead_letter_id.not_in(sa.select(letters.c.dead_letter_id))
+    removed = 0
+    for table, conditions in ((xref, (xref.c.at < at,)), (closings, (closings.c.at < at, gone))):
+        key = sa.tuple_(*table.primary_key)
+        oldest = sa.select(*table.primary_key).where(*conditions).limit(FORGOTTEN_AT_ONCE - removed)
+        removed += connection.execute(sa.delete(table).where(key.in_(oldest))).rowcount
+    return removed
 
 
 def _at(table: sa.Table, place: Place) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
