@@ -99,6 +99,19 @@ class Notes:
         self.records.write(number, note)
         return {**note, "_id": number}
 
+    def left(self, order: int) -> dict[str, int]:
+        """Return what of an order is reserved and in no note yet, by row."""
+        reserved = part(self.reservations.get(order), "orderRows")
+        found = {row: one["quantity"] - self._noted(order, row) for row, one in reserved.items()}
+        return {row: quantity for row, quantity in found.items() if quantity > 0}
+
+    def take(self, order: int, lines: dict[str, int]) -> Doc:
+        """Write a note of so many of an order's rows and return it; raises Refusal where they are not reserved."""
+        reservation = self.reservations.need(order)
+        rows = part(reservation, "orderRows")
+        products = [{"productId": rows.get(row, {}).get("productId"), "salesOrderRowId": row, "quantity": n} for row, n in lines.items()]
+        return self.add(self._orders.records.need(order), {"warehouseId": reservation["warehouseId"], "products": products})
+
     def get(self, call: Call) -> Answer:
         """Answer `GET order/{order}/goods-note/goods-out/{ids}`, where the order may be `*`."""
         return self._shown(self.records.chosen(call.params["ids"]), call.params["order"])

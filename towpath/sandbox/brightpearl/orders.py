@@ -117,9 +117,13 @@ class Orders:
         if status not in STATUSES:
             raise Refusal(400, "ORDC-012", f"{status} is no order status")
         if order["orderStatus"]["orderStatusId"] != status:
-            self.write(order, {"orderStatus": {"orderStatusId": status, "name": STATUSES[status]}})
-            self._hooks.tell("order.modified.order-status", order["id"])
+            self.put_status(order, status)
         return Answer(body={})
+
+    def put_status(self, order: Doc, status: int) -> None:
+        """Change the status of an order, and tell of it."""
+        self.write(order, {"orderStatus": {"orderStatusId": status, "name": STATUSES[status]}})
+        self._hooks.tell("order.modified.order-status", order["id"])
 
     def status(self, call: Call) -> Answer:
         """Answer `GET order-status/{id}`."""

@@ -19,7 +19,15 @@ COUNTRIES: Final = {
     "NLD": ("NL", 150),
     "IRL": ("IE", 103),
 }
-COUNTRIES_MORE: Final = {"CAN": ("CA", 38), "AUS": ("AU", 13), "ESP": ("ES", 195), "ITA": ("IT", 105), "AUT": ("AT", 14), "CHE": ("CH", 204)}
+COUNTRIES_MORE: Final = {
+    "JPN": ("JP", 107),
+    "CAN": ("CA", 38),
+    "AUS": ("AU", 13),
+    "ESP": ("ES", 195),
+    "ITA": ("IT", 105),
+    "AUT": ("AT", 14),
+    "CHE": ("CH", 204),
+}
 LINES: Final = ("addressLine1", "addressLine2", "addressLine3", "addressLine4", "postalCode")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from towpath.sandbox.brightpearl.books import Books
+from towpath.sandbox.brightpearl.crew import Crew
 from towpath.sandbox.brightpearl.door import Door
 from towpath.sandbox.brightpearl.goods import Goods
 from towpath.sandbox.brightpearl.hooks import Hooks
@@ -59,7 +60,12 @@ def open_site(world: World, settings: BrightpearlSettings) -> Site:
         answer = door.dressed(hooks.flushed(handle))
         endpoints.append(Endpoint(method, f"/public-api/{settings.account}/{path}", answer, write=method not in {"GET", "OPTIONS"}))
     controls = Warehouse(world, people=people, goods=goods, orders=orders, notes=notes, books=books, hooks=hooks)
-    return Site(endpoints, door.authenticate, door.refuse, DUMPS, controls.paths(), lambda: {**door.stats(), "oversold": notes.oversold()})
+    crew = Crew(world, orders, notes, goods, hooks)
+
+    def stats() -> dict[str, Any]:
+        return {**door.stats(), "busy": crew.busy, "oversold": notes.oversold()}
+
+    return Site(endpoints, door.authenticate, door.refuse, DUMPS, [*crew.paths(), *controls.paths()], stats)
 
 
 def _contacts(people: People) -> Mapping[str, Handler]:

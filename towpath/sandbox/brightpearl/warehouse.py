@@ -12,7 +12,6 @@ from towpath.sandbox.brightpearl.hooks import Hooks
 from towpath.sandbox.brightpearl.notes import Notes
 from towpath.sandbox.brightpearl.orders import Orders
 from towpath.sandbox.brightpearl.people import People
-from towpath.sandbox.brightpearl.records import part
 from towpath.sandbox.brightpearl.settings import MAIN
 from towpath.sandbox.kit.catalogue import STOCK
 from towpath.sandbox.kit.control import checked
@@ -26,7 +25,7 @@ class _Given(BaseModel):
 
 
 class Parcel(_Given):
-    """What leaves of an order: quantities by order row, all that is reserved where none are given."""
+    """What leaves of an order: quantities by order row, all that is reserved and in no note where none are given."""
 
     order: int
     lines: dict[str, int] | None = None
@@ -35,11 +34,12 @@ class Parcel(_Given):
 
 
 class Count(_Given):
-    """What was found on the shelf of a warehouse."""
+    """What was found on the shelf of a warehouse: all of it, or what is not allocated."""
 
     sku: str
     warehouse: int = MAIN
-    in_stock: int
+    in_stock: int | None = None
+    on_hand: int | None = None
 
 
 class ProductPut(_Given):
@@ -94,7 +94,9 @@ class Warehouse:
         """Correct what is in stock to what was counted."""
         given = checked(Count, call.json())
         product = self._goods.by_sku(given.sku)["id"]
-        self._goods.move(product, given.warehouse, in_stock=given.in_stock - self._goods.stand(product, given.warehouse)["inStock"])
+        stands = self._goods.stand(product, given.warehouse)
+        counted = stands["allocated"] + (given.on_hand or 0) if given.in_stock is None else given.in_stock
+        self._goods.move(product, given.warehouse, in_stock=counted - stands["inStock"])
         return Answer(body=self._goods.stand(product, given.warehouse))
 
     def put_product(self, call: Call) -> Answer:
@@ -142,12 +144,8 @@ class Warehouse:
         self._notes.records.write(seed.id, note)
 
     def _note(self, parcel: Parcel) -> Doc:
-        order = self._orders.records.need(parcel.order)
-        reservation = self._notes.reservations.need(parcel.order)
-        rows = part(reservation, "orderRows")
-        lines = {row: one["quantity"] for row, one in rows.items()} if parcel.lines is None else parcel.lines
-        products = [{"productId": rows.get(row, {}).get("productId"), "salesOrderRowId": row, "quantity": n} for row, n in lines.items()]
-        return self._notes.add(order, {"warehouseId": reservation["warehouseId"], "products": products})
+        self._orders.records.need(parcel.order)
+        return self._notes.take(parcel.order, self._notes.left(parcel.order) if parcel.lines is None else parcel.lines)
 
     def _control(self, method: str, path: str, handle: Callable[[Call], Answer]) -> Control:
         async def answer(call: Call) -> Answer:

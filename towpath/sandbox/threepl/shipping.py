@@ -51,9 +51,7 @@ class Shipping:
         parcels = given.parcels or [Parcel(lines=left)]
         leaving = sum((Counter(parcel.lines) for parcel in parcels), Counter[str]())
         if over := [sku for sku, pieces in leaving.items() if pieces > left.get(sku, 0)]:
-            raise Refusal(
-                409, "not_enough", f"{leaving[over[0]]} of {over[0]} are to leave, {left.get(over[0], 0)} are left", field="parcels"
-            )
+            raise Refusal(409, "not_enough", f"{leaving[over[0]]} of {over[0]} are to leave, {left.get(over[0], 0)} are left", field="parcels")
         after = {**request, "_sent": dict(Counter(request["_sent"]) + leaving), "_at": self._world.clock.now().timestamp()}
         self._requests.write({**after, "status": "partially_shipped" if left_of(after) else "shipped"})
         return self._confirm(request, parcels)
