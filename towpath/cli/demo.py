@@ -45,7 +45,7 @@ def demo(
         raise ConfigError(f"--faults: {faults!r} is none of none, mild")
     plan, console = Plan(pair, orders, seed, faults), Console(stderr=as_json)
     with tempfile.TemporaryDirectory(prefix="towpath-demo-") if directory is None else _kept(directory) as folder:
-        stack = Stack(Path(folder), find_pair(pair), fault_settings(plan), fault_settings(plan))
+        stack = Stack(Path(folder), find_pair(pair), fault_settings(plan), fault_settings(plan), threepl_faults=fault_settings(plan))
         stack.write()
         try:
             code = asyncio.run(_play(stack, plan, console, once=once, as_json=as_json))

@@ -8,10 +8,13 @@ from typing import Any
 
 from towpath.errors import ConfigError
 
-SHOP, ERP = "shop", "erp"
+SHOP, ERP, THREEPL = "shop", "erp", "threepl"
 WEBHOOK_SECRET = "whsec_dG93cGF0aC1kZW1vLXdlYmhvb2stc2VjcmV0"  # noqa: S105 - of the demonstration's own shop on 127.0.0.1
 ERP_WEBHOOK_SECRET = "whsec_dG93cGF0aC1kZW1vLWVycC13ZWJob29rLXNlY3JldA=="  # noqa: S105 - of the demonstration's own ERP
 ADDRESS_SECRET = "towpath-demo-webhooks-of-the-erp"  # noqa: S105 - the same, in an address
+THREEPL_SECRET = "whsec_dG93cGF0aC1kZW1vLTNwbC13ZWJob29rLXNlY3JldA=="  # noqa: S105 - of the demonstration's own 3PL
+EVENT_OWNER = 9
+"""The contact in whose name notes are shipped that the 3PL has sent: the shop hears of those from the 3PL itself."""
 RATES = {"requests_per_minute": 60_000, "burst": 1_000}
 """The demonstration raises BNG's limit (600 a minute, burst 50), so that a run takes seconds; the figures say so."""
 
@@ -32,6 +35,17 @@ class Pair:
     """What the ERP's address ends with, where its paths are below an account."""
     erp_hook: str = ""
     """What the address of the ERP's webhooks ends with, where that has their secret."""
+    threepl_settings: Mapping[str, Any] | None = None
+    """Those of the 3PL that ships for the ERP, None where there is none."""
+
+    @property
+    def sandboxes(self) -> dict[str, str]:
+        """The system of each connection."""
+        return {SHOP: self.shop, ERP: self.erp} | ({} if self.threepl_settings is None else {THREEPL: "threepl"})
+
+    def takes(self, event: str) -> bool:
+        """Tell whether a flow of the shop takes this event."""
+        return any((flow["source"], flow["event"]) == (SHOP, event) for flow in self.flows.values())
 
     @property
     def reference_prefix(self) -> str:
@@ -92,7 +106,10 @@ PAIRS: Mapping[str, Pair] = {
             "erp-token": "brightpearl-demo-token",
             "shop-webhook": WEBHOOK_SECRET,
             "erp-webhook": ADDRESS_SECRET,
+            "threepl-token": "threepl-demo-token",
+            "threepl-webhook": THREEPL_SECRET,
         },
+        threepl_settings={"token": "threepl-demo-token", "webhook_secret": THREEPL_SECRET, "ships_after_seconds": 1.0},
         flows={
             "shop-orders-to-erp": _flow(SHOP, ERP, "OrderPlaced", "nopcommerce-brightpearl/order_placed")
             | {
@@ -104,7 +121,14 @@ PAIRS: Mapping[str, Pair] = {
             "erp-status-to-shop": _flow(ERP, SHOP, "OrderStatusChanged", "brightpearl-nopcommerce/order_status_changed")
             | {"options": {"statuses": {"1": "none", "2": "none", "3": "20", "4": "20", "5": "40"}}},
             "erp-shipments-to-shop": _flow(ERP, SHOP, "ShipmentConfirmed", "brightpearl-nopcommerce/shipment_confirmed")
-            | {"options": {"carriers": {"49": "DHL"}}},
+            | {"options": {"carriers": {"49": "DHL"}, "told_by_others": [str(EVENT_OWNER)]}},
+            "erp-requests-to-threepl": _flow(ERP, THREEPL, "ShipmentRequested", "brightpearl-threepl/shipment_requested")
+            | {"reference_prefix": "BP-", "options": {"warehouses": ["2"], "services": {"49": "express"}}},
+            "threepl-shipments-to-erp": _flow(THREEPL, ERP, "ShipmentConfirmed", "threepl-brightpearl/shipment_confirmed")
+            | {"options": {"event_owner_id": EVENT_OWNER}},
+            "threepl-shipments-to-shop": _flow(THREEPL, SHOP, "ShipmentConfirmed", "threepl-nopcommerce/shipment_confirmed"),
+            "shop-cancellations-to-threepl": _flow(SHOP, THREEPL, "OrderCancelled", "nopcommerce-threepl/order_cancelled")
+            | {"options": {"warehouses": ["2"]}},
             "erp-stock-to-shop": _flow(ERP, SHOP, "StockChanged", "brightpearl-nopcommerce/stock_changed"),
         },
         erp_path="/public-api/acme",
@@ -121,7 +145,7 @@ def find_pair(name: str) -> Pair:
 
 
 def configuration(pair: Pair, ports: Mapping[str, int]) -> dict[str, Any]:
-    """Return the YAML content that joins the pair; `ports` has those of kafka, receiver, registry, shop and erp."""
+    """Return the YAML content that joins the pair; `ports` has those of kafka, receiver, registry, and each sandbox by its connection."""
     patience = {"request_timeout_seconds": 3, "settle_seconds": 4, "probe_seconds": 0.5}
     return {
         "kafka": {"bootstrap_servers": f"127.0.0.1:{ports['kafka']}"},
@@ -144,6 +168,17 @@ def configuration(pair: Pair, ports: Mapping[str, int]) -> dict[str, Any]:
                 "webhook_secret": "file:secrets/erp-webhook",
                 "limits": {**patience, **RATES},
             },
+            **({} if pair.threepl_settings is None else {THREEPL: _threepl(ports, patience)}),
         },
         "flows": {name: dict(flow) for name, flow in pair.flows.items()},
+    }
+
+
+def _threepl(ports: Mapping[str, int], patience: Mapping[str, float]) -> dict[str, Any]:
+    return {
+        "system": "threepl",
+        "url": f"http://127.0.0.1:{ports[THREEPL]}",
+        "credentials": {"token": "file:secrets/threepl-token"},
+        "webhook_secret": "file:secrets/threepl-webhook",
+        "limits": dict(patience),
     }

@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from towpath.demo.pairs import ERP, RATES, SHOP
+from towpath.demo.pairs import ERP, RATES, SHOP, THREEPL
 from towpath.demo.proof import Proof, first_holds, prove, quantiles, read_stores, session, stock_waits
 from towpath.demo.stack import Stack
 from towpath.errors import RetryableError
@@ -64,7 +64,8 @@ async def play(stack: Stack, plan: Plan, tell: Tell | None = None) -> None:
         await ask(stack, ERP, "warehouse/count", {"sku": item, "on_hand": SCARCE_PIECES})
     await quiet(stack, tell)
     first = max(1, plan.orders * 3 // 5)
-    await place(stack, orders=first, seed=plan.seed, per_second=PACE, paid_later=0.5, cancelled=0.05, edited=0.05, later_seconds=LATER_SECONDS)
+    edited = 0.05 if stack.pair.takes("OrderChanged") else 0.0
+    await place(stack, orders=first, seed=plan.seed, per_second=PACE, paid_later=0.5, cancelled=0.05, edited=edited, later_seconds=LATER_SECONDS)
     await quiet(stack, tell)
     await ask(stack, ERP, "warehouse", {"orders": plan.orders // 2 or 1, "seed": plan.seed, "per_second": PACE, **CORRECTIONS})
     if plan.orders > first:
@@ -125,9 +126,11 @@ async def _left(stack: Stack, tell: Tell | None) -> dict[str, int]:
     """Return how much waits at the shop and before each consumer group."""
     left: dict[str, int] = {}
     async with session() as http:
-        for name in (SHOP, ERP):
+        for name in stack.pair.sandboxes:
             async with http.get(f"{stack.url(name)}/_sandbox/stats") as response:
-                left[f"the webhooks of {name}"] = int((await response.json())["webhooks_pending"])
+                stats = await response.json()
+                left[f"the webhooks of {name}"] = int(stats["webhooks_pending"])
+                left[f"the crew of {name}"] = int(stats.get("busy", False))
         for name, who in ((SHOP, "shopper"), (ERP, "warehouse")):
             async with http.get(f"{stack.url(name)}/_sandbox/{who}") as response:
                 left[f"the {who}"] = int((await response.json())["busy"])
@@ -145,7 +148,9 @@ def _behind(stack: Stack) -> dict[str, int]:
 
 async def figures(stack: Stack) -> Proof:
     """Return the figures as the systems' stores give them now."""
-    return prove(await read_stores(stack.url(SHOP), stack.url(ERP), stack.pair.shop), stack.pair.reference_prefix)
+    threepl = stack.url(THREEPL) if THREEPL in stack.pair.sandboxes else None
+    stores = await read_stores(stack.url(SHOP), stack.url(ERP), stack.pair.shop, erp_system=stack.pair.erp, threepl=threepl)
+    return prove(stores, stack.pair.reference_prefix)
 
 
 async def report(stack: Stack, plan: Plan) -> dict[str, Any]:

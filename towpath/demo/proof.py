@@ -14,8 +14,8 @@ import aiohttp
 
 from towpath.codec import default_codec
 from towpath.delivery.deadletters import RECEIPTS
-from towpath.demo import magento_stores
-from towpath.demo.pairs import SHOP
+from towpath.demo import brightpearl_stores, magento_stores
+from towpath.demo.pairs import ERP, SHOP
 from towpath.kafka import KafkaSettings
 from towpath.topic_reader import TopicReader
 
@@ -28,7 +28,7 @@ Rows = Sequence[Mapping[str, Any]]
 SHOP_STORES = ("orders", "webhooks", "products", "shipments", "shipment_items", "mails")
 ERP_STORES = ("sales_orders", "customers", "inventory", "shipments")
 CANCELLED_AT_SHOP, CANCELLED_AT_ERP, PAID_AT_SHOP = 40, 90, 30
-REFERENCE = re.compile(r"\berp/shipment/[\w-]+")
+REFERENCE = re.compile(r"\b(?:erp|threepl)/shipment/[\w-]+")
 
 
 def session() -> aiohttp.ClientSession:
@@ -49,8 +49,8 @@ class Stores:
     faults: Mapping[str, int]
 
 
-async def read_stores(shop: str, erp: str, system: str = "nopcommerce") -> Stores:
-    """Return what the two systems at these addresses hold; `system` is the shop's."""
+async def read_stores(shop: str, erp: str, system: str = "nopcommerce", *, erp_system: str = "bng", threepl: str | None = None) -> Stores:
+    """Return what the systems at these addresses hold; `system` is the shop's."""
     async with session() as http:
 
         async def get(url: str) -> Any:  # noqa: ANN401 - JSON
@@ -58,12 +58,20 @@ async def read_stores(shop: str, erp: str, system: str = "nopcommerce") -> Store
                 response.raise_for_status()
                 return await response.json()
 
-        injected = [(await get(f"{url}/_sandbox/faults"))["injected"] for url in (shop, erp)]
+        injected = [(await get(f"{url}/_sandbox/faults"))["injected"] for url in (shop, erp, threepl) if url is not None]
         names = magento_stores.STORES if system == "magento" else SHOP_STORES
-        held = {name: (await get(f"{shop}/_sandbox/store/{name}"))["items"] for name in names}
+
+        async def dump(url: str, names: Sequence[str]) -> dict[str, Rows]:
+            return {name: (await get(f"{url}/_sandbox/store/{name}"))["items"] for name in names}
+
+        held = await dump(shop, names)
+        theirs = await dump(erp, brightpearl_stores.STORES if erp_system == "brightpearl" else ERP_STORES)
+        if erp_system == "brightpearl":
+            none: dict[str, Rows] = dict.fromkeys(brightpearl_stores.THREEPL_STORES, ())
+            theirs = brightpearl_stores.as_counted(theirs, none if threepl is None else await dump(threepl, brightpearl_stores.THREEPL_STORES))
         return Stores(
             magento_stores.as_counted(held) if system == "magento" else held,
-            {name: (await get(f"{erp}/_sandbox/store/{name}"))["items"] for name in ERP_STORES},
+            theirs,
             int((await get(f"{erp}/_sandbox/stats"))["oversold"]),
             {kind: sum(one[kind] for one in injected) for kind in injected[0]},
         )
@@ -133,6 +141,7 @@ def prove(stores: Stores, prefix: str) -> Proof:
     placed = {f"{prefix}{order['custom_order_number']}": int(order["id"]) for order in stores.shop["orders"]}
     written = [str(order["ExternalOrderID"]) for order in stores.erp["sales_orders"]]
     customers = [str(customer["ExternalID"]) for customer in stores.erp["customers"]]
+    requests = [str(request["reference"]) for request in stores.erp.get("requests", ())]
     announced = _announced(stores.shop["webhooks"])
     arrived = {str(order["ExternalOrderID"]): _moment(order["_CreatedAt"]) for order in stores.erp["sales_orders"]}
     pairs = [(announced[order_id], arrived[ref]) for ref, order_id in placed.items() if ref in arrived and order_id in announced]
@@ -142,12 +151,12 @@ def prove(stores: Stores, prefix: str) -> Proof:
     return Proof(
         orders_placed=len(placed),
         orders_in_target=len(set(written) & set(placed)),
-        duplicates=_repeated(written) + _repeated(customers) + _repeated(_references(stores.shop["shipments"])) + _repeated_mails(stores),
+        duplicates=sum(map(_repeated, (written, customers, requests))) + _repeated(_references(stores.shop["shipments"])) + _repeated_mails(stores),
         missing=sorted(set(placed) - set(written)),
         oversold=stores.oversold,
         stock_mismatches=sum(int(row["stock_quantity"]) != max(0, available.get(row["sku"], 0)) for row in stores.shop["products"]),
         shipments=len(stores.erp["shipments"]),
-        shipments_missing=_shipments_missing(stores),
+        shipments_missing=_shipments_missing(stores) + len(stores.erp.get("untold", ())),
         status_mismatches=_status_mismatches(stores, prefix),
         latency_ms=quantiles(latencies),
         events_per_s=round(len(pairs) / span, 1) if span else None,
@@ -186,12 +195,15 @@ def _shipments_missing(stores: Stores) -> int:
         for row in stores.shop["shipments"]
         if row["shipped_date_utc"] and (found := REFERENCE.search(str(row["admin_comment"])))
     }
-    wanted = {f"erp/shipment/{row['ShipmentID']}": sum(int(line["Quantity"]) for line in row["Lines"]) for row in stores.erp["shipments"]}
+    wanted = {
+        row.get("Reference", f"{ERP}/shipment/{row['ShipmentID']}"): sum(int(line["Quantity"]) for line in row["Lines"])
+        for row in stores.erp["shipments"]
+    }
     return sum(there.get(reference) != quantity for reference, quantity in wanted.items())
 
 
 def _status_mismatches(stores: Stores, prefix: str) -> int:
-    """Return how many orders are cancelled on one side only, or paid at the shop and not so at the ERP."""
+    """Return how many orders are cancelled on one side only, or paid at the shop and not so at an ERP that tells."""
     orders = {f"{prefix}{order['custom_order_number']}": order for order in stores.shop["orders"]}
     wrong = 0
     for row in stores.erp["sales_orders"]:
@@ -199,7 +211,8 @@ def _status_mismatches(stores: Stores, prefix: str) -> int:
         if order is None:
             continue
         cancelled = (order["order_status_id"] == CANCELLED_AT_SHOP, row["OrderStatus"] == CANCELLED_AT_ERP)
-        paid = (order["payment_status_id"] == PAID_AT_SHOP, row["PaymentStatus"] == "Paid")
+        is_paid = order["payment_status_id"] == PAID_AT_SHOP
+        paid = (is_paid, is_paid if row["PaymentStatus"] is None else row["PaymentStatus"] == "Paid")
         wrong += cancelled[0] != cancelled[1] or paid[0] != paid[1]
     return wrong
 

@@ -21,7 +21,7 @@ import yaml
 from towpath.broker import Broker
 from towpath.broker.ports import free_ports
 from towpath.config import Config, load_config
-from towpath.demo.pairs import ERP, SHOP, Pair, configuration
+from towpath.demo.pairs import ERP, SHOP, THREEPL, Pair, configuration
 from towpath.errors import ConfigError
 from towpath.runtime import PARENT_VARIABLE, read_run_file
 
@@ -44,6 +44,7 @@ class Stack:
     """Those that run under `towpath up`."""
     broker: bool = True
     """Whether an embedded Kafka runs beside them; else there is one at `ports["kafka"]` already."""
+    threepl_faults: Mapping[str, Any] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
@@ -65,7 +66,8 @@ class Stack:
         self.directory.mkdir(parents=True, exist_ok=True)
         if any(self.directory.iterdir()):
             raise ConfigError(f"--dir: {self.directory} is not empty; name an empty or new folder")
-        self.ports = dict(zip(("kafka", "receiver", "registry", SHOP, ERP), free_ports(5), strict=True))
+        names = ("kafka", "receiver", "registry", *self.pair.sandboxes)
+        self.ports = dict(zip(names, free_ports(len(names)), strict=True))
         secrets = self.directory / "secrets"
         secrets.mkdir(mode=0o700)
         for name, value in self.pair.secrets.items():
@@ -75,7 +77,10 @@ class Stack:
         if self.changes is not None:
             self.changes(content)
         self.config_path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
-        for name, own, faults in ((SHOP, self.pair.shop_settings, self.shop_faults), (ERP, self.pair.erp_settings, self.erp_faults)):
+        owns = {SHOP: self.pair.shop_settings, ERP: self.pair.erp_settings, THREEPL: self.pair.threepl_settings or {}}
+        dialled = {SHOP: self.shop_faults, ERP: self.erp_faults, THREEPL: self.threepl_faults}
+        for name in self.pair.sandboxes:
+            own, faults = owns[name], dialled[name]
             address = f"http://127.0.0.1:{self.ports['receiver']}/hooks/{name}{self.pair.erp_hook if name == ERP else ''}"
             hooks = {"webhook_url": address, "webhook_retry_max_seconds": 2.0}
             settings = {**own, **hooks, "faults": dict(faults)}
@@ -83,8 +88,8 @@ class Stack:
 
     async def start(self) -> None:
         """Start what does not run, and return when every role is ready; raises ConfigError with the end of the log when it does not become so."""
-        self.start_sandbox(SHOP, self.pair.shop)
-        self.start_sandbox(ERP, self.pair.erp)
+        for name, system in self.pair.sandboxes.items():
+            self.start_sandbox(name, system)
         if not self._runs("up"):
             self._spawn("up", ["up", *(["--broker"] if self.broker else []), "--roles", ",".join(self.roles), "--config", str(self.config_path)])
         await self._ready()
@@ -165,7 +170,7 @@ class Stack:
     async def _ready(self) -> None:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
             deadline = asyncio.get_running_loop().time() + START_SECONDS
-            waiting = {SHOP, ERP, *self.roles}
+            waiting = {*self.pair.sandboxes, *self.roles}
             while waiting:
                 for name in sorted(waiting):
                     if await self._answers(session, name):
@@ -176,7 +181,7 @@ class Stack:
                 await asyncio.sleep(0.1)
 
     async def _answers(self, session: aiohttp.ClientSession, name: str) -> bool:
-        if name in (SHOP, ERP):
+        if name in self.pair.sandboxes:
             address = f"{self.url(name)}/_sandbox/healthz"
         else:
             found = read_run_file(self.directory / "data" / "run", name)
