@@ -206,6 +206,15 @@ def test_figures_from_before_the_order_stood_do_not_raise_the_number(worker: Wor
     assert [] == numbers(worker.event("StockChanged", stock(10, sequence=2, second=4)))
 
 
+def test_stock_that_is_back_where_it_was_lets_go_of_the_order_that_has_left(worker: Worker) -> None:
+    worker.event("StockChanged", stock(10))
+    assert [8] == numbers(worker.event("OrderPlaced", an_order()))
+    worker.receipt()
+    assert [10] == numbers(worker.event("StockChanged", stock(10, sequence=5, second=9)))
+    assert [] == numbers(worker.event("StockChanged", stock(8, allocated=2, sequence=4, second=6)))
+    assert 1 == worker.counts["dropped", "StockChanged", "superseded"]
+
+
 def test_a_cancelled_order_lets_its_stock_go(worker: Worker) -> None:
     worker.event("StockChanged", stock(10))
     worker.event("OrderPlaced", an_order())
