@@ -178,6 +178,8 @@ class Effector:
     async def _claim_and_write(self, wanted: Wanted, document: Document) -> Effected:
         effect, digest = wanted.effect, wanted.digest
         lease, settle = self._patience.lease, self._settle
+        if self._failpoints.off("sink.ledger"):
+            return await self._write_blindly(wanted, document)
         async with self._calls:  # others call while this one is booked
             hold = Hold(self._clock.monotonic())
             claim = await self._ledger.begin(effect, digest=digest, lease=lease, settle=settle, version=wanted.version, again=wanted.again)
@@ -195,6 +197,14 @@ class Effector:
             return Effected("applied", standing.id, standing.at, claim.dead_letters, standing.review)
         reason = "it stood there before Towpath wrote it" if claim.fresh and self.is_awaited(effect.operation) else ""
         return Effected("found", standing.id, standing.at, claim.dead_letters, standing.review or reason)
+
+    async def _write_blindly(self, wanted: Wanted, document: Document) -> Effected:
+        """Write as a sink without a ledger does: what `towpath chaos --controls` must find out."""
+        operation, api = wanted.operation, self._api
+        standing = (await operation.put(api, document, None))[1] if isinstance(operation, Update) else await operation.write(api, document)
+        await self._ledger.begin(wanted.effect, digest=wanted.digest, lease=self._patience.lease, settle=self._settle, version=wanted.version)
+        await self._ledger.complete(wanted.effect, standing.id, at=standing.at)  # others refer to it
+        return Effected("applied", standing.id, standing.at)
 
     async def _find_or_write(self, wanted: Wanted, claim: Claim, document: Document, fence: Callable[[], Awaitable[None]]) -> tuple[bool, Standing]:
         try:

@@ -118,8 +118,10 @@ class BatchAgent:
                 pause = min(pause * 2, 5.0)
 
     async def _finish(self, consumer: Consumer, plan: Plan, messages: Iterable[Message]) -> None:
-        await self._sender.send([Send(output) for output in plan.outputs])
-        self._failpoints.hit("processor.after_outputs")
+        late = self._failpoints.off("processor.outputs_first")  # what `towpath chaos --controls` must find out
+        if not late:
+            await self._sender.send([Send(output) for output in plan.outputs])
+            self._failpoints.hit("processor.after_outputs")
         self.tick()
         topic = self._table.changelog_topic_name
         rows = [(partition, key, value) for partition, writes in plan.writes.items() for key, value in writes.items()]
@@ -130,6 +132,8 @@ class BatchAgent:
             if writes:
                 self._table.store.write(TP(topic, partition), writes, places)
         self._failpoints.hit("processor.after_state")
+        if late:
+            await self._sender.send([Send(output) for output in plan.outputs])
         for message in messages:
             message.ack(consumer)
         plan.count(self._metrics)
