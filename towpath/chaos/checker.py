@@ -49,12 +49,18 @@ def lost_events(evidence: Evidence) -> Iterator[str]:
     for place in evidence.unreadable:
         if place not in dead:
             yield f"what is no event at {place} is no dead letter either"
-    public, received = _newest(evidence.public), _newest(evidence.received)
-    for what, fact in received.items():
-        known = public.get(what)
-        same = known is not None and (fact.type in ONE_SHOT or known.digest == fact.digest)
-        if not same and fact.place not in dead:
+    for fact in unpublished(evidence.received, evidence.public):
+        if fact.place not in dead:
             yield f"{fact.type} of {fact.key} at {fact.place} was received and never published"
+
+
+def unpublished(received: Sequence[Fact], public: Sequence[Fact]) -> Iterator[Fact]:
+    """Yield what was received of a one-shot fact that is not public at all, and of a state where something else stands in public."""
+    stands = _newest(public)
+    for what, fact in _newest(received).items():
+        known = stands.get(what)
+        if known is None or (fact.type not in ONE_SHOT and known.digest != fact.digest):
+            yield fact
 
 
 def _newest(facts: Sequence[Fact]) -> dict[tuple[str, str], Fact]:

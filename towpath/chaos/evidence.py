@@ -98,6 +98,24 @@ async def gather(arena: Arena) -> Evidence:
     )
 
 
+def read_topics(kafka: KafkaSettings, names: Sequence[str]) -> list[Record]:
+    """Return every record that stands in the topics now, in order per partition."""
+    with closing(TopicReader(kafka)) as reader:
+        spans = {place: (extent.low, extent.high) for place, extent in reader.extents(names).items()}
+        return [record for batch in reader.read(spans) for record in batch.records]
+
+
+def facts_of(records: Sequence[Record]) -> list[Fact]:
+    """Return the events that stand in these records."""
+    found = []
+    for record in records:
+        if (event := _event(record)) is not None:
+            meta = event.meta
+            version = (meta["version"]["major"], meta["version"]["minor"])
+            found.append(Fact(event.type, event.identity, meta["key"], version, meta["digest"], _place(record)))
+    return found
+
+
 def lag_of(arena: Arena) -> dict[str, int]:
     """Return how many records each group has yet to read."""
     config = arena.stack.config()
@@ -120,9 +138,7 @@ class _Topics:
         aggregates = sorted(set(AGGREGATES.values()))
         names = [*aggregates, *(f"received.{name}" for name in aggregates), RECEIPTS, "dlq.unknown"]
         names += [f"{kind}.{name}" for kind in ("inbox", "deliver", "dlq", "parked") for name in connections]
-        with closing(TopicReader(kafka)) as reader:
-            spans = {place: (extent.low, extent.high) for place, extent in reader.extents(names).items()}
-            return cls([record for batch in reader.read(spans) for record in batch.records])
+        return cls(read_topics(kafka, names))
 
     def webhooks(self, connection: str) -> Iterator[str]:
         """Yield the id of each webhook in a connection's inbox."""
@@ -132,14 +148,7 @@ class _Topics:
 
     def facts(self, prefix: str) -> list[Fact]:
         """Return the events of every aggregate's topic with this prefix."""
-        found = []
-        for name in sorted(set(AGGREGATES.values())):
-            for record in self._by_topic.get(prefix + name, []):
-                if (event := _event(record)) is not None:
-                    meta = event.meta
-                    version = (meta["version"]["major"], meta["version"]["minor"])
-                    found.append(Fact(event.type, event.identity, meta["key"], version, meta["digest"], _place(record)))
-        return found
+        return facts_of([record for name in sorted(set(AGGREGATES.values())) for record in self._by_topic.get(prefix + name, [])])
 
     def unreadable(self) -> list[Place]:
         """Return where no event stands in `received.*`."""
@@ -167,7 +176,7 @@ def _event(record: Record) -> Event | None:
         event = Event(*default_codec().decode(record.value))
     except DataError:
         return None
-    return event if AGGREGATES.get(event.type) == record.topic.removeprefix("received.") else None
+    return event if event.type in AGGREGATES else None
 
 
 def _place(record: Record) -> Place:

@@ -47,7 +47,7 @@ async def strike(arena: Arena, fault: Fault) -> Outcome:
         await settled(arena)
         own = list(await fault.judge(arena)) if fault.judge is not None else []
         found = check(await _at_rest(arena), recovery, letters=fault.letters)
-        found[BOUNDS] += own
+        found[fault.breaks or BOUNDS] += own
     except TROUBLE as error:
         found = {name: list[str]() for name in (*INVARIANTS, BOUNDS)}
         found["I4"].append(f"it never settled: {type(error).__name__} {error}".rstrip())

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+from towpath.chaos.controls import all_controls
+from towpath.chaos.fault import INVARIANTS, Fault, Outcome, Run
+from towpath.chaos.faults import all_faults
+from towpath.cli.main import build_app
+from towpath.errors import ConfigError
+
+
+def invoke(*options: str) -> str:
+    result = CliRunner().invoke(build_app(), ["chaos", *options])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+async def nothing(_arena: object) -> int:
+    return 0
+
+
+FAULT = Fault("F0", "nothing", nothing)
+WHOLE: dict[str, list[str]] = {name: [] for name in INVARIANTS}
+
+
+def test_faults_are_listed_in_the_order_of_their_numbers() -> None:
+    numbers = [int(line.split()[0].removeprefix("F")) for line in invoke("--list").splitlines()]
+    assert numbers == sorted(set(numbers))
+    assert len(all_faults()) == len(numbers)
+
+
+def test_what_is_named_is_listed_once_and_controls_break_one_invariant_each() -> None:
+    assert ["F7", "F2"] == [line.split()[0] for line in invoke("--list", "--faults", "F7, F2,F7").splitlines()]
+    assert list(all_controls()) == [line.split()[0] for line in invoke("--list", "--controls").splitlines()]
+    assert {"I1", "I2", "I3"} == {control.breaks for control in all_controls().values()}
+    assert {""} == {fault.breaks for fault in all_faults().values()}
+
+
+def test_a_fault_that_nobody_knows_is_refused_with_those_that_are() -> None:
+    result = CliRunner().invoke(build_app(), ["chaos", "--faults", "F2,F99,plain-faust"])
+    assert isinstance(result.exception, ConfigError)
+    assert str(result.exception).startswith("--faults: F99, plain-faust is none of F1, F2, ")
+
+
+@pytest.mark.parametrize("events", ["0", "-1", "59", "many"])
+def test_too_little_traffic_to_prove_anything_is_refused(events: str) -> None:
+    assert 2 == CliRunner().invoke(build_app(), ["chaos", "--events", events, "--list"]).exit_code
+
+
+@pytest.mark.parametrize(("injected", "broken", "holds"), [(1, "", True), (0, "", False), (1, "I3", False)])
+def test_a_fault_holds_where_it_was_injected_and_broke_nothing(injected: int, broken: str, *, holds: bool) -> None:
+    found = WHOLE | ({broken: ["something"]} if broken else {})
+    assert holds == Outcome(FAULT, 7, injected, found, 1.0).holds
+
+
+@pytest.mark.parametrize(("injected", "broken", "holds"), [(1, "I3", True), (0, "I3", False), (1, "I1", False), (1, "", False)])
+def test_a_control_is_caught_where_what_it_breaks_is_found_broken(injected: int, broken: str, *, holds: bool) -> None:
+    control = Fault("none", "nothing", nothing, breaks="I3")
+    outcome = Outcome(control, 7, injected, WHOLE | ({broken: ["something"]} if broken else {}), 1.0)
+    assert (holds, holds) == (outcome.holds, outcome.told()["caught"])
+
+
+def test_what_is_told_of_a_fault_is_what_an_operator_needs() -> None:
+    outcome = Outcome(FAULT, 7, 3, WHOLE | {"I1": [f"lost {number}" for number in range(12)]}, 2.5)
+    told = outcome.told()
+    assert {"fault": "F0", "seed": 7, "injected": 3, "recovery_s": 2.5} == {name: told[name] for name in ("fault", "seed", "injected", "recovery_s")}
+    assert dict.fromkeys(INVARIANTS, 0) | {"I1": 12} == told["violations"]
+    assert [f"I1: lost {number}" for number in range(10)] == told["why"]
+
+
+@pytest.mark.parametrize(("events", "times"), [(60, 4), (600, 6), (5_000, 50), (100_000, 50)])
+def test_more_traffic_meets_more_injections_up_to_those_that_are_promised(events: int, times: int) -> None:
+    assert times == Run(events, 7).share_of(50, 4)
