@@ -26,7 +26,7 @@ from benchmarks.figures import Benchmark
 from benchmarks.page import lines_of, show
 from benchmarks.sizes import FULL, QUICK
 
-NAMES = ("receiver", "sink", "processor", "latency", "recovery", "memory")
+NAMES = ("receiver", "sink", "processor", "latency", "burst", "recovery", "memory")
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "benchmarks.md"
 

@@ -19,6 +19,7 @@ class Sizes:
     latency_seconds: float = 60.0
     state_keys: int = 1_000_000
     demo_orders: int = 200
+    burst_orders: int = 500
 
 
 FULL = Sizes()
@@ -32,4 +33,5 @@ QUICK = Sizes(
     latency_seconds=5.0,
     state_keys=50_000,
     demo_orders=20,
+    burst_orders=60,
 )
