@@ -30,17 +30,19 @@ class DeliveryHandler:
         metrics: Metrics,
     ) -> None:
         self._connection, self._effector, self._ledger = connection, effector, ledger
+        self._effectors = {priority: effector.at(priority) for priority in Priority}
+        self._read: tuple[Record, dict[str, Any]] | None = None
         self._books, self._codec, self._metrics = books, books.codec, metrics
 
     async def handle(self, record: Record) -> None:
         """Make the delivery's effect happen once and write its receipt."""
-        delivery = self._codec.decode_as("Delivery", record.value)
+        delivery = self._delivery(record)
         if delivery["target"] != self._connection:
             raise DataError(f"a delivery for {delivery['target']} on {record.topic}", field="target", value=delivery["target"])
         document = parse_document(delivery["document"], "document")
         again = record.replay is not None and record.replay.force
         wanted = (delivery["operation"], delivery["effect_key"], document, delivery["related"], _version(delivery))
-        effected = await self._effector.at(_priority(delivery["event_type"])).apply(*wanted, again=again)
+        effected = await self._effectors[_priority(delivery["event_type"])].apply(*wanted, again=again)
         await self._tell(record, delivery, effected)
         if self._effector.is_awaited(delivery["operation"]):
             await self._books.wake(f"{delivery['operation']} {delivery['effect_key']}")
@@ -48,7 +50,7 @@ class DeliveryHandler:
     def state_of(self, record: Record) -> State | None:
         """Return the state that a delivery puts, None for a one-shot effect and for what an operator wants done again."""
         try:
-            delivery = self._codec.decode_as("Delivery", record.value)
+            delivery = self._delivery(record)
         except DataError:
             return None
         if record.replay is not None or not self._effector.is_state(delivery["operation"]):
@@ -57,7 +59,13 @@ class DeliveryHandler:
 
     async def supersede(self, record: Record) -> None:
         """Write the receipt of a delivery that a newer one made needless."""
-        await self._tell(record, self._codec.decode_as("Delivery", record.value), Effected("superseded", ""))
+        await self._tell(record, self._delivery(record), Effected("superseded", ""))
+
+    def _delivery(self, record: Record) -> dict[str, Any]:
+        """Return what a record holds; it is asked for again at once, to see whether it is a state and then to deliver it."""
+        if self._read is None or self._read[0] is not record:
+            self._read = record, self._codec.decode_as("Delivery", record.value)
+        return self._read[1]
 
     async def _tell(self, record: Record, delivery: dict[str, Any], effected: Effected) -> None:
         closes = effected.closes | ({record.replay.dead_letter_id} if record.replay and record.replay.dead_letter_id else set())
@@ -75,15 +83,16 @@ class DeliveryHandler:
             self._metrics.add(REPLAYED, hop="sink", outcome=effected.outcome)
 
     async def give_up(self, record: Record, failure: Failure) -> None:
-        """Store the delivery as a dead letter or parked, and note it at its effect so that a later success closes it."""
+        """Store the delivery as a dead letter or parked, noted at its effect before that, so that a later success closes it whatever crashes here."""
         try:
             delivery = self._codec.decode_as("Delivery", record.value)
         except DataError:
             delivery = None
         subject = _subject(self._connection, delivery) if delivery else Subject(self._connection)
-        dead_letter_id = await self._books.give_up(record, failure, subject)
         if delivery is not None:
-            await self._ledger.blame(Effect(self._connection, delivery["operation"], delivery["effect_key"]), dead_letter_id)
+            effect = Effect(self._connection, delivery["operation"], delivery["effect_key"])
+            await self._ledger.blame(effect, self._books.letter_id(record, failure, subject))
+        await self._books.give_up(record, failure, subject)
 
 
 def _subject(connection: str, delivery: dict[str, Any]) -> Subject:

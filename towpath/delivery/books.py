@@ -46,6 +46,10 @@ class Books:
             await self._producer.send(*receipt)
         await self._parking.forget(sorted(closes))
 
+    def letter_id(self, record: Record, failure: Failure, subject: Subject) -> str:
+        """Return the id that the record's dead letter has, or would have: the same however often the record is given up."""
+        return self._registrar.dead_letter(record, failure, subject, self._clock.now())[0]
+
     async def give_up(self, record: Record, failure: Failure, subject: Subject) -> str:
         """Store a record as a dead letter, or parked until it is tried again, and return its dead letter's id."""
         dead_letter_id, output = self._registrar.dead_letter(record, failure, subject, self._clock.now())
