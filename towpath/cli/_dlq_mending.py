@@ -13,9 +13,12 @@ from towpath.cli._index import ConfigOption, load
 from towpath.cli._letters import LimitOption, SinceOption, WhereOption, chosen, one
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from towpath.config import Config
     from towpath.index.indexer import Indexer
     from towpath.index.queries import Letter
+    from towpath.records import Output
 
 IdArguments = Annotated[list[str] | None, typer.Argument(help="Ids, or their first characters.")]
 EveryOption = Annotated[bool, typer.Option("--all", help="Every open one.")]
@@ -46,14 +49,15 @@ def replay(  # noqa: PLR0917 - one argument an option
     settings = load(config)
     with caught_up(settings) as indexer:
         found = _open(indexer, letter_ids, everything=everything, where=where, since=since, limit=limit)
-        tired = [letter for letter in found if letter.told["replays"] >= cap]
-        wanted = [letter for letter in found if letter.told["replays"] < cap]
+        left = {letter.told["dead_letter_id"]: why for letter in found if (why := _why_left(settings, letter, cap))}
+        wanted = [letter for letter in found if letter.told["dead_letter_id"] not in left]
         if plan:
             _tell(wanted)
         else:
             send_all(settings.kafka, (remapped_of(one, indexer.codec) if remap else replay_of(one) for one in originals(indexer, wanted)))
-    for letter in tired:
-        typer.echo(f"left: {letter.told['dead_letter_id']} was replayed {letter.told['replays']} times already; mend it, or raise --cap", err=True)
+            send_all(settings.kafka, _foreign_closed(settings, wanted))
+    for letter_id, why in left.items():
+        typer.echo(f"left: {letter_id}: {why}", err=True)
     typer.echo(f"{'would replay' if plan else 'replayed'} {len(wanted)}")
 
 
@@ -78,6 +82,8 @@ def edit(
     settings = load(config)
     with caught_up(settings) as indexer:
         (letter,) = _open(indexer, [letter_id])
+        if why := _why_left(settings, letter):
+            raise ConfigError(f"dlq edit {letter_id}: {why}")
         (original,) = originals(indexer, [letter])
         try:
             before = text_of(indexer.codec, original["value"])
@@ -92,7 +98,7 @@ def edit(
         except (DataError, OSError) as error:
             raise ConfigError(f"dlq edit: {error}") from error
         if not plan:
-            send_all(settings.kafka, [replay_of({**original, "value": value})])
+            send_all(settings.kafka, [replay_of({**original, "value": value}), *_foreign_closed(settings, [letter])])
     _tell([letter])
     typer.echo("would replay 1, mended" if plan else "replayed 1, mended")
 
@@ -147,6 +153,26 @@ def _open(
     return list({letter.told["dead_letter_id"]: letter for letter in found}.values())
 
 
+def _why_left(config: Config, letter: Letter, cap: int | None = None) -> str:
+    """Return why a dead letter is not sent again, empty where it is."""
+    from towpath.delivery.foreign import why_not_replayed
+    from towpath.topics import load_topics
+
+    if cap is not None and letter.told["replays"] >= cap:
+        return f"it was replayed {letter.told['replays']} times already; mend it, or raise --cap"
+    if letter.place.topic not in config.index.dead_letter_topics:
+        return ""
+    return why_not_replayed(letter.told, [spec.name for spec in load_topics().expand(config.connections) if set(spec.consumers) - {"analytics"}])
+
+
+def _foreign_closed(config: Config, letters: Sequence[Letter]) -> list[Output]:
+    """Return what closes dead letters that are none of ours, as of their failure: one that fails again after this is open again."""
+    from towpath.delivery.foreign import REPLAYED
+
+    others = [letter.told for letter in letters if letter.place.topic in config.index.dead_letter_topics]
+    return [_closing(told, REPLAYED, "sent again to its original topic", told["last_at"]) for told in others]
+
+
 def _tell(letters: Sequence[Letter]) -> None:
     for letter in letters:
         told = letter.told
@@ -154,17 +180,25 @@ def _tell(letters: Sequence[Letter]) -> None:
         typer.echo(f"{told['dead_letter_id'][:8]}  {what}  to {told['group']} on {told['topic']}, replayed {told['replays']} times: {told['reason']}")
 
 
-def _discarded(told: Mapping[str, Any], reason: str) -> Any:  # noqa: ANN401 - an Output
-    import getpass
+def _discarded(told: Mapping[str, Any], reason: str) -> Output:
     from datetime import UTC, datetime
 
+    from towpath.delivery.deadletters import DISCARDED
+
+    return _closing(told, DISCARDED, reason, datetime.now(UTC))
+
+
+def _closing(told: Mapping[str, Any], outcome: str, reason: str, at: datetime) -> Output:
+    """Return the receipt that closes a dead letter, with who did it and why."""
+    import getpass
+
     from towpath.codec import default_codec
-    from towpath.delivery.deadletters import DISCARDED, Registrar, Subject
+    from towpath.delivery.deadletters import Registrar, Subject
 
     subject = Subject(told["connection"], told["business_key"], told["flow"], mapping_version=told["mapping_version"])
     registrar = Registrar(default_codec(), told["hop"], told["group"])
     who = f"{getpass.getuser()}: {reason}"
-    return registrar.receipt(DISCARDED, subject, datetime.now(UTC), reason=who, dead_letter_id=told["dead_letter_id"])
+    return registrar.receipt(outcome, subject, at, reason=who, dead_letter_id=told["dead_letter_id"])
 
 
 def _forget(config: Config, ids: Sequence[str]) -> None:

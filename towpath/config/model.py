@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -41,6 +42,16 @@ class Index(Database):
     """Where the indexer keeps what it reads from the topics; deleted at any time, it is built anew."""
 
     url: str = "sqlite:///index.db"
+    dead_letter_topics: tuple[str, ...] = Field(
+        default=(), description="topics with dead letters of Kafka Connect or Spring, for `towpath dlq` to list and replay beside our own"
+    )
+
+    @field_validator("dead_letter_topics")
+    @classmethod
+    def _others(cls, topics: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [topic for topic in topics if not re.fullmatch(r"[a-zA-Z0-9._-]{1,249}", topic)]:
+            raise refuse(f"{wrong[0]!r} is no name of a topic")
+        return topics
 
 
 class Health(Settings):

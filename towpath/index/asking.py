@@ -56,6 +56,6 @@ def _read(indexer: Indexer, letters: Sequence[Letter]) -> Iterator[Mapping[str, 
     for batch in indexer.reader.read({place: (min(found), max(found) + 1) for place, found in offsets.items()}):
         for record in batch.records:
             if missing.pop((Place(record.topic, record.partition), record.offset), {}):
-                yield indexer.codec.decode_as("DeadLetter", record.value)
+                yield indexer.letter(record)
     for told in missing.values():
         raise ConfigError(f"dead letter {told['dead_letter_id']}: {told['stands_at']} is gone, past the topic's retention")

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from towpath.delivery.foreign import CONNECT, OTHER, SPRING
+
 PLACE_IN_LIST: Final = re.compile(r"\[\d+\]")
 LENGTH: Final = 8
 
@@ -70,6 +72,11 @@ def remedy(told: Mapping[str, Any]) -> Remedy:
         return Remedy(
             f"something that passes kept {where} from it, or what it depends on is not there yet",
             "nothing: it is tried again by itself, by the clock and when what it waits for is there; `towpath status` tells of outages",
+        )
+    if told["hop"] in {CONNECT, SPRING, OTHER}:
+        return Remedy(
+            f"a consumer that is none of Towpath's ({told['group'] or 'its writer does not say which'}) could not process it",
+            "mend what it fails at there, then `towpath dlq replay`: it goes to its original topic, where every reader of that topic gets it again",
         )
     if told["error_class"] == "bug":
         return Remedy(

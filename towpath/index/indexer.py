@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import sqlalchemy as sa
 import structlog
@@ -14,6 +14,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from towpath.codec import Codec
 from towpath.config import Config
+from towpath.delivery.foreign import foreign_letter
+from towpath.errors import ConfigError
 from towpath.index.rows import Rows
 from towpath.index.store import advance, aligned, same_cluster, store
 from towpath.index.tables import named, open_index
@@ -31,8 +33,11 @@ MANY = 20_000
 
 
 def topics_of(config: Config) -> list[str]:
-    """Return the topics that the index is made from."""
-    return [spec.name for spec in load_topics().read_by("indexer", config.connections)]
+    """Return the topics that the index is made from; raises ConfigError where one of our own is named as somebody else's."""
+    own = {spec.name for spec in load_topics().expand(config.connections)}
+    if both := own.intersection(config.index.dead_letter_topics):
+        raise ConfigError(f"index.dead_letter_topics: {min(both)} is a topic of Towpath's, which reads it anyhow; leave it out")
+    return [*(spec.name for spec in load_topics().read_by("indexer", config.connections)), *config.index.dead_letter_topics]
 
 
 class Indexer:
@@ -83,6 +88,11 @@ class Indexer:
         except SQLAlchemyError as error:
             raise named(error, url) from error
 
+    def letter(self, record: Record) -> Mapping[str, Any]:
+        """Return the dead letter that a record is, whoever wrote it."""
+        foreign = record.topic in self._config.index.dead_letter_topics
+        return foreign_letter(record) if foreign else self.codec.decode_as("DeadLetter", record.value)
+
     def behind(self) -> int:
         """Return how many records the topics hold that the index has not read."""
         return _records(self._spans())
@@ -121,7 +131,7 @@ class Indexer:
         return len(records)
 
     def _rows(self, records: Sequence[Record]) -> Rows:
-        rows = Rows()
+        rows = Rows(foreign=frozenset(self._config.index.dead_letter_topics))
         for record in records:
             rows.add(record, self.codec)
         return rows

@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from towpath.codec import Codec
+from towpath.delivery.foreign import foreign_letter
 from towpath.errors import DataError
 from towpath.events import PARTS, micros
 from towpath.index.groups import fingerprint
@@ -35,6 +36,8 @@ class Rows:
     letters: list[Row] = field(default_factory=list)
     closings: list[Row] = field(default_factory=list)
     xref: list[Row] = field(default_factory=list)
+    foreign: frozenset[str] = frozenset()
+    """The topics of dead letters that are none of ours."""
 
     def add(self, record: Record, codec: Codec) -> None:
         """Add what the record says, which is always one step; one that cannot be decoded becomes a step that says so."""
@@ -42,6 +45,9 @@ class Rows:
             self._step(
                 record, _inbox_key(record), "inbox", record.header("towpath-kind") or "record", record.header("webhook-id") or "", record.trace_id
             )
+            return
+        if record.topic in self.foreign:
+            self._letter(record, foreign_letter(record))
             return
         try:
             kind, value = codec.decode(record.value)
