@@ -60,6 +60,12 @@ class Shelf:
         there = sum((place.available for place in self.places.values()), NONE)
         return there - self.held + min(self.credit, self.held) - _sum(self.waiting)
 
+    def within(self, locations: frozenset[str] | None) -> Shelf:
+        """Return the shelf without what lies elsewhere than at these locations, which do not count any more; None: all do."""
+        if locations is None or locations.issuperset(self.places):
+            return self
+        return replace(self, places={name: place for name, place in self.places.items() if name in locations})
+
     def counted(self, stock: StockChanged) -> Shelf:
         """Return the shelf as it is once the source said this of one location."""
         place = Place(stock["available"], stock["allocated"], micros(stock["meta"]["occurred_at"]))

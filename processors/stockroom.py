@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
 from processors.port import ReadState, Step
-from processors.routing import Arrived, Routed, Router, dropped
+from processors.routing import Arrived, Route, Routed, Router, dropped
 from processors.stock import DROPPED, HELD, Shelf
 from towpath.codec import Codec
+from towpath.errors import ConfigError
 from towpath.events import Event, StockHold, decimal_text
 from towpath.records import Record
 
@@ -22,12 +24,19 @@ class Stockroom:
 
     def __init__(self, router: Router, codec: Codec) -> None:
         self._router, self._codec = router, codec
+        self._counted = counted_locations(router.routes)
 
     def counted(self, arrived: Arrived, read: ReadState) -> tuple[Routed, dict[bytes, bytes]]:
-        """Return what a stock event leads to: the new number for every flow, or `echo` where it is the one that was told last."""
+        """Return what a stock event leads to: the new number for every flow, or `echo` where it is the one that was told last.
+
+        What lies at a location that no flow counts is `filtered`.
+        """
         event = arrived.event
         shelf_key, event_key = _keys(event.meta["connection"], event.value["sku"])
-        shelf = Shelf.load(read(shelf_key)).counted(event.value)  # type: ignore[arg-type]
+        locations = self._counted.get(event.meta["connection"])
+        if locations is not None and event.value["location"] not in locations:
+            return Routed(counts=[dropped(event, "filtered")]), {}
+        shelf = Shelf.load(read(shelf_key)).within(locations).counted(event.value)  # type: ignore[arg-type]
         if shelf.sellable == shelf.told and arrived.replay is None:
             routed = Routed(counts=[dropped(event, "echo")])
         else:
@@ -45,7 +54,11 @@ class Stockroom:
         row = read(hold_key)
         if hold["state"] != DROPPED and (row == GONE or (row is None and hold["state"] != HELD)):
             return Step()
-        shelf = Shelf.load(read(shelf_key)).held_by(hold, Decimal(0) if row in (None, GONE) else Decimal(row.decode()))
+        shelf = (
+            Shelf.load(read(shelf_key))
+            .within(self._counted.get(hold["connection"]))
+            .held_by(hold, Decimal(0) if row in (None, GONE) else Decimal(row.decode()))
+        )
         writes = {hold_key: decimal_text(hold["quantity"]).encode() if hold["state"] == HELD else GONE}
         last = read(event_key)
         if last is None or (shelf.sellable == shelf.told and hold["state"] != DROPPED):
@@ -58,6 +71,25 @@ class Stockroom:
         shelf = shelf.telling(record.timestamp)
         known: dict[str, Any] = {"stock": {"sellable": decimal_text(shelf.sellable), "raised": shelf.raised}}
         return shelf, self._router.route(Arrived(record, event, value, record.replay, known, {"major": shelf.version, "minor": 0}))
+
+
+def counted_locations(routes: Sequence[Route]) -> dict[str, frozenset[str] | None]:
+    """Return the locations that count of each source's stock, None for all: what its flows name as their option `locations`.
+
+    Raises ConfigError where two flows of one source name others: a product of a source has one number.
+    """
+    found: dict[str, frozenset[str] | None] = {}
+    first: dict[str, str] = {}
+    for route in (route for route in routes if route.event == "StockChanged"):
+        given = route.options.get("locations")
+        if given is not None and not (isinstance(given, list) and given and all(isinstance(one, str) for one in given)):
+            raise ConfigError(f'flows.{route.name}.options.locations: must be a list of texts, such as ["2", "3"]')
+        locations = None if given is None else frozenset(given)
+        if found.setdefault(route.source, locations) != locations:
+            name = first[route.source]
+            raise ConfigError(f"flows.{route.name}.options.locations: flows.{name} counts others of {route.source}; give both the same")
+        first.setdefault(route.source, route.name)
+    return found
 
 
 def _keys(connection: str, sku: str) -> tuple[bytes, bytes]:

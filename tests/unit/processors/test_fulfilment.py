@@ -19,7 +19,7 @@ from towpath.events import Event, seal
 from towpath.records import Output, Record
 from towpath.testing.events import a_cancellation, a_meta, a_request, a_shipment
 
-FLOWS = {
+FLOWS: dict[str, tuple[str, str, str, str, dict[str, Any]]] = {
     "requests": ("erp", "threepl", "ShipmentRequested", "brightpearl-threepl/shipment_requested", {"warehouses": ["2"]}),
     "notes": ("threepl", "erp", "ShipmentConfirmed", "threepl-brightpearl/shipment_confirmed", {"event_owner_id": 9}),
     "parcels": ("threepl", "shop", "ShipmentConfirmed", "threepl-nopcommerce/shipment_confirmed", {}),
