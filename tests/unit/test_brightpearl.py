@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -12,15 +14,17 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from pydantic import ValidationError
+from structlog.testing import capture_logs
 
-from towpath.config import Connection
+from towpath.config import Connection, SecretRef
 from towpath.dialect import Outcome, Pace
-from towpath.errors import DataError, OutcomeUnknownError, RetryableError, TowpathError
+from towpath.errors import ConfigError, DataError, OutcomeUnknownError, RetryableError, TowpathError
 from towpath.http import Answer, ApiClient
 from towpath.metrics import Metrics
 from towpath.systems.base import connect
 from towpath.systems.brightpearl import DIALECT, Credentials, content_of, created_id, entity_of, pace, search
 from towpath.testing.clock import VirtualClock
+from towpath.vault import KeyPlace, Vault
 
 TOO_MANY = '{"response":"You have sent too many requests. Please wait before sending another request"}'
 COLUMNS = [{"name": "orderId"}, {"name": "customerRef"}]
@@ -107,7 +111,7 @@ class Vendor:
         app.router.add_get("/public-api/acme/{path:.*}", self._answer)
         self.server = TestServer(app)
 
-    def client(self, **credentials: str) -> ApiClient:
+    def client(self, **credentials: str | SecretRef) -> ApiClient:
         options = {"token_url": str(self.server.make_url("/token"))} if "refresh_token" in credentials else {}
         content = {"system": "brightpearl", "url": str(self.server.make_url("/public-api/acme")), "credentials": credentials, "options": options}
         return connect("erp", Connection.model_validate(content), self.clock, Metrics())
@@ -155,6 +159,44 @@ async def test_the_refresh_token_that_came_with_a_token_is_the_one_used_next(ven
     await vendor.clock.run(instance.get("/order-service/order/1"))
     assert ["refresh-0+/=", "refresh-1+/="] == [form["refresh_token"][0] for form in vendor.forms]
     assert "Bearer access-2+/=" == vendor.headers[-1]["authorization"]
+
+
+async def test_a_refresh_token_of_the_vault_is_exchanged_there_for_the_next_start(vendor: Vendor, tmp_path: Path) -> None:
+    vault = Vault(tmp_path / "vault", KeyPlace("file", str(tmp_path / "vault.key")))
+    vault.make()
+    vault.set("erp-refresh", "refresh-0+/=", datetime(2026, 1, 31, tzinfo=UTC))
+    reference = SecretRef("vault", "erp-refresh", vault)
+    for number in (1, 2):
+        api = vendor.client(app_ref="acme_app", dev_ref="dev", client_id="c", refresh_token=reference)
+        await api.get("/order-service/order/1")
+        await api.close()
+        assert f"refresh-{number}+/=" == vault.held("erp-refresh").value
+    assert ["refresh-0+/=", "refresh-1+/="] == [form["refresh_token"][0] for form in vendor.forms]
+
+
+async def test_a_refresh_token_that_the_vault_does_not_take_is_used_all_the_same_and_that_is_logged(
+    vendor: Vendor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vault = Vault(tmp_path / "vault", KeyPlace("file", str(tmp_path / "vault.key")))
+    vault.make()
+    vault.set("erp-refresh", "refresh-0+/=", datetime(2026, 1, 31, tzinfo=UTC))
+    api = vendor.client(app_ref="acme_app", dev_ref="dev", client_id="c", refresh_token=SecretRef("vault", "erp-refresh", vault))
+
+    def broken(*_: object, **__: object) -> None:
+        raise ConfigError("the vault cannot be written")
+
+    monkeypatch.setattr(Vault, "set", broken)
+    with capture_logs() as logs:
+        await api.get("/order-service/order/1")
+    vendor.refused = "access-1"
+    with pytest.raises(TowpathError):
+        await vendor.clock.run(api.get("/order-service/order/1"))
+    await vendor.clock.run(api.get("/order-service/order/1"))
+    await api.close()
+    assert ["refresh-0+/=", "refresh-1+/="] == [form["refresh_token"][0] for form in vendor.forms]
+    (told,) = logs
+    assert ("vault:erp-refresh", "the vault cannot be written") == (told["reference"], told["reason"])
+    assert "refresh-1" not in str(logs)
 
 
 async def test_a_private_app_sends_its_two_headers(vendor: Vendor) -> None:

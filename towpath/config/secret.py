@@ -62,6 +62,17 @@ class SecretRef:
             remember(value)
         return [SecretStr(value) for value in found]
 
+    def keep(self, value: str) -> bool:
+        """Put another value where this one is, such as a token that its system has exchanged; False where that is no vault, which is the operator's.
+
+        ConfigError says why the vault does not take it.
+        """
+        if self.kind != "vault" or self.vault is None:
+            return False
+        remember(value)
+        self.vault.set(self.name, value, SystemClock().now())
+        return True
+
     def _held(self) -> Held:
         if self.kind == "env":
             value = os.environ.get(self.name)

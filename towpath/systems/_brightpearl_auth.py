@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 import aiohttp
+import structlog
 
 from towpath.authorisers import HTTP_OK, BearerToken
 from towpath.clock import SystemClock
-from towpath.config import Connection
+from towpath.config import Connection, SecretRef
 from towpath.delivery.tokens import Token
 from towpath.errors import ConfigError, RetryableError
+from towpath.hiding import remember
 from towpath.http import read_whole
+
+log = structlog.get_logger(__name__)
 
 WEEK: Final = 604_800.0
 
@@ -73,8 +78,19 @@ class InstanceApp(BearerToken):
             token = latest = seconds = None
         if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable():
             raise RetryableError("brightpearl: POST token: the answer holds no access_token", system_wide=True)
-        self._latest = latest if isinstance(latest, str) else self._latest
+        if isinstance(latest, str) and latest and latest != form["refresh_token"]:
+            self._latest = "" if await self._kept(latest) else latest
         return Token.living(token, _lifetime(seconds), asked)
+
+    async def _kept(self, latest: str) -> bool:
+        """Tell whether the refresh token that came stands in the vault from now on, for every process and the next start."""
+        remember(latest)
+        reference = self._connection.credentials["refresh_token"]
+        try:
+            return isinstance(reference, SecretRef) and await asyncio.to_thread(reference.keep, latest)
+        except ConfigError as error:
+            log.warning("the refresh token that came is kept in memory only, and lost with this process", reference=str(reference), reason=str(error))
+            return False
 
 
 def _plain(connection: Connection, name: str) -> str:
