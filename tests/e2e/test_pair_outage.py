@@ -14,6 +14,7 @@ from towpath.demo.stack import ROLES, Stack
 from towpath.index.asking import told_letters
 from towpath.lag import lag
 from towpath.testing.reading import read_all
+from towpath.testing.waiting import until
 
 OUTAGE_SECONDS, PROBE_SECONDS = 27.0, 1.0
 """Of ten hours: what may happen in them happens once a probe, and each probe costs the same, so the count of probes is what is kept small."""
@@ -65,6 +66,10 @@ def waiting(stack: Stack) -> int:
     return lag(stack.config().kafka, f"sink.{ERP}", [f"deliver.{ERP}"])
 
 
+async def all_wait(stack: Stack) -> bool:
+    return await asyncio.to_thread(waiting, stack) >= ORDERS
+
+
 async def test_bng_is_down_for_hours_while_the_shop_sells_and_then_all_of_it_comes_in_order(start: Callable[..., Any]) -> None:
     async with start(changes=patient) as stack:
         await place(stack, orders=40, seed=1, **CHANGES)
@@ -78,7 +83,7 @@ async def test_bng_is_down_for_hours_while_the_shop_sells_and_then_all_of_it_com
             await asyncio.sleep(OUTAGE_SECONDS)  # the outage itself
             grown = {role: memory_mib(pid) - used[role] for role, pid in before.items()}
             assert pids(stack) == before, stack.log_tail("up", 60)
-            assert await asyncio.to_thread(waiting, stack) >= ORDERS
+            await until(lambda: all_wait(stack), what=f"{ORDERS} deliveries wait for BNG")
             assert await asyncio.to_thread(told_letters, stack.config(), everything=True) == []
         open_attempts = [at for at in dead.attempts if at > OPENING_SECONDS]
         assert [] == [(one, other) for one, other in itertools.pairwise(open_attempts) if other - one < 0.9 * PROBE_SECONDS]
