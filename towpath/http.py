@@ -119,6 +119,11 @@ class ApiClient:
         view._fence = fence  # noqa: SLF001 - a copy of ourselves
         return view
 
+    async def check_fence(self) -> None:
+        """Raise FencedError where the delivery that this client is for must write no more."""
+        if self._fence is not None:
+            await self._fence()
+
     def _view(self) -> Self:
         view = object.__new__(type(self))  # `copy` takes ten times as long, twice a write
         view.__dict__.update(self.__dict__)
@@ -168,8 +173,7 @@ class ApiClient:
             session = self._open()
             headers = await self._authoriser.headers(session)
             if write:
-                if self._fence is not None:
-                    await self._fence()
+                await self.check_fence()
                 self._failpoints.hit("sink.before_call")
             sent = True
             url, once = self._base_url + path, (_sent_once,) if method in SENT_AGAIN else ()

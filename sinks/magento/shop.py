@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import quote
 
 from sinks.base import Document
+from sinks.many import Many
 from towpath.errors import DataError, RetryableError
 from towpath.http import Answer, ApiClient
 from towpath.systems.magento import BASE, id_of, search
@@ -17,6 +18,14 @@ CANCELED: Final = "canceled"
 NOT_FOUND: Final = 404
 MOST: Final = 300
 """Rows of a list; no order has more shipments, no SKU more sources."""
+
+
+async def _put_source_items(api: ApiClient, items: Sequence[Row]) -> None:
+    await api.write("POST", f"{BASE}/inventory/source-items", {"sourceItems": list(items)})
+
+
+SOURCE_ITEMS: Final = Many(_put_source_items, most=20)
+"""Absolute quantities, so once more changes nothing; a shop that limits its input takes 20 entries in one call (vendor-apis.md, section 1)."""
 
 
 class Shop:
@@ -83,9 +92,8 @@ class Shop:
         return Decimal(str(found[0].get("quantity") or 0)) if found else None
 
     async def put_in_source(self, sku: str, source: str, quantity: int) -> None:
-        """Set how many of a SKU lie in a source."""
-        item = {"sku": sku, "source_code": source, "quantity": quantity, "status": 1 if quantity > 0 else 0}
-        await self._api.write("POST", f"{BASE}/inventory/source-items", {"sourceItems": [item]})
+        """Set how many of a SKU lie in a source, together with what other deliveries set just now."""
+        await SOURCE_ITEMS.write(self._api, {"sku": sku, "source_code": source, "quantity": quantity, "status": 1 if quantity > 0 else 0})
 
     async def ships_together(self, product: int) -> bool:
         """Tell whether a bundle's parts leave as one (its `shipment_type` is 0), as they do where it does not say."""
