@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo test check bench lock
+.PHONY: setup demo test check bench chaos lock
 
 setup: $(STAMP)
 
@@ -30,6 +30,10 @@ check: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+
+chaos: setup
+	$(BIN)/towpath chaos --json --events $(or $(EVENTS),5000) $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS))
+	$(BIN)/towpath chaos --json --controls $(if $(SEED),--seed $(SEED))
 
 lock:
 	$(BIN)/pip-compile --quiet --upgrade --extra dev --generate-hashes --allow-unsafe --strip-extras \
