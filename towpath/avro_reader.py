@@ -14,6 +14,8 @@ from typing import Any, Final
 
 Reader = Callable[[bytes, int], tuple[Any, int]]
 """From bytes and where the record begins to the record and where it ends; raises one of TROUBLE."""
+RestReader = Callable[[bytes, int, Any], tuple[Any, int]]
+"""The same, from where the first field ends, with that field's value."""
 
 TROUBLE: Final = (ValueError, IndexError, OverflowError, TypeError)
 DECIMAL: Final = "towpath-decimal"
@@ -21,6 +23,9 @@ DECIMAL: Final = "towpath-decimal"
 LONGEST_DECIMAL: Final = 16
 LONGEST_LONG: Final = 70
 """Bits of the ten bytes that 64 bits take."""
+MORE: Final = 0x8080808080808080
+EIGHT_BYTES: Final = MORE >> 8
+"""Of eight bytes, the bits that say that more follow; and as they are in a number of just eight."""
 MOST_AMOUNTS: Final = 10_000
 """About 2 MB of them."""
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -37,11 +42,25 @@ def reader_of(schema: Any) -> Reader | None:  # noqa: ANN401 - a parsed schema
         record = writer.value(schema, "    ")
     except Unreadable:
         return None
-    source = "\n".join(["def read(data, at):", *writer.lines, f"    return {record}, at"])
-    namespace: dict[str, Any] = {"long_at": _long_at, "size_at": _size_at, "EPOCH": EPOCH, "timedelta": timedelta, **writer.amounts}
-    exec(compile(source, "<avro>", "exec"), namespace)  # noqa: S102 - our own source: names are written by repr, all else are numbers
-    read: Reader = namespace["read"]
+    read: Reader = _made(writer, ["def read(data, at):", *writer.lines, f"    return {record}, at"])
     return read
+
+
+def rest_reader_of(schema: Any) -> RestReader | None:  # noqa: ANN401 - a parsed schema
+    """Return what reads a record of such a schema behind its first field, None as `reader_of`."""
+    writer = _Writer()
+    try:
+        record = writer.rest(schema, "    ")
+    except Unreadable:
+        return None
+    read: RestReader = _made(writer, ["def read(data, at, first):", *writer.lines, f"    return {record}, at"])
+    return read
+
+
+def _made(writer: _Writer, lines: list[str]) -> Any:  # noqa: ANN401 - a function
+    namespace: dict[str, Any] = {"long_at": _long_at, "size_at": _size_at, "EPOCH": EPOCH, "timedelta": timedelta, **writer.amounts}
+    exec(compile("\n".join(lines), "<avro>", "exec"), namespace)  # noqa: S102 - our own source: names are written by repr, all else are numbers
+    return namespace["read"]
 
 
 class _Amounts(dict[bytes, Decimal]):
@@ -68,6 +87,12 @@ def _amounts(precision: int, scale: int) -> _Amounts:
 
 def _long_at(data: bytes, at: int) -> tuple[int, int]:
     """Return a zigzag number and where it ends."""
+    word = int.from_bytes(data[at : at + 8], "little")
+    if word & MORE == EIGHT_BYTES:  # microseconds of our days: all eight groups of seven bits at once
+        word = (word & 0x7F007F007F007F) | (word & 0x7F007F007F007F00) >> 1
+        word = (word & 0x3FFF00003FFF) | (word & 0x3FFF00003FFF0000) >> 2
+        word = (word & 0xFFFFFFF) | (word & 0xFFFFFFF00000000) >> 4
+        return (word >> 1) ^ -(word & 1), at + 8
     shift = found = 0
     while True:
         byte = data[at]
@@ -126,9 +151,18 @@ class _Writer:
             raise Unreadable(f"{name} within itself")
         self._names[name] = schema
         self._open.add(name)
-        fields = [f"{field['name']!r}: {self.value(field['type'], indent)}" for field in schema["fields"]]
+        fields = [(field["name"], self.value(field["type"], indent)) for field in schema["fields"]]
         self._open.discard(name)
-        return f"{{{', '.join(fields)}}}"
+        return _display(fields)
+
+    def rest(self, schema: Mapping[str, Any], indent: str) -> str:
+        """Write what reads a record's fields but the first, which is in `first`."""
+        first, *others = schema["fields"]
+        self._names[schema["name"]] = schema
+        self._open.add(schema["name"])
+        self.value(first["type"], indent)  # for the names that it declares
+        self.lines.clear()
+        return _display([(first["name"], "first"), *((field["name"], self.value(field["type"], indent)) for field in others)])
 
     def _bytes(self, schema: Mapping[str, Any], indent: str) -> str:
         logical = schema.get("logicalType")
@@ -151,8 +185,8 @@ class _Writer:
     def _slice(self, indent: str) -> str:
         """Write what reads bytes after their length; a slice past the end is found out at the record's end, which is then past it too."""
         found = self._variable()
-        self._size("size", indent)
-        self._add(indent, f"{found} = data[at : at + size]", "at += size")
+        self._add(indent, "end = data[at]", "if end & 129: end, at = size_at(data, at)", "else: end >>= 1; at += 1")
+        self._add(indent, "end += at", f"{found} = data[at:end]", "at = end")
         return found
 
     def _size(self, name: str, indent: str) -> None:
@@ -208,3 +242,7 @@ class _Writer:
         value = self.value(schema[1], indent + " " * 4)
         self._add(indent, f"    {found} = {value}", "else: raise ValueError")
         return found
+
+
+def _display(fields: list[tuple[str, str]]) -> str:
+    return f"{{{', '.join(f'{name!r}: {value}' for name, value in fields)}}}"

@@ -19,14 +19,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Context, Decimal, DecimalException
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import fastavro
 import fastavro.read
 import fastavro.schema
 import fastavro.write
 
-from towpath.avro_reader import DECIMAL, LONGEST_DECIMAL, TROUBLE, Reader, reader_of
+from towpath.avro_reader import DECIMAL, LONGEST_DECIMAL, TROUBLE, Reader, RestReader, reader_of, rest_reader_of
+from towpath.avro_writer import WRONG, Writer, writer_of
 from towpath.errors import DataError
 
 MAGIC = 0
@@ -35,6 +36,8 @@ HEADER = struct.Struct(">bI")
 SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
 PRECISION = 38
 WIDE = Context(prec=PRECISION)
+META = "meta"
+"""The first field of every event."""
 ABOUT = frozenset({"doc", "pii"})
 """Attributes that say nothing of the bytes."""
 
@@ -52,6 +55,14 @@ class Schema:
     prefix: bytes
     text: str = ""
     reader: Any = None
+
+
+class Head(NamedTuple):
+    """What stands before all else in an event: its type and its meta, which ends at `end`."""
+
+    name: str
+    meta: Any
+    end: int
 
 
 class Registry(Protocol):
@@ -75,6 +86,8 @@ class Codec:
         self.by_name: Mapping[str, Schema] = {schema.name: schema for schema in schemas}
         self._by_id: dict[int, Schema] = {schema.id: schema for schema in schemas}
         self._readers: dict[int, Reader | None] = {}
+        self._peekers: dict[int, tuple[Reader, RestReader] | None] = {}
+        self._writers: dict[str, Writer | None] = {}
         self._registry = registry
         if len(self._by_id) != len(schemas):
             message = f"two schemas in {folder} have the same content"
@@ -89,6 +102,8 @@ class Codec:
     def encode(self, name: str, value: Mapping[str, Any]) -> bytes:
         """Return `value` in wire format; raises DataError naming the type when it does not fit the schema."""
         schema = self.by_name[name]
+        if (quick := self._written(schema, value)) is not None:
+            return quick
         buffer = io.BytesIO()
         buffer.write(schema.prefix)
         try:
@@ -98,8 +113,47 @@ class Codec:
             raise DataError(message, field=name) from error
         return buffer.getvalue()
 
-    def decode(self, data: bytes | None) -> tuple[str, dict[str, Any]]:
-        """Return (type name, record).
+    def _written(self, schema: Schema, value: Mapping[str, Any]) -> bytes | None:
+        """Return the record as the writer of its schema has it, None where fastavro must be asked."""
+        if schema.name not in self._writers:
+            self._writers[schema.name] = writer_of(schema.parsed)
+        write, parts = self._writers[schema.name], [schema.prefix]
+        if write is None:
+            return None
+        try:
+            write(value, parts)
+        except WRONG:
+            return None
+        return b"".join(parts)
+
+    def peek(self, data: bytes | None) -> Head | None:
+        """Return the head of an event, whatever its rest is worth; None where the whole of it has to be decoded to tell."""
+        if data is None or len(data) < HEADER.size:
+            return None
+        magic, schema_id = HEADER.unpack_from(data)
+        schema, peekers = self._by_id.get(schema_id), self._peeker(schema_id)
+        if magic != MAGIC or schema is None or peekers is None:
+            return None
+        try:
+            meta, end = peekers[0](data, HEADER.size)
+        except TROUBLE:
+            return None
+        return Head(schema.name, meta, end) if end <= len(data) else None
+
+    def _peeker(self, schema_id: int) -> tuple[Reader, RestReader] | None:
+        """Return what reads a schema's meta and what reads the rest, None for a schema that does not begin with it, or is not our own."""
+        if schema_id not in self._peekers:
+            schema = self._by_id.get(schema_id)
+            if schema is None:
+                return None
+            first = schema.parsed["fields"][0]
+            head = reader_of(first["type"]) if first["name"] == META and schema.reader is None else None
+            rest = rest_reader_of(schema.parsed) if head is not None else None
+            self._peekers[schema_id] = None if head is None or rest is None else (head, rest)
+        return self._peekers[schema_id]
+
+    def decode(self, data: bytes | None, head: Head | None = None) -> tuple[str, dict[str, Any]]:
+        """Return (type name, record); what `peek` gave of it need not be read again.
 
         Raises:
             DataError: the bytes are not a known Avro record, whole; its field is `value`.
@@ -112,7 +166,7 @@ class Codec:
         schema = self._by_id.get(schema_id)
         if magic != MAGIC or schema is None:
             schema = self._learned(magic, schema_id, data)
-        quick = self._quickly(schema, data) if schema.reader is None else None
+        quick = self._quickly(schema, data, head) if schema.reader is None else None
         if quick is not None:
             return schema.name, quick
         buffer = io.BytesIO(data)
@@ -129,13 +183,17 @@ class Codec:
             return schema.name, self._as_ours(schema, record)
         return schema.name, record
 
-    def _quickly(self, schema: Schema, data: bytes) -> dict[str, Any] | None:
+    def _quickly(self, schema: Schema, data: bytes, head: Head | None = None) -> dict[str, Any] | None:
         """Return the record as the reader of its schema has it, None where fastavro must be asked."""
+        peekers = self._peekers.get(schema.id) if head is not None else None
         if schema.id not in self._readers:
             self._readers[schema.id] = reader_of(schema.parsed)
         read = self._readers[schema.id]
         try:
-            record, end = read(data, HEADER.size) if read is not None else (None, 0)
+            if head is not None and peekers is not None:
+                record, end = peekers[1](data, head.end, head.meta)
+            else:
+                record, end = read(data, HEADER.size) if read is not None else (None, 0)
         except TROUBLE:
             return None
         return record if end == len(data) else None

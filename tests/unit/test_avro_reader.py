@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from towpath.avro_reader import DECIMAL, MOST_AMOUNTS, TROUBLE, _amounts, reader_of
-from towpath.codec import HEADER, Codec
+from towpath.codec import HEADER, Codec, Head
 from towpath.errors import DataError
+from towpath.testing.events import an_order
 
 CODEC = Codec()
 NAMES = sorted(CODEC.by_name)
@@ -59,9 +60,9 @@ def values(schema: Any, names: dict[str, Any]) -> st.SearchStrategy[Any]:  # noq
     return LEAVES[schema.get("logicalType") or schema["type"]]
 
 
-def outcome(codec: Codec, data: bytes) -> tuple[str, str]:
+def outcome(codec: Codec, data: bytes, head: Head | None = None) -> tuple[str, str]:
     try:
-        name, record = codec.decode(data)
+        name, record = codec.decode(data, head)
     except DataError as error:
         return "refused", str(error)
     return name, repr(record)
@@ -97,6 +98,31 @@ def test_any_bytes_put_in_or_taken_out_are_read_or_refused_alike(record: tuple[s
         at = HEADER.size + at % max(1, len(data) - HEADER.size)
         damaged = data[:at] + put + data[at + taken :]
         assert outcome(PLAIN, damaged) == outcome(CODEC, damaged)
+
+
+@given(RECORDS, st.integers(0, 400), st.binary(max_size=12), st.integers(0, 12))
+def test_what_is_decoded_behind_its_head_is_as_decoded_whole(record: tuple[str, dict[str, Any]], at: int, put: bytes, taken: int) -> None:
+    data = encoded(*record)
+    if data is not None:
+        at = HEADER.size + at % max(1, len(data) - HEADER.size)
+        for given_bytes in (data, data[:at] + put + data[at + taken :]):
+            head = CODEC.peek(given_bytes)
+            assert outcome(CODEC, given_bytes) == outcome(CODEC, given_bytes, head)
+        head = CODEC.peek(data)
+        assert ("meta" in record[1]) == (head is not None)
+        assert head is None or (head.name, head.meta) == (record[0], CODEC.decode(data)[1]["meta"])
+
+
+@pytest.mark.parametrize("data", [None, b"", b"\0", b"\1\2\3\4\5", b"\0\0\0\0\0" + b"x" * 50])
+def test_what_is_no_record_of_ours_has_no_head(data: bytes | None) -> None:
+    assert CODEC.peek(data) is None
+
+
+def test_a_head_that_is_cut_off_is_none() -> None:
+    data = CODEC.encode("OrderPlaced", an_order())
+    head = CODEC.peek(data)
+    assert head is not None
+    assert [CODEC.peek(data[:end]) for end in range(head.end)] == [None] * head.end
 
 
 def by_both(schema: Any, data: bytes) -> tuple[object, object]:  # noqa: ANN401 - any schema
