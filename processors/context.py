@@ -37,7 +37,10 @@ def strings(value: Any, currency: str | None, name: str = "") -> Any:  # noqa: A
     if kind is Decimal:
         return _decimal(value, name, currency)
     if kind is dict:
-        return {key: part if type(part) is str else strings(part, currency, key) for key, part in value.items()}
+        return {
+            key: part if (kind := type(part)) is str else _decimal(part, key, currency) if kind is Decimal else strings(part, currency, key)
+            for key, part in value.items()
+        }
     if kind is list:
         return [strings(part, currency, name) for part in value]
     if isinstance(value, Mapping):

@@ -11,14 +11,14 @@ import orjson
 from processors.fulfilment import REQUESTED, Fulfilment, concerns, fulfilment_key
 from processors.orders import Order, as_change, state_key
 from processors.port import ReadState, Step
-from processors.routing import Arrived, Route, Routed, Router, cloud_event, dropped, subject_of
+from processors.routing import Arrived, Route, Routed, Router, dropped, subject_of
 from processors.stock import DROPPED, HELD, STANDING
 from processors.stockroom import HOLDS, Stockroom
 from towpath.clock import Clock
-from towpath.codec import Codec
+from towpath.codec import Codec, Head
 from towpath.delivery.deadletters import DISCARDED, RECEIPTS, Registrar
 from towpath.errors import DataError
-from towpath.events import AGGREGATES, MOVING, Event, StockHold, Version, digest, is_newer
+from towpath.events import AGGREGATES, PARTS, Event, StockHold, Version, is_newer
 from towpath.failpoints import Failpoints
 from towpath.metrics import REPLAYED, ROUTED, Counted
 from towpath.records import Output, Record, Replay
@@ -86,15 +86,17 @@ class FlowProcessor:
                 return Step()
             if record.topic == HOLDS:
                 return self._stockroom.held(record, read)
-            return self._arrived(record, self._event(record), read)
+            head = self._codec.peek(record.value) if record.replay is None else None
+            if head is not None and self._is_repeat(record, head, read):
+                return Step(counts=[dropped(head.name, "duplicate")])
+            return self._arrived(record, self._decoded(record, head), read)
         except DataError as error:
             found = self._router.unreadable(record, error, _connection_of(record))
             return Step(found.outputs, counts=found.counts)
 
-    def _event(self, record: Record) -> Event:
-        event = Event(*self._codec.decode(record.value))
-        if record.topic != f"received.{AGGREGATES.get(event.type)}":
-            raise DataError(f"{event.type} is no event of {record.topic}", field="value", value=event.type)
+    def _decoded(self, record: Record, head: Head | None) -> Event:
+        event = Event(*self._codec.decode(record.value, head))
+        _require_topic(record, event.type)
         return event
 
     def _arrived(self, record: Record, event: Event, read: ReadState) -> Step:
@@ -128,6 +130,17 @@ class FlowProcessor:
             writes |= self._remember(event, order, routed)
         return self._settled(arrived, seen, routed, writes)
 
+    def _is_repeat(self, record: Record, head: Head, read: ReadState) -> bool:
+        """Tell by the head alone whether this very content was done last, as of most that comes again; else all of the event is to be asked."""
+        meta, key = head.meta, head.meta["key"]
+        if head.name in PARTS:
+            return False  # which fact it is stands further on
+        _require_topic(record, head.name)
+        seen = Seen.load(read(f"{head.name}|{key}".encode()))
+        if seen is None or seen.digest != meta["digest"] or is_newer(meta["version"], seen.version):
+            return False
+        return head.name != "OrderPlaced" or read(f"OrderChanged|{key}".encode()) is None  # a change may be taken back
+
     def _fulfilled(self, event: Event, replay: Replay | None, read: ReadState) -> tuple[dict[str, Any], dict[bytes, bytes]]:
         """Return what mappings are told of what somebody else ships, and what is remembered of it: a replay was told before."""
         if not self._is_fulfilled or not concerns(event):
@@ -156,7 +169,7 @@ class FlowProcessor:
         same = changed is None and seen.digest == event.meta["digest"]  # spares most repeats the digest below
         if same or seen.dead_letters or not is_newer(event.meta["version"], seen.version):
             return False
-        return (replay is not None and changed is not None) or digest(event.value, MOVING) != order.content
+        return (replay is not None and changed is not None) or not order.is_as(event)
 
     def _is_later_count(self, event: Event, seen: Seen | None) -> bool:
         """Tell whether the source says of its stock again what stood before: an order that came and went in between waits to hear of it."""
@@ -164,7 +177,7 @@ class FlowProcessor:
         return later and event.type == "StockChanged" and event.meta["connection"] in self._stocked
 
     def _dropped(self, event: Event, why: str, replay: Replay | None) -> Step:
-        counts = [dropped(event, why)]
+        counts = [dropped(event.type, why)]
         if replay is None or not replay.dead_letter_id:
             return Step(counts=counts)
         return Step([self._registrar.receipt(why, subject_of(event), self._clock.now(), dead_letter_id=replay.dead_letter_id)], counts=counts)
@@ -175,7 +188,7 @@ class FlowProcessor:
         outputs = list(routed.outputs)
         before = set(seen.dead_letters if seen else ())
         if replay is None:
-            outputs.append(Output(AGGREGATES[event.type], event.record_key, arrived.value, cloud_event(event)))
+            outputs.append(Output(AGGREGATES[event.type], event.record_key, arrived.value, arrived.headers))
         elif replay.dead_letter_id:
             before.add(replay.dead_letter_id)
         tried = {replay.dead_letter_id} & before if replay is not None and (replay.flow or not replay.dead_letter_id) else before
@@ -190,8 +203,8 @@ class FlowProcessor:
         key, at = event.meta["key"], event.meta["received_at"]
         if event.type == "OrderPlaced":
             if order is not None:
-                again = replace(order.changed(event), status=event.value["status"], payment_status=event.value["payment_status"])
-                return {state_key(key): again.dump()}
+                again = replace(order, status=event.value["status"], payment_status=event.value["payment_status"])
+                return {state_key(key): again.changed(event).dump()}
             order = Order.of(event, self._stocked & self._targets(event))
             for source in sorted(order.holding):
                 routed.outputs += self._say(order.holds(key, HELD, source, at))
@@ -228,6 +241,11 @@ def _apart(counted: Counted) -> Counted:
     """Return the count of what a replay led to, so that the books of what arrived stay as they are."""
     outcome = counted.labels.get("reason") or ("routed" if counted.metric is ROUTED else "dead")
     return Counted(REPLAYED, {"hop": "processor", "outcome": outcome})
+
+
+def _require_topic(record: Record, kind: str) -> None:
+    if record.topic != f"received.{AGGREGATES.get(kind)}":
+        raise DataError(f"{kind} is no event of {record.topic}", field="value", value=kind)
 
 
 def _seen_key(event: Event) -> bytes:

@@ -16,7 +16,7 @@ from towpath.events import MOVING, Event, StockHold, decimal_text, digest, seal
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order as it was last routed: digest of what does not move, the status it had, and what it takes.
+    """An order as it was last routed: the digest of its content with the status that it was placed with, that status, and what it takes.
 
     `holding` are the connections whose stock it holds, `standing` those where it is known to stand.
     """
@@ -32,11 +32,18 @@ class Order:
     def of(cls, event: Event, holding: Iterable[str] = ()) -> Order:
         """Return the order of an event; a new one holds stock of these connections."""
         value = event.value
-        return cls(digest(value, MOVING), value["status"], value["payment_status"], taken_by(value["lines"]), frozenset(holding))
+        return cls(event.meta["digest"], value["status"], value["payment_status"], taken_by(value["lines"]), frozenset(holding))
 
     def changed(self, event: Event) -> Order:
         """Return the order with the content of a change."""
-        return replace(self, content=digest(event.value, MOVING), taken=taken_by(event.value["lines"]))
+        return replace(self, content=self._content_of(event), taken=taken_by(event.value["lines"]))
+
+    def is_as(self, event: Event) -> bool:
+        """Tell whether an event says nothing else of the order than how far it has come."""
+        return self.content == self._content_of(event) or self.content == digest(event.value, MOVING)  # the second: as it was kept before
+
+    def _content_of(self, event: Event) -> str:
+        return digest({**event.value, "status": self.status, "payment_status": self.payment_status})
 
     @property
     def known(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -40,7 +41,7 @@ class Routed:
     counts: list[Counted] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Arrived:
     """An event with the record it came in, and whether that is a replay.
 
@@ -54,17 +55,25 @@ class Arrived:
     known: Mapping[str, Any] = field(default_factory=dict)
     version: Version | None = None
 
+    @functools.cached_property
+    def headers(self) -> list[tuple[str, bytes]]:
+        """Return the CloudEvents headers of all that is sent of the event."""
+        return cloud_event(self.event)
+
 
 class Router:
     """Routes events of one deployment."""
 
     def __init__(self, routes: Sequence[Route], registrar: Registrar, clock: Clock) -> None:
         self.routes = routes
+        self._wanting: dict[tuple[str, str], list[Route]] = {}
+        for route in routes:
+            self._wanting.setdefault((route.source, route.event), []).append(route)
         self._registrar, self._codec, self._clock = registrar, registrar.codec, clock
 
     def wanting(self, source: str, kind: str) -> list[Route]:
         """Return the flows that take this type of event from this connection."""
-        return [route for route in self.routes if (route.source, route.event) == (source, kind)]
+        return self._wanting.get((source, kind), [])
 
     def route(self, arrived: Arrived) -> Routed:
         """Return a delivery for each flow that wants the event; of a replay only for the flow that failed, where one did."""
@@ -76,7 +85,7 @@ class Router:
                 self._lost_flow(arrived, replay, found)
                 return found
         if not wanted:
-            found.counts.append(dropped(event, "unrouted"))
+            found.counts.append(dropped(event.type, "unrouted"))
         for route in wanted:
             self._take(arrived, route, found)
         return found
@@ -97,7 +106,7 @@ class Router:
             self._fail(arrived.record, error, subject, found)
             return
         found.outputs += [delivery] if delivery is not None else []
-        found.counts.append(dropped(event, "filtered") if delivery is None else Counted(ROUTED, {"flow": route.name, "event": event.type}))
+        found.counts.append(dropped(event.type, "filtered") if delivery is None else Counted(ROUTED, {"flow": route.name, "event": event.type}))
 
     def _lost_flow(self, arrived: Arrived, replay: Replay, found: Routed) -> None:
         event = arrived.event
@@ -140,7 +149,7 @@ class Router:
             **_documents(mapped),
             "event": arrived.value,
         }
-        headers = [*cloud_event(event), *(arrived.replay.onward if arrived.replay is not None else ())]
+        headers = [*arrived.headers, *(arrived.replay.onward if arrived.replay is not None else ())]
         return Output(f"deliver.{route.target}", mapped.write_unit.encode(), self._codec.encode("Delivery", value), headers)
 
 
@@ -166,9 +175,9 @@ def subject_of(event: Event) -> Subject:
     return Subject(connection=meta["connection"], key=meta["key"], event_id=meta["event_id"], trace_id=meta["trace_id"])
 
 
-def dropped(event: Event, reason: str) -> Counted:
-    """Return the count of an event that ends here on purpose."""
-    return Counted(DROPPED, {"event": event.type, "reason": reason})
+def dropped(kind: str, reason: str) -> Counted:
+    """Return the count of an event of this type that ends here on purpose."""
+    return Counted(DROPPED, {"event": kind, "reason": reason})
 
 
 def _documents(mapped: Mapped) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class Stockroom:
             return Routed(counts=[dropped(event, "filtered")]), {}
         shelf = Shelf.load(read(shelf_key)).within(locations).counted(event.value)  # type: ignore[arg-type]
         if shelf.sellable == shelf.told and arrived.replay is None:
-            routed = Routed(counts=[dropped(event, "echo")])
+            routed = Routed(counts=[dropped(event.type, "echo")])
         else:
             shelf, routed = self._tell(shelf, arrived.record, event, arrived.value)
         return routed, {shelf_key: shelf.dump(), event_key: arrived.value or b""}
