@@ -60,7 +60,7 @@ async def reserve(api: ApiClient, document: Document, found: Standing, order: Ro
         for row_id, row in order["orderRows"].items()
         if row.get("productSku")
     ]
-    at: datetime | None = None
+    at = found.at
     try:
         answer = await api.write("POST", f"/warehouse-service/order/{found.id}/reservation/warehouse/{warehouse}", {"products": products})
         at = api.source_time
@@ -150,7 +150,16 @@ def _standing(document: Document, order: Row) -> Standing:
     skus = (str(row["SKU"]) for row in _rows(document) if "SKU" in row)
     unknown = [sku for sku in dict.fromkeys(skus) if any(name.startswith(_free_text(sku)) for name in free)]
     reviews += [f"unknown at the target, placed as rows of free text: SKU {', '.join(unknown)}"] if unknown else []
-    return Standing(str(order["id"]), whole=is_whole, review="; ".join(reviews))
+    return Standing(str(order["id"]), _created_at(order), whole=is_whole, review="; ".join(reviews))
+
+
+def _created_at(order: Row) -> datetime | None:
+    """Return since when an order that is found may hold its stock: no later, for who waits for figures from after that gets no others."""
+    try:
+        created = datetime.fromisoformat(str(order.get("createdOn")))
+    except ValueError:
+        return None
+    return created if created.tzinfo is not None else None
 
 
 def _free_text(sku: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,8 @@ async def test_whichever_answer_is_lost_there_is_one_of_each(erp: Brightpearl, s
     effected = await place(sink_as(INSTANCE if app == "instance" else None))
     (order,), (_contact,) = await erp.rows("orders"), await erp.rows("contacts")
     assert (str(order["id"]), "AAA") == (effected.external_id, order["allocationStatusCode"])
+    assert effected.external_at is not None, "else its stock would wait for figures from after it was found, which may never come"
+    assert effected.external_at <= datetime.now(UTC)
     assert (KEY.replace("shop/order/", "SHOP-") if app == "instance" else None) == order["_external"]
 
 
