@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo test check bench chaos lock
+.PHONY: setup demo test check bench chaos simulate lock
 
 setup: $(STAMP)
 
@@ -34,6 +34,9 @@ bench: setup
 chaos: setup
 	$(BIN)/towpath chaos --json --events $(or $(EVENTS),5000) $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS))
 	$(BIN)/towpath chaos --json --controls $(if $(SEED),--seed $(SEED))
+
+simulate: setup
+	$(BIN)/python -m towpath.simulation --seeds $(or $(SEEDS),10000) --json
 
 lock:
 	$(BIN)/pip-compile --quiet --upgrade --extra dev --generate-hashes --allow-unsafe --strip-extras \
