@@ -8,7 +8,7 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from towpath.clock import SystemClock
 from towpath.codec import default_codec
 from towpath.delivery.books import Books
 from towpath.delivery.database import open_engine
-from towpath.delivery.deadletters import PARKED, Failure, Registrar
+from towpath.delivery.deadletters import PARKED, Failure, Registrar, Subject
 from towpath.delivery.gate import Gate
 from towpath.delivery.lanes import LaneLimits
 from towpath.delivery.ledger import Ledger
@@ -35,6 +35,8 @@ from towpath.delivery.parking import Parked, Parking
 from towpath.delivery.runner import LaneRunner
 from towpath.dialect import USUAL, Dialect, refusal_of
 from towpath.http import ApiClient
+from towpath.index.indexer import Indexer
+from towpath.index.restoring import restore_parked
 from towpath.kafka import KafkaSettings, make_admin
 from towpath.metrics import Metrics
 from towpath.records import Output, Record
@@ -242,3 +244,22 @@ async def test_what_waits_for_a_record_that_retention_took_is_told_once_and_forg
     assert (1, 0) == (len(logs), await parking.count(desk.erp))
     assert [] == read_all(desk.config.kafka, [f"deliver.{desk.erp}"])
     await asyncio.gather(parking.close(), producer.close())
+
+
+async def test_what_is_parked_is_tried_again_after_the_database_was_lost(desk: Desk) -> None:
+    letter_id, letter = desk.failure(1, state=PARKED)
+    closed_id, closed = desk.failure(2, state=PARKED)
+    later = NOON + timedelta(days=1)
+    forged = Registrar(default_codec(), "sink", "g", frozenset({desk.erp})).dead_letter(
+        Record(letter.topic, 0, 9, 0.0, b"k", b"v"), Failure("x", state=PARKED), Subject("nobody"), NOON
+    )[1]
+    desk.send(letter, closed, desk.failure(3)[1], forged, desk.registrar.receipt("applied", desk.subject(2), later, dead_letter_id=closed_id))
+    parking = Parking(open_engine(desk.config.database_url()), SystemClock(), timedelta(0))
+    with Indexer(desk.config) as indexer:
+        await asyncio.to_thread(indexer.catch_up)
+        assert 0 == await restore_parked(desk.config, indexer, settled=datetime.now(UTC) - NOON + timedelta(days=1)), "it may only just have parked"
+        assert [1, 0] == [await restore_parked(desk.config, indexer, settled=NOON - datetime.now(UTC)) for _ in range(2)]
+    assert 1 == await parking.count(desk.erp)
+    await parking.wake(desk.erp, "")
+    assert [letter_id] == [one.dead_letter_id for one in await parking.due(desk.erp)]
+    await parking.close()

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
+from sqlalchemy.dialects import postgresql, sqlite
 
 from towpath.clock import Clock
 from towpath.delivery.committer import GroupCommitter
@@ -88,6 +89,21 @@ class Parking:
             database.execute(sa.insert(parked).values(**values))
 
         await self._database.run(work)
+
+    async def restore(self, found: Sequence[tuple[str, Parked]]) -> int:
+        """Note again what is parked, each with its connection, and has no row, as after a database was lost; return how many rows were missing.
+
+        What each waited for is not known then: they are tried by the clock, the first time after the pause.
+        """
+        when = {"awaits": "", "tries": 1, "retry_at": (self._clock.now() + self._pause).timestamp()}
+        rows = [{**one._asdict(), **when, "connection": connection} for connection, one in found]
+
+        def work(database: Connection) -> int:
+            insert = sqlite.insert(parked) if database.dialect.name == "sqlite" else postgresql.insert(parked)
+            statement = insert.on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+            return sum(database.execute(statement, row).rowcount for row in rows)
+
+        return await self._database.run(work)
 
     async def wake(self, connection: str, awaited: str) -> None:
         """Have what waits for this effect or arrival tried now."""

@@ -16,6 +16,7 @@ from towpath.errors import RetryableError
 from towpath.events import micros
 from towpath.index.indexer import Indexer
 from towpath.index.queries import open_letters
+from towpath.index.restoring import restore_parked
 from towpath.index.store import FORGOTTEN_AT_ONCE, forget_before
 from towpath.metrics import OLDEST_LETTER, OPEN_LETTERS, Metrics
 from towpath.runtime import RoleContext
@@ -46,7 +47,7 @@ class IndexerRole:
             while not context.stop.is_set():
                 try:
                     added = await in_daemon(lambda: indexer.catch_up(context.stop.is_set))
-                    if time.monotonic() - swept_at > SWEEP_SECONDS and await in_daemon(lambda: self._sweep(indexer)) < FORGOTTEN_AT_ONCE:
+                    if time.monotonic() - swept_at > SWEEP_SECONDS and await self._sweep(indexer) < FORGOTTEN_AT_ONCE:
                         swept_at = time.monotonic()
                     if added or time.monotonic() - looked_at > TELL_SECONDS:
                         await in_daemon(lambda: self._tell(indexer, context.metrics))
@@ -61,7 +62,13 @@ class IndexerRole:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(context.stop.wait(), PAUSE_SECONDS)
 
-    def _sweep(self, indexer: Indexer) -> int:
+    async def _sweep(self, indexer: Indexer) -> int:
+        """Do what is due every few hours; return how many rows of the index were forgotten."""
+        if restored := await restore_parked(self.config, indexer):
+            _log.warning("what is parked had no rows any more and is tried again by the clock", records=restored)
+        return await in_daemon(lambda: self._forget(indexer))
+
+    def _forget(self, indexer: Indexer) -> int:
         before = datetime.now(UTC) - timedelta(days=self.config.retention.index_days)
         with indexer.transaction() as connection:
             return forget_before(connection, micros(before))
