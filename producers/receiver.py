@@ -100,7 +100,9 @@ class Receiver:
                 body += chunk
 
     async def _store(self, door: Door, body: bytes, webhook_id: str) -> None:
-        key = (door.system.key_of(body) or webhook_id)[:LONGEST_KEY]
+        named = door.system.key_of(body)
+        key = (named or webhook_id)[:LONGEST_KEY]
+        value = blank(body, door.system.BLANKED, is_json=named is not None)
         headers = [
             (KIND, WEBHOOK.encode()),
             (WEBHOOK_ID, webhook_id.encode("utf-8", "replace")),
@@ -108,10 +110,9 @@ class Receiver:
             new_trace(door.name, webhook_id),
         ]
         try:
-            async with asyncio.timeout(STORE_SECONDS):
-                await self._producer.send(f"inbox.{door.name}", key.encode("utf-8", "replace"), blank(body, door.system.BLANKED), headers)
-        except (RetryableError, TimeoutError) as error:
-            log.warning("storing a webhook", connection=door.name, reason=str(error) or type(error).__name__)
+            await self._producer.send(f"inbox.{door.name}", key.encode("utf-8", "replace"), value, headers)
+        except RetryableError as error:
+            log.warning("storing a webhook", connection=door.name, reason=str(error))
             raise _RefusedError(503, "it could not be stored; send it again", {"Retry-After": "5"}) from None
         except DataError as error:
             log.warning("storing a webhook", connection=door.name, reason=str(error))

@@ -55,7 +55,16 @@ class AckedProducer:
             DataError: Kafka does not take a record of this size.
         """
         acked: asyncio.Future[Placed] = self._loop.create_future()
-        await self._produce(topic, key, value, headers, acked)
+        report = partial(self._report, topic, acked)
+        while True:
+            try:
+                self._producer.produce(topic, value, key, headers=list(headers), on_delivery=report)
+                break
+            except BufferError:
+                await asyncio.sleep(PAUSE_SECONDS)
+            except KafkaException as error:
+                raise self._as_error(topic, error.args[0]) from error
+        self._expect_report()
         return await acked
 
     async def flush(self, seconds: float = 30) -> None:
@@ -83,18 +92,6 @@ class AckedProducer:
         while (left := len(self._producer)) and self._loop.time() < deadline:  # noqa: ASYNC110 - librdkafka tells of no event
             await asyncio.sleep(PAUSE_SECONDS)
         return left
-
-    async def _produce(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers, acked: asyncio.Future[Placed]) -> None:
-        report = partial(self._report, topic, acked)
-        while True:
-            try:
-                self._producer.produce(topic, value, key, headers=list(headers), on_delivery=report)
-            except BufferError:
-                await asyncio.sleep(PAUSE_SECONDS)
-            except KafkaException as error:
-                raise self._as_error(topic, error.args[0]) from error
-            else:
-                return self._expect_report()
 
     def _expect_report(self) -> None:
         self._due += 1

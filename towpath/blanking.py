@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Sequence
@@ -21,18 +22,21 @@ _TO_NUMBERS = bytes(byte - 48 if 48 <= byte <= 57 else 0 for byte in range(256))
 _DOUBLED = bytes(byte * 2 - 9 if byte > 4 else byte * 2 for byte in range(10)) + bytes(246)  # noqa: PLR2004 - Luhn
 
 
-def blank(body: bytes, fields: Sequence[str]) -> bytes:
-    """Return `body` with the values of these JSON fields emptied; in a body that is not JSON, card-like numbers are struck out as well."""
+def blank(body: bytes, fields: Sequence[str], *, is_json: bool = False) -> bytes:
+    """Return `body` with the values of these JSON fields emptied; in a body that is not JSON, card-like numbers are struck out as well.
+
+    `is_json` tells that the caller has parsed it.
+    """
     encoding = json.detect_encoding(body)
     if not encoding.startswith("utf-8"):
         try:
             text = body.decode(encoding).encode()
-            blanked = blank(text, fields)
+            blanked = blank(text, fields, is_json=is_json)
             return body if blanked == text else blanked.decode().encode(encoding)
         except UnicodeError:
             pass
-    if _is_json(body):
-        names = frozenset(field.casefold() for field in fields)
+    if is_json or _is_json(body):
+        names = _names(tuple(fields))
         return _emptied(body, names) if _may_hold(body, names) else body
     if fields:
         either = b"|".join(re.escape(field.encode()) for field in fields)
@@ -56,7 +60,20 @@ def _may_hold(body: bytes, names: frozenset[str]) -> bool:
     if b"\\u" in body:  # a letter may be written so
         return bool(names)
     text = body.decode("utf-8", "surrogatepass").casefold()
-    return any(name in text for name in names)
+    return _shared(names) in text and any(name in text for name in names)
+
+
+@functools.cache
+def _names(fields: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(field.casefold() for field in fields)
+
+
+@functools.cache
+def _shared(names: frozenset[str]) -> str:
+    """Return the longest text that stands in every name: where it does not stand, no name need be looked for."""
+    first = min(names, default="")
+    parts = (first[start:end] for start in range(len(first)) for end in range(start + 1, len(first) + 1))
+    return max((part for part in parts if all(part in name for name in names)), key=len, default="")
 
 
 def _emptied(body: bytes, names: frozenset[str]) -> bytes:
