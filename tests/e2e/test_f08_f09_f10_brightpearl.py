@@ -162,8 +162,55 @@ async def test_f24_a_cancellation_after_the_note_is_one_at_the_3pl_else_a_person
     assert "shipped" in letter["reason"]
 
 
-async def test_f10_a_count_in_any_warehouse_changes_what_the_shop_may_sell(pair: Pair) -> None:
+async def test_f10_a_count_in_any_mapped_warehouse_changes_what_the_shop_may_sell(pair: Pair) -> None:
     await pair.erp("POST", "warehouse/count", {"sku": "MUG-PLU-050", "warehouse": 2, "in_stock": 7})
     await pair.shelved("MUG-PLU-050", 7)
     await pair.erp("POST", "warehouse/count", {"sku": "MUG-PLU-050", "warehouse": 3, "in_stock": 5})
     await pair.shelved("MUG-PLU-050", 12)
+
+
+async def test_f10_what_lies_in_a_warehouse_that_is_not_mapped_is_not_sold(pair: Pair) -> None:
+    await pair.erp("POST", "warehouse/count", {"sku": "MUG-PLU-050", "warehouse": 7, "in_stock": 90})
+    await pair.erp("POST", "warehouse/count", {"sku": "MUG-PLU-050", "warehouse": 2, "in_stock": 8})
+    await pair.shelved("MUG-PLU-050", 13)
+    await settle(pair.stack)
+    assert 13 == await pair.stock("MUG-PLU-050")
+
+
+async def test_f10_the_last_of_many_counts_stands_though_their_webhooks_come_twice_and_out_of_order_and_the_shop_is_down(pair: Pair) -> None:
+    sku = "MUG-BLU-042"
+    async with pair.faults(SHOP, unavailable=0.5), pair.faults(ERP, webhook_duplicate=1, webhook_shuffle=1):
+        for pieces in (40, 3, 25, 9):
+            await pair.erp("POST", "warehouse/count", {"sku": sku, "warehouse": 2, "in_stock": pieces})
+        await pair.struck(SHOP, "unavailable")
+    await pair.shelved(sku, 9)
+    await settle(pair.stack)
+    assert 9 == await pair.stock(sku)
+
+
+async def test_f08_an_order_of_which_answers_are_lost_is_one_order_with_one_contact_and_one_reservation(pair: Pair) -> None:
+    async with pair.faults(ERP, response_lost=0.6, seed=3):
+        await pair.buy(1011, is_simple)
+        order = await pair.placed(1011, allocationStatusCode="AAA")
+        await settle(pair.stack)
+    assert 1 == len(await pair.rows(ERP, "orders", reference="SHOP-1011"))
+    email = order["parties"]["customer"]["email"].casefold()
+    assert 1 == sum(row["communication"]["emails"]["PRI"]["email"].casefold() == email for row in await pair.rows(ERP, "contacts"))
+    assert [] == await pair.letters(f"{SHOP}/order/1011")
+
+
+async def test_f08_a_sku_that_brightpearl_does_not_know_is_a_row_of_free_text_that_a_person_is_told_to_review(pair: Pair) -> None:
+    await pair.buy(1014, lambda bundle: len(bundle.items) > 1, bad=["unknown_sku"])
+    order = await pair.placed(1014, allocationStatusCode="AAA")
+    await settle(pair.stack)
+    (row,) = [row for row in order["orderRows"].values() if row["productName"].startswith("GHOST-1014: ")]
+    assert "productSku" not in row
+    assert "placed as rows of free text: SKU GHOST-1014" in await pair.command("trace", f"{SHOP}/order/1014", "--json")
+
+
+@pytest.mark.parametrize(("number", "kind", "field"), [(1015, "bad_email", "customer_email"), (1016, "bad_total", "total")])
+async def test_f08_bad_data_is_a_dead_letter_that_names_the_field_and_nothing_is_written(pair: Pair, number: int, kind: str, field: str) -> None:
+    await pair.buy(number, bad=[kind])
+    letter = await pair.letter(f"{SHOP}/order/{number}", flow="shop-orders-to-erp")
+    assert (field, "dead") == (letter["field"], letter["state"])
+    assert [] == await pair.rows(ERP, "orders", reference=f"SHOP-{number}")

@@ -13,6 +13,8 @@ Rows = Sequence[Row]
 
 STORES: Final = ("orders", "contacts", "products", "stock", "notes")
 THREEPL_STORES: Final = ("requests", "shipments")
+COUNTED: Final = ("2", "3")
+"""The warehouses whose stock the flow counts."""
 CANCELLED, CANCELLED_AT_BNG, OPEN_AT_BNG = 5, 90, 20
 MORE: Final = re.compile(r" \+\d+$")
 """Ends a note's reference that has no room for all of its tracking numbers."""
@@ -29,7 +31,11 @@ def as_counted(stores: Mapping[str, Rows], threepl: Mapping[str, Rows]) -> dict[
     return {
         "sales_orders": [_order(order) for order in stores["orders"] if order["orderTypeCode"] == "SO"],
         "customers": [{"ExternalID": row["communication"]["emails"]["PRI"]["email"].casefold()} for row in stores["contacts"]],
-        "inventory": [{"SKU": skus[row["product"]], "Available": row["inStock"] - row["allocated"]} for row in stores["stock"]],
+        "inventory": [
+            {"SKU": skus[row["product"]], "Available": row["inStock"] - row["allocated"]}
+            for row in stores["stock"]
+            if str(row["warehouse"]) in COUNTED
+        ],
         "shipments": [*own, *(_parcel(row) for row in threepl["shipments"])],
         "requests": threepl["requests"],
         "untold": _untold(stores["notes"], threepl),

@@ -129,7 +129,7 @@ PAIRS: Mapping[str, Pair] = {
             "threepl-shipments-to-shop": _flow(THREEPL, SHOP, "ShipmentConfirmed", "threepl-nopcommerce/shipment_confirmed"),
             "shop-cancellations-to-threepl": _flow(SHOP, THREEPL, "OrderCancelled", "nopcommerce-threepl/order_cancelled")
             | {"options": {"warehouses": ["2"]}},
-            "erp-stock-to-shop": _flow(ERP, SHOP, "StockChanged", "brightpearl-nopcommerce/stock_changed"),
+            "erp-stock-to-shop": _flow(ERP, SHOP, "StockChanged", "brightpearl-nopcommerce/stock_changed") | {"options": {"locations": ["2", "3"]}},
         },
         erp_path="/public-api/acme",
         erp_hook=f"?secret={ADDRESS_SECRET}",
