@@ -31,9 +31,10 @@ CREDENTIALS: dict[str, dict[str, str]] = {
     "bng": {"api_key": "towpath-sandbox-key"},
     "nopcommerce": {"username": "api@shop.example", "password": "towpath-sandbox-password"},
     "magento": {"access_token": "towpath-sandbox-token"},
+    "threepl": {"token": "towpath-sandbox-token"},
 }
 KEY = {"X-API-Key": "towpath-sandbox-key"}
-BASES = {"bng": "/api/v1/", "brightpearl": "/public-api/acme/", "nopcommerce": "/api-backend/", "magento": "/rest/V1/"}
+BASES = {"bng": "/api/v1/", "brightpearl": "/public-api/acme/", "nopcommerce": "/api-backend/", "magento": "/rest/V1/", "threepl": "/v1/"}
 
 
 class Cut(NamedTuple):
