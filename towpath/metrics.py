@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
@@ -175,10 +174,6 @@ class Metrics:
         """Expose a gauge no more for these labels: what it spoke of is gone, or another process's."""
         self._labelled.pop((self._gauges[metric.name], frozenset(labels.items())), None)
         self._gauges[metric.name].remove(*(labels[name] for name in metric.labels))
-
-    def during(self, metric: Level, **labels: str) -> AbstractContextManager[None]:
-        """Return a context in which a gauge stands one higher."""
-        return self._of(self._gauges[metric.name], labels).track_inprogress()
 
     def observe(self, metric: Spread, seconds: float, **labels: str) -> None:
         """Count one value of a histogram."""

@@ -52,8 +52,8 @@ class Lane:
 
     def is_outdated(self, record: Record, state_of: Callable[[Record], State | None]) -> bool:
         """Tell whether a later record of the lane puts the same state in a newer version."""
-        later = [one for one in reversed(self.records) if one.offset > record.offset]  # the newest first: most likely newer
-        state = state_of(record) if later else None
-        return state is not None and any(
-            other is not None and other.name == state.name and other.version > state.version for other in map(state_of, later)
-        )
+        state = state_of(record) if len(self.records) > 1 else None
+        if state is None:
+            return False
+        later = (one for one in reversed(self.records) if one.offset > record.offset)  # the newest first: most likely newer
+        return any(other is not None and other.name == state.name and other.version > state.version for other in map(state_of, later))

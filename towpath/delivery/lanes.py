@@ -82,13 +82,15 @@ class Lanes:
         self._lanes: dict[bytes, Lane] = {}
         self._tasks: dict[asyncio.Task[None], Lane] = {}
         self._draining = False
+        self._pending = self._trying = 0
+        self._metrics.follow(IN_FLIGHT, lambda: self._trying, connection=connection)
         self._random = random.Random()  # noqa: S311 - jitter
         self.failure: BaseException | None = None
 
     @property
     def pending(self) -> int:
         """Return how many records are taken and not finished."""
-        return sum(lane.pending for lane in self._lanes.values())
+        return self._pending
 
     def submit(self, record: Record) -> None:
         """Append a record to its key's lane; one without a key is a lane of its own."""
@@ -100,6 +102,7 @@ class Lanes:
             self._tasks[task] = lane
             task.add_done_callback(self._ended)
         lane.records.append(record)
+        self._pending += 1
 
     def drop(self, unwanted: Callable[[Record], bool]) -> None:
         """Forget records that another process owns now; a call under way is cancelled and left to the ledger."""
@@ -123,6 +126,7 @@ class Lanes:
     def _leave(self, lane: Lane) -> None:
         if self._lanes.get(lane.key) is lane:
             del self._lanes[lane.key]
+            self._pending -= lane.pending
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._leave(self._tasks.pop(task))
@@ -142,6 +146,7 @@ class Lanes:
                     return
             else:
                 lane.since.pop(record.offset, None)
+                self._pending -= 1
                 self._finished(record)
             if played is Played.DONE or not lane.records:
                 lane.come_back()
@@ -189,11 +194,14 @@ class Lanes:
             if again:
                 self._metrics.add(RETRIES, connection=self._connection)
             lane.busy = True
-            with self._metrics.during(IN_FLIGHT, connection=self._connection):
+            self._trying += 1
+            try:
                 if lane.is_outdated(record, self._handler.state_of):
                     await self._handler.supersede(record)
                 else:
                     await self._handler.handle(record)
+            finally:
+                self._trying -= 1
 
     async def _store(self, lane: Lane, record: Record, failure: Failure) -> Played:
         """Give the record up; Kafka's own trouble is retried for ever, for nothing may be lost."""
