@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from towpath.chaos.arena import Arena
 from towpath.chaos.checker import unpublished
@@ -15,6 +16,7 @@ from towpath.chaos.fault import Fault, Inject, Needs
 from towpath.chaos.faults.systems import dialled
 from towpath.chaos.faults.webhooks import old_news
 from towpath.demo.pairs import ERP
+from towpath.demo.play import settle
 from towpath.failpoints import OFF, Armed
 from towpath.kafka import KafkaSettings, make_producer
 from towpath.lag import lag
@@ -42,6 +44,21 @@ def without(role: str, guard: str, inject: Inject) -> Inject:
         return injected if off.marker.exists() else 0
 
     return unguarded
+
+
+async def unversioned(arena: Arena) -> int:
+    """Have the processor take older versions for newer ones, while traffic flows."""
+    off = arena.point(1, OFF)
+    _restart(arena, "processor", lambda: {"processor.version": off})
+    await asyncio.sleep(UNGUARDED_SECONDS)
+    return 1
+
+
+async def old_news_last(arena: Arena) -> Sequence[str]:
+    """Tell old stock once more when nothing newer comes any more, so that what it does stays."""
+    await old_news(arena)
+    await settle(arena.stack)
+    return []
 
 
 async def state_first(arena: Arena) -> int:
@@ -123,6 +140,11 @@ async def lost_by_plain_faust(arena: Arena) -> Sequence[str]:
     return [f"{fact.type} of {fact.key} at {fact.place} was received and never published" for fact in unpublished(copies, forwarded)]
 
 
+def impatient(content: dict[str, Any]) -> None:
+    """Let what is told of an order that nobody knows wait for a second only: an order that stands twice is told of under two ids."""
+    content["defaults"] = {"dependency_wait_seconds": 1, "park_retry_seconds": 1}
+
+
 CONTROLS = (
     Fault("plain-faust", "plain Faust, two messages at once, one of them slow", plain_faust, judge=lost_by_plain_faust, breaks="I1"),
     Fault(
@@ -137,15 +159,16 @@ CONTROLS = (
         "no-ledger",
         "a sink without ledger, while answers of the ERP are lost",
         without("sink", "sink.ledger", dialled(UNGUARDED_SECONDS, ERP, response_lost=0.3)),
-        Needs({"sink": 1}),
+        Needs({"sink": 1}, config=impatient),
         letters=True,
         breaks="I2",
     ),
     Fault(
         "no-version-guard",
         "older versions are taken for newer ones, while old stock events come again",
-        without("processor", "processor.version", old_news),
+        unversioned,
         Needs({"processor": 1}),
+        old_news_last,
         letters=True,
         breaks="I3",
     ),

@@ -24,7 +24,7 @@ from towpath.topic_reader import Place, TopicReader
 CATCH_UP_SECONDS = 180.0
 SETTLE_SECONDS = 300.0
 LOOK_SECONDS = 0.3
-TRIES = 3
+TRIES = 5
 TROUBLE = (TimeoutError, RetryableError, ConfigError, aiohttp.ClientError)
 
 T = TypeVar("T")
@@ -44,14 +44,28 @@ async def strike(arena: Arena, fault: Fault) -> Outcome:
         finally:
             enough.set()
             await traffic
-        await settled(arena)
+        unsettled = await _unsettled(arena)
         own = list(await fault.judge(arena)) if fault.judge is not None else []
         found = check(await _at_rest(arena), recovery, letters=fault.letters)
+        found["I4"] += unsettled
         found[fault.breaks or BOUNDS] += own
     except TROUBLE as error:
         found = {name: list[str]() for name in (*INVARIANTS, BOUNDS)}
-        found["I4"].append(f"it never settled: {type(error).__name__} {error}".rstrip())
+        found["I4"].append(_broke_off(error))
     return Outcome(fault, arena.run.seed, injected, found, None if recovery is None else round(recovery, 1))
+
+
+def _broke_off(error: Exception) -> str:
+    return f"it never settled: {type(error).__name__} {error}".rstrip()
+
+
+async def _unsettled(arena: Arena) -> list[str]:
+    """Return why not all has settled, nothing where it has."""
+    try:
+        await settled(arena)
+    except TROUBLE as error:
+        return [_broke_off(error)]
+    return []
 
 
 async def _at_rest(arena: Arena) -> Evidence:
@@ -60,7 +74,7 @@ async def _at_rest(arena: Arena) -> Evidence:
     for _ in range(TRIES):
         if not any(evidence.lag.values()):
             break
-        await settle(arena.stack, seconds=SETTLE_SECONDS)
+        await asyncio.sleep(LOOK_SECONDS)
         evidence = await gather(arena)
     return evidence
 
