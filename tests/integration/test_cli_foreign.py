@@ -95,3 +95,15 @@ def test_a_topic_of_towpaths_own_is_not_named_as_somebody_elses(others: Others) 
     desk = others.desk
     desk.file.write_text(desk.file.read_text(encoding="utf-8").replace(others.dead, f"dlq.{desk.erp}"), encoding="utf-8")
     assert "leave it out" in str(desk.run("dlq", "list").exception)
+
+
+def test_what_was_read_of_a_topic_that_is_named_no_more_can_still_be_shown_and_replayed(others: Others) -> None:
+    desk = others.desk
+    desk.send(others.failed(1), others.failed(2, topic=f"deliver.{desk.erp}"))
+    letters = {letter["business_key"]: letter["dead_letter_id"] for letter in desk.lines("dlq", "list", "--where", "connection=warehouse")}
+    one, forged = letters["order/1"], letters["order/2"]
+    desk.file.write_text(desk.file.read_text(encoding="utf-8").rpartition("index:")[0], encoding="utf-8")
+    assert others.orders == json.loads(desk.run("dlq", "show", one).stdout)["topic"]
+    assert "replayed 0\n" == desk.run("dlq", "replay", forged).stdout
+    assert "replayed 1\n" == desk.run("dlq", "replay", one).stdout
+    assert (1, [forged]) == (len(others.again()), others.ids())

@@ -55,7 +55,7 @@ def replay(  # noqa: PLR0917 - one argument an option
             _tell(wanted)
         else:
             send_all(settings.kafka, (remapped_of(one, indexer.codec) if remap else replay_of(one) for one in originals(indexer, wanted)))
-            send_all(settings.kafka, _foreign_closed(settings, wanted))
+            send_all(settings.kafka, _foreign_closed(wanted))
     for letter_id, why in left.items():
         typer.echo(f"left: {letter_id}: {why}", err=True)
     typer.echo(f"{'would replay' if plan else 'replayed'} {len(wanted)}")
@@ -98,7 +98,7 @@ def edit(
         except (DataError, OSError) as error:
             raise ConfigError(f"dlq edit: {error}") from error
         if not plan:
-            send_all(settings.kafka, [replay_of({**original, "value": value}), *_foreign_closed(settings, [letter])])
+            send_all(settings.kafka, [replay_of({**original, "value": value}), *_foreign_closed([letter])])
     _tell([letter])
     typer.echo("would replay 1, mended" if plan else "replayed 1, mended")
 
@@ -155,21 +155,21 @@ def _open(
 
 def _why_left(config: Config, letter: Letter, cap: int | None = None) -> str:
     """Return why a dead letter is not sent again, empty where it is."""
-    from towpath.delivery.foreign import why_not_replayed
+    from towpath.delivery.foreign import FOREIGN, why_not_replayed
     from towpath.topics import load_topics
 
     if cap is not None and letter.told["replays"] >= cap:
         return f"it was replayed {letter.told['replays']} times already; mend it, or raise --cap"
-    if letter.place.topic not in config.index.dead_letter_topics:
+    if letter.told["hop"] not in FOREIGN:
         return ""
     return why_not_replayed(letter.told, [spec.name for spec in load_topics().expand(config.connections) if set(spec.consumers) - {"analytics"}])
 
 
-def _foreign_closed(config: Config, letters: Sequence[Letter]) -> list[Output]:
+def _foreign_closed(letters: Sequence[Letter]) -> list[Output]:
     """Return what closes dead letters that are none of ours, as of their failure: one that fails again after this is open again."""
-    from towpath.delivery.foreign import REPLAYED
+    from towpath.delivery.foreign import FOREIGN, REPLAYED
 
-    others = [letter.told for letter in letters if letter.place.topic in config.index.dead_letter_topics]
+    others = [letter.told for letter in letters if letter.told["hop"] in FOREIGN]
     return [_closing(told, REPLAYED, "sent again to its original topic", told["last_at"]) for told in others]
 
 

@@ -14,6 +14,8 @@ from towpath.events import stable_id
 from towpath.records import OURS, Record
 
 CONNECT, SPRING, OTHER = "connect", "spring", "other"
+FOREIGN: Final = frozenset({CONNECT, SPRING, OTHER})
+"""The hops of dead letters that are none of ours."""
 CONNECTS, SPRINGS = "__connect.errors.", "kafka_dlt-"
 REPLAYED: Final = "replayed"
 """The outcome of a receipt that closes such a dead letter once it was sent again: who reads it writes no receipts; failed again, it is open again."""

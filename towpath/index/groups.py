@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from towpath.delivery.foreign import CONNECT, OTHER, SPRING
+from towpath.delivery.foreign import FOREIGN
 
 PLACE_IN_LIST: Final = re.compile(r"\[\d+\]")
 LENGTH: Final = 8
@@ -73,7 +73,7 @@ def remedy(told: Mapping[str, Any]) -> Remedy:
             f"something that passes kept {where} from it, or what it depends on is not there yet",
             "nothing: it is tried again by itself, by the clock and when what it waits for is there; `towpath status` tells of outages",
         )
-    if told["hop"] in {CONNECT, SPRING, OTHER}:
+    if told["hop"] in FOREIGN:
         return Remedy(
             f"a consumer that is none of Towpath's ({told['group'] or 'its writer does not say which'}) could not process it",
             "mend what it fails at there, then `towpath dlq replay`: it goes to its original topic, where every reader of that topic gets it again",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from towpath.codec import Codec
 from towpath.config import Config
 from towpath.delivery.foreign import foreign_letter
-from towpath.errors import ConfigError
+from towpath.errors import ConfigError, DataError
 from towpath.index.rows import Rows
 from towpath.index.store import advance, aligned, same_cluster, store
 from towpath.index.tables import named, open_index
@@ -90,8 +90,10 @@ class Indexer:
 
     def letter(self, record: Record) -> Mapping[str, Any]:
         """Return the dead letter that a record is, whoever wrote it."""
-        foreign = record.topic in self._config.index.dead_letter_topics
-        return foreign_letter(record) if foreign else self.codec.decode_as("DeadLetter", record.value)
+        if record.topic not in self._config.index.dead_letter_topics:
+            with suppress(DataError):  # of a topic that the configuration names no more
+                return self.codec.decode_as("DeadLetter", record.value)
+        return foreign_letter(record)
 
     def behind(self) -> int:
         """Return how many records the topics hold that the index has not read."""
