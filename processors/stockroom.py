@@ -35,7 +35,7 @@ class Stockroom:
         shelf_key, event_key = _keys(event.meta["connection"], event.value["sku"])
         locations = self._counted.get(event.meta["connection"])
         if locations is not None and event.value["location"] not in locations:
-            return Routed(counts=[dropped(event, "filtered")]), {}
+            return Routed(counts=[dropped(event.type, "filtered")]), {}
         shelf = Shelf.load(read(shelf_key)).within(locations).counted(event.value)  # type: ignore[arg-type]
         if shelf.sellable == shelf.told and arrived.replay is None:
             routed = Routed(counts=[dropped(event.type, "echo")])

@@ -7,11 +7,17 @@ from typing import Any
 
 import pytest
 
+from processors.flow_processor import FlowProcessor
 from processors.mapping import load_model
+from processors.port import Step
 from processors.routing import Route
 from processors.stock import Shelf
 from processors.stockroom import counted_locations
+from towpath.clock import SystemClock
+from towpath.codec import default_codec
+from towpath.delivery.deadletters import Registrar
 from towpath.errors import ConfigError
+from towpath.records import Record
 from towpath.testing.events import a_stock
 
 MODEL = load_model("brightpearl-nopcommerce/stock_changed")
@@ -41,3 +47,22 @@ def test_what_lies_at_a_location_that_counts_no_more_is_forgotten() -> None:
     shelf = Shelf().counted(a_stock(available=4, location="2")).counted(a_stock(available=9, location="7"))
     assert Decimal(13) == shelf.sellable == shelf.within(None).sellable
     assert Decimal(4) == shelf.within(frozenset({"2", "3"})).sellable
+
+
+def test_stock_elsewhere_is_counted_as_filtered_and_moves_no_number() -> None:
+    processor = FlowProcessor(
+        [flow(locations=["2"])], Registrar(default_codec(), "processor", "processor", frozenset({"erp", "shop"})), SystemClock()
+    )
+    state: dict[bytes, bytes] = {}
+
+    def told(location: str, sequence: int) -> Step:
+        value = default_codec().encode("StockChanged", a_stock(available=4, location=location, sequence=sequence))
+        step = processor.process(Record("received.stock", 0, sequence, 1.0, b"TP-0001", value), state.get)
+        state.update(step.writes)
+        return step
+
+    numbers = [
+        [output.topic for output in told(location, sequence).outputs if output.topic == "deliver.shop"] for sequence, location in enumerate("72")
+    ]
+    assert [[], ["deliver.shop"]] == numbers
+    assert "filtered" in {count.labels.get("reason") for count in told("7", 9).counts}
