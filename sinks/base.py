@@ -109,7 +109,8 @@ def references(value: Any) -> Iterator[Reference]:  # noqa: ANN401 - any part of
             return
         value = list(value.values())
     for part in value if isinstance(value, list) else ():
-        yield from references(part)
+        if isinstance(part, dict | list):
+            yield from references(part)
 
 
 def filled(value: Any, ids: Mapping[Reference, str]) -> Any:  # noqa: ANN401 - any part of a document

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import copy
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -52,13 +51,13 @@ class Patience:
         return timedelta(seconds=2 * self.timeout)
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """One effect as it is asked for; `version` is None where it is one-shot."""
+class Wanted(NamedTuple):
+    """One effect as it is asked for: `refers` is what its document refers to; `version` is None where it is one-shot."""
 
     effect: Effect
     operation: Operation | Update
     document: Document
+    refers: tuple[Reference, ...]
     version: Order | None
     within: frozenset[Effect] = frozenset()
     """This effect, and those that wait for it: it may refer to none of them."""
@@ -115,11 +114,11 @@ class Effector:
         self._patience, self._clock = patience, clock
         self._settle = timedelta(seconds=patience.settle)
         self._calls = asyncio.Semaphore(in_flight)
-        self._locks: dict[Effect, asyncio.Lock] = {}
+        self._under_way: dict[Effect, asyncio.Event] = {}
         self._failpoints = Failpoints.from_environment()
 
     def at(self, priority: Priority) -> Effector:
-        """Return the same effector for effects whose calls have this priority."""
+        """Return the same effector for effects whose calls have this priority; to be asked for once."""
         view = copy.copy(self)
         view._api = self._api.at(priority)  # noqa: SLF001 - a copy of ourselves
         return view
@@ -158,12 +157,19 @@ class Effector:
         operation = self._target.operations.get(effect.operation)
         if operation is None:
             raise DataError(f"{self._connection} knows no operation {effect.operation}", field="operation", value=effect.operation)
-        wanted = Wanted(effect, operation, document, version if isinstance(operation, Update) else None, within | {effect}, again)
-        async with self._alone(effect):
+        refers = tuple(dict.fromkeys(references(document)))
+        wanted = Wanted(effect, operation, document, refers, version if isinstance(operation, Update) else None, within | {effect}, again)
+        while (another := self._under_way.get(effect)) is not None:  # two orders of a new customer make one customer
+            await another.wait()
+        ended = self._under_way[effect] = asyncio.Event()
+        try:
             return await self._apply(wanted, related)
+        finally:
+            del self._under_way[effect]
+            ended.set()
 
     async def _apply(self, wanted: Wanted, related: Mapping[str, str]) -> Effected:
-        if any(references(wanted.document)):  # what it refers to is not made for an effect that is done; where it refers to nothing, the claim tells
+        if wanted.refers:  # what it refers to is not made for an effect that is done; where it refers to nothing, the claim tells
             known = await self._ledger.peek(wanted.effect)
             if known is not None and wanted.done_by(known):
                 return wanted.unchanged(known)
@@ -242,7 +248,7 @@ class Effector:
 
     async def _resolve(self, wanted: Wanted, related: Mapping[str, str]) -> dict[Reference, str]:
         """Return the target's id of each thing that the document refers to, made now where it is missing and known how."""
-        return {one: await self._ensure(one, related, wanted.within) for one in dict.fromkeys(references(wanted.document))}
+        return {one: await self._ensure(one, related, wanted.within) for one in wanted.refers}
 
     async def _ensure(self, reference: Reference, related: Mapping[str, str], within: frozenset[Effect]) -> str:
         name, operation = " ".join(reference), self._target.creates.get(reference.entity)
@@ -263,17 +269,6 @@ class Effector:
             log.warning("the target knows it no more: found or created again", reference=" ".join(reference), external_id=external_id)
             await self._ledger.gone(Effect(self._connection, self._target.creates[reference.entity], reference.key), external_id)
         return bool(stale)
-
-    @contextlib.asynccontextmanager
-    async def _alone(self, effect: Effect) -> AsyncIterator[None]:
-        """Let one task at a time work on an effect, so that two orders of a new customer make one customer."""
-        lock = self._locks.setdefault(effect, asyncio.Lock())
-        try:
-            async with lock:
-                yield
-        finally:
-            if not lock.locked() and not lock._waiters:  # noqa: SLF001 - the only way to ask; freed so that memory stays bounded
-                self._locks.pop(effect, None)
 
 
 def _storable(effect: Effect, standing: Standing) -> Standing:

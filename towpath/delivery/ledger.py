@@ -61,8 +61,7 @@ class State(enum.StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(NamedTuple):
     """Names one effect."""
 
     connection: str

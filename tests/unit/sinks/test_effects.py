@@ -245,7 +245,7 @@ async def test_twenty_first_orders_of_one_customer_make_one_customer(process: Pr
     assert ["SHOP-7"] == target.references("customers")
     assert sorted(f"SHOP-{number}" for number in range(20)) == target.references("sales-orders")
     assert {"C-1"} == {order["CustomerID"] for order in target.rows["sales-orders"]}
-    assert 0 == len(process.effector._locks)
+    assert 0 == len(process.effector._under_way)
 
 
 async def test_two_processes_with_first_orders_of_one_customer_make_one_customer(start: Start, target: FakeBng, clock: VirtualClock) -> None:
