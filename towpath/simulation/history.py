@@ -74,7 +74,7 @@ def history_of(seed: int) -> History:
     """Return the world of a seed."""
     chance = random.Random(f"history {seed}")  # noqa: S311 - a world is to be played again
     history = History(
-        seed, chance.choice((1, 2, 3)), chance.choice((1, 1, 2)), chance.choice((1, 1, 2)), _weather(chance), chance.choice((None, 20.0))
+        seed, chance.choice((1, 2, 3)), chance.choice((1, 1, 2)), chance.choice((1, 1, 2)), _weather(chance), chance.choice((None, 20.0, 3.0))
     )
     for number in range(1001, 1001 + chance.choice((1, 2, 2, 3, 4))):
         _tell_order(history, chance, number)

@@ -98,7 +98,7 @@ class Call:
             if chance.random() < 0.5:  # noqa: PLR2004
                 world.after(2 * travel, lambda: self._answer(None))
         elif fate in {"throttled", "away"}:
-            answer: Answer = (THROTTLED, {"Retry-After": "0.5"}, None) if fate == "throttled" else (AWAY, {}, None)
+            answer: Answer = (THROTTLED, {"Retry-After": f"{chance.random() * 3:.1f}"}, None) if fate == "throttled" else (AWAY, {}, None)
             world.after(travel, self._vanish)
             world.after(2 * travel, lambda: self._answer(answer))
         else:
