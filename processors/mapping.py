@@ -37,7 +37,7 @@ TROUBLE = (Unsure, TypeError, ValueError, KeyError, ArithmeticError, RecursionEr
 """What a compiled model raises of an event that only zen-engine can map or refuse."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Mapped:
     """What a mapping made of an event."""
 

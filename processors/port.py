@@ -15,7 +15,7 @@ __all__ = ["Engine", "Output", "Processor", "ReadState", "Record", "Step"]
 ReadState = Callable[[bytes], bytes | None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Step:
     """What one record leads to: outputs that must be acknowledged before `writes` (key to value) reach the state, and what is then counted."""
 

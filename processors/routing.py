@@ -41,7 +41,7 @@ class Routed:
     counts: list[Counted] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Arrived:
     """An event with the record it came in, and whether that is a replay.
 
