@@ -62,6 +62,8 @@ class Fault:
     judge: Judge | None = None
     letters: bool = False
     """Whether it may leave dead letters."""
+    settles: bool = True
+    """Whether it is judged when nothing moves any more; else at once, as what it leaves need not come to rest."""
     breaks: str = ""
     """The invariant that must be found broken, of a negative control; empty for a fault, which must break none."""
 

@@ -40,13 +40,13 @@ async def strike(arena: Arena, fault: Fault) -> Outcome:
         try:
             await under_way(arena)
             injected = await fault.inject(arena)
-            recovery = await recovered(arena)
+            recovery = await recovered(arena) if fault.settles else 0.0
         finally:
             enough.set()
             await traffic
-        unsettled = await _unsettled(arena)
+        unsettled = await _unsettled(arena) if fault.settles else []
         own = list(await fault.judge(arena)) if fault.judge is not None else []
-        found = check(await _at_rest(arena), recovery, letters=fault.letters)
+        found = check(await (_at_rest if fault.settles else gather)(arena), recovery, letters=fault.letters)
         found["I4"] += unsettled
         found[fault.breaks or BOUNDS] += own
     except TROUBLE as error:
