@@ -110,7 +110,6 @@ class Classes:
 
     ledger: type[Ledger] = Ledger
     effector: type[Effector] = Effector
-    handler: type[DeliveryHandler] = DeliveryHandler
     runner: type[LaneRunner] = LaneRunner
     loop: type[Loop] = Loop
     processor: type[FlowProcessor] = FlowProcessor
@@ -165,7 +164,7 @@ async def _sink(deployment: Deployment, process: Process, stopping: list[asyncio
     effector = classes.effector("erp", target, api, ledger, patience, clock, in_flight=LIMITS.in_flight)
     books = deployment.books[process] = Books("erp", Registrar(codec, "sink", "sink.erp", CONNECTIONS), parking, producer, clock, METRICS)
     process.on_death.append(lambda: deployment.books.pop(process))
-    handler = classes.handler("erp", effector=effector, ledger=ledger, books=books, metrics=METRICS)
+    handler = DeliveryHandler("erp", effector=effector, ledger=ledger, books=books, metrics=METRICS)
     place = {"group": "sink.erp", "topic": "deliver.erp", "connection": "erp"}
     runner = classes.runner(KAFKA, **place, handler=handler, clock=clock, limits=LIMITS, metrics=METRICS)
     resumer = Resumer(KAFKA, ["erp"], parking, producer, codec)

@@ -1,0 +1,97 @@
+"""Bugs planted into subclasses of the production classes: the simulation must find each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from processors.engines.native_loop import Loop
+from processors.flow_processor import FlowProcessor
+from processors.port import ReadState, Step
+from sinks.effector import Effector, Patience
+from towpath.codec import default_codec
+from towpath.delivery.runner import LaneRunner
+from towpath.records import Output, Record
+from towpath.simulation.machines import Classes
+
+
+class StateFirst(Loop):
+    """Marks the state, its changelog and the offsets before the outputs are acknowledged."""
+
+    def _work(self, records: Sequence[Record]) -> None:
+        epoch = self._group.epoch
+        batch, _ = self._processed_without_sending(records)
+        for send in batch.changes:
+            self._changelog.put(send, place=True)
+        self._flight = batch
+        if not self._land(self._group.breathe) or self._group.epoch != epoch:
+            return
+        self._group.commit()
+        for send in batch.outputs:
+            self._outputs.put(send)
+        self._outputs.settle(batch.outputs, self._group.breathe)
+
+    def _processed_without_sending(self, records: Sequence[Record]) -> Any:  # noqa: ANN401 - the loop's own batch
+        put, self._outputs.put = self._outputs.put, lambda *_args, **_more: None  # type: ignore[method-assign]
+        try:
+            return self._processed(records)
+        finally:
+            self._outputs.put = put  # type: ignore[method-assign]
+
+
+class OffsetFirst(LaneRunner):
+    """Lets an offset be committed as soon as its record is in a lane."""
+
+    def _take(self, message: Any) -> None:  # noqa: ANN401 - confluent-kafka's own
+        super()._take(message)
+        tracker = self._trackers.get(message.partition())
+        if tracker is not None and message.error() is None:
+            tracker.finish(message.offset())
+
+
+class NoFence(Effector):
+    """Sends without asking whether the effect is still its own."""
+
+    def _fence(self, *_args: Any, **_more: Any) -> Callable[[], Awaitable[None]]:  # noqa: ANN401 - as the effector has it
+        async def fence() -> None:
+            return None
+
+        return fence
+
+
+class VersionedKey(FlowProcessor):
+    """Has the version in the key of a one-shot effect."""
+
+    def process(self, record: Record, read: ReadState) -> Step:
+        step = super().process(record, read)
+        return replace(step, outputs=[_with_version(output) for output in step.outputs])
+
+
+def _with_version(output: Output) -> Output:
+    if output.topic != "deliver.erp":
+        return output
+    delivery = default_codec().decode_as("Delivery", output.value)
+    if delivery["operation"] != "create_order":
+        return output
+    version = delivery["version"]
+    delivery["effect_key"] += f"/{version['major']}.{version['minor']}"
+    return output._replace(value=default_codec().encode("Delivery", delivery))
+
+
+class AtOnce(Effector):
+    """Looks an effect of unknown outcome up at once, and not after the settle time."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:  # noqa: ANN401 - as the effector has it
+        *before, clock = args
+        connection, target, api, ledger, patience = before
+        super().__init__(connection, target, api, ledger, Patience(patience.timeout, 0.0), clock, **more)
+
+
+BUGS = {
+    "state marked before the output": Classes(loop=StateFirst),
+    "offset committed before the ledger": Classes(runner=OffsetFirst),
+    "no fence": Classes(effector=NoFence),
+    "version in a one-shot effect key": Classes(processor=VersionedKey),
+    "immediate look-up instead of settle time": Classes(effector=AtOnce),
+}
