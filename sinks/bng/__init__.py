@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sinks.base import Document, Operation, Standing, Twins, Update
 from towpath.errors import DataError
@@ -13,7 +13,9 @@ from towpath.http import ApiClient
 from towpath.systems.bng import Bng, Record
 
 SHIPPED = frozenset({30, 40})
-CANCELLED = 90
+NEW, CANCELLED = 10, 90
+BEFORE_IT_LEFT = timedelta(seconds=1)
+"""What BNG says of a product as its goods leave may be stamped a moment before the shipment; the order stood by then."""
 A_SKU = re.compile(r"Lines\[(\d{1,6})\]\.SKU")
 
 
@@ -27,11 +29,15 @@ def _reference(document: Document, field: str) -> str:
 
 def _standing(field: str, record: Record) -> Standing:
     """Return the id of a record, and its last change: for a new order, when it took its stock."""
+    return Standing(record[field], _moment(record, "UpdatedAt"))
+
+
+def _moment(record: Record, field: str) -> datetime | None:
     try:
-        at = datetime.fromisoformat(str(record.get("UpdatedAt")))
+        at = datetime.fromisoformat(str(record.get(field)))
     except ValueError:
-        return Standing(record[field])
-    return Standing(record[field], at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC))
+        return None
+    return at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)
 
 
 async def _find_customer(api: ApiClient, document: Document) -> Standing | None:
@@ -51,8 +57,15 @@ async def _create_customer(api: ApiClient, document: Document) -> Standing:
 
 
 async def _find_order(api: ApiClient, document: Document) -> Standing | None:
+    """One whose goods leave before it is found has changed since it took its stock, and there may be no later word of its products."""
     found = await Bng(api).find_sales_order(_reference(document, "ExternalOrderID"))
-    return None if found is None else _standing("SalesOrderID", found)
+    if found is None:
+        return None
+    standing = _standing("SalesOrderID", found)
+    if standing.at is None or found.get("OrderStatus") == NEW:
+        return standing
+    left = (_moment(shipment, "ShippedAt") for shipment in await Bng(api).shipments(standing.id))
+    return standing._replace(at=min([standing.at, *(at - BEFORE_IT_LEFT for at in left if at is not None)]))
 
 
 async def _create_order(api: ApiClient, document: Document) -> Standing:

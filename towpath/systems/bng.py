@@ -168,6 +168,10 @@ class Bng:
         """Return every order with this ExternalOrderID, the oldest first."""
         return await self._list("/sales-orders", {"externalOrderId": external_id}, "ExternalOrderID", "SalesOrderID")
 
+    async def shipments(self, order_id: str) -> list[Record]:
+        """Return every shipment of a sales order, the oldest first."""
+        return await self._list("/shipments", {"salesOrderId": order_id}, "SalesOrderID", "ShipmentID")
+
     async def _find(self, path: str, query: Mapping[str, str], reference: str, id_field: str) -> Record | None:
         return next(iter(await self._list(path, query, reference, id_field)), None)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from towpath.errors import DataError, DependencyError, OutcomeUnknownError, Retr
 
 Bng = Any
 Sink = Any
-KEY = "shop/order/1001"
+KEY, CUSTOMER = "shop/order/1001", "shop/customer/7"
+RELATED = {f"customer {CUSTOMER}": json.dumps({"ExternalID": "SHOP-7", "Email": "zoe@shop.example"})}
 REFERENCE = {"$ref": "order", "key": KEY}
 LINES = [{"LineNo": 1, "SKU": "BAG-BLA-001", "Quantity": 2, "UnitPrice": "39.90"}]
 CANCEL = {"SalesOrderID": REFERENCE}
@@ -34,11 +36,13 @@ def sink(bng: Bng, sink_to: Callable[..., Sink]) -> Sink:
 
 async def place(sink: Sink) -> str:
     """Write the order that the shop's order 1001 becomes, and return its id."""
-    customer = "shop/customer/7"
-    document = {"ExternalOrderID": "SHOP-1001", "CustomerID": {"$ref": "customer", "key": customer}, "OrderDate": "2026-03-01", "Currency": "USD"}
-    related = {f"customer {customer}": json.dumps({"ExternalID": "SHOP-7", "Email": "zoe@shop.example"})}
-    placed: Effected = await sink.apply("create_order", KEY, {**document, "Lines": LINES, "Total": "79.80"}, related=related)
+    placed: Effected = await sink.apply("create_order", KEY, placed_document(), related=RELATED)
     return placed.external_id
+
+
+def placed_document() -> dict[str, Any]:
+    customer = {"$ref": "customer", "key": CUSTOMER}
+    return {"ExternalOrderID": "SHOP-1001", "CustomerID": customer, "OrderDate": "2026-03-01", "Currency": "USD", "Lines": LINES, "Total": "79.80"}
 
 
 async def order(bng: Bng) -> dict[str, Any]:
@@ -194,3 +198,16 @@ async def test_a_change_to_an_unknown_product_awaits_it_and_other_refusals_await
         with pytest.raises(DataError) as caught:
             await sink.apply("change_order", KEY, {"SalesOrderID": REFERENCE, "Change": {"Lines": lines}}, version=(1, 0))
         assert awaited == caught.value.awaits
+
+
+async def test_an_order_that_left_before_it_was_found_stood_before_the_last_word_of_its_products(bng: Bng, sink: Sink) -> None:
+    bng.cut("POST sales-orders", "lost")
+    with pytest.raises(OutcomeUnknownError):
+        await place(sink)
+    await ship(bng, 1)
+    await ship(bng, 1)
+    found = await sink.insist("create_order", KEY, placed_document(), related=RELATED)
+    counted = max(datetime.fromisoformat(row["UpdatedAt"]) for row in await bng.rows("inventory") if row["SKU"] == LINES[0]["SKU"])
+    assert "found" == found.outcome
+    assert found.external_at is not None
+    assert found.external_at < counted
