@@ -15,12 +15,7 @@ from towpath.kafka import KafkaSettings
 from towpath.testing.kafka import DOCKER, VARIABLE, kafka_for_tests, why_no_docker
 
 END_TO_END = "tests/e2e/"
-STACK_EACH = ("test_f01_kills", "test_f01_many", "test_demo_live")
-STACK_SHARED = {
-    "pair": ("test_f01_bad_orders", "test_f01_failures", "test_f02_", "test_f03_", "test_f04_", "test_f24_"),
-    "magento": ("test_f16_", "test_f17_", "test_f18_"),
-}
-"""Files by the fixture that runs a stack once in each process that asks for it."""
+STACK_EACH = ("tests/e2e/test_f01_kills.py", "tests/e2e/test_f01_many.py", "tests/e2e/test_demo_live.py")
 
 settings.register_profile("towpath", deadline=None)  # how long an example takes says how busy the machine is
 settings.load_profile("towpath")
@@ -34,17 +29,10 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 class ByFile(LoadFileScheduling):  # type: ignore[misc]
-    """Gives a file's tests to one process, but for those that have a stack each; and files that share a stack to one as well."""
+    """Gives a file's tests to one process, but for those that have a stack each."""
 
     def _split_scope(self, nodeid: str) -> str:
-        name = nodeid.removeprefix(END_TO_END)
-        if name != nodeid:
-            if name.startswith(STACK_EACH):
-                return nodeid
-            for stack, files in STACK_SHARED.items():
-                if name.startswith(files):
-                    return stack
-        return str(super()._split_scope(nodeid))
+        return nodeid if nodeid.startswith(STACK_EACH) else str(super()._split_scope(nodeid))
 
 
 @pytest.hookimpl(optionalhook=True)

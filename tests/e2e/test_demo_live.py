@@ -101,7 +101,6 @@ def still_answering(ports: list[int]) -> list[int]:
 
 ENDS: dict[str, tuple[Callable[[Terminal], object], int]] = {
     "Ctrl-C": (lambda terminal: terminal.type(b"\x03"), 0),
-    "SIGTERM": (lambda terminal: terminal.process.terminate(), 0),
     "SIGKILL": (lambda terminal: terminal.process.kill(), -signal.SIGKILL),
 }
 

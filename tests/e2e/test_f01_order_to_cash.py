@@ -4,17 +4,14 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import pytest
-import pytest_asyncio
 
-from towpath.demo.pairs import ERP, SHOP
-from towpath.demo.play import ZERO, Plan, figures, place, report, settle
-from towpath.demo.stack import Stack
+from towpath.demo.pairs import SHOP
+from towpath.demo.play import ZERO, figures, place, settle
 from towpath.testing.reading import read_all
 from towpath.topics import load_topics
 
@@ -46,40 +43,6 @@ async def test_f01_demo_once_prints_one_json_object_with_no_duplicate_and_no_los
     assert [] == [name for name, value in result.items() if value is None]
     assert dict.fromkeys(ZERO, 0) == {name: result[name] for name in ZERO}
     assert result["shipments"] > 0
-
-
-def impatient(content: dict[str, Any]) -> None:
-    """Where nothing commits late, an unknown outcome need not wait for long."""
-    content["connections"][ERP]["limits"] |= {"request_timeout_seconds": 1, "settle_seconds": 1}
-
-
-POINTS = {"before_call": 3, "target_committed": 3, "after_response": 3, "before_commit": 1}
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def armed(starts: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Stack, Path]]:
-    """Give a stack whose sink dies at a point once the file of that name is gone from the folder beside it; it writes the file anew as it dies."""
-    folder = tmp_path_factory.mktemp("armed")
-    for point in POINTS:
-        (folder / point).touch()
-    armed = ",".join(f"sink.{point}:{nth}:{folder / point}" for point, nth in POINTS.items())
-    async with starts(folder, environment={"TOWPATH_FAILPOINTS": armed}, changes=impatient) as stack:
-        yield stack, folder
-
-
-@pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.parametrize("point", POINTS)
-async def test_f01_survives_kill_9_at_failpoint(point: str, armed: tuple[Stack, Path]) -> None:
-    stack, folder = armed
-    before, turn = await figures(stack), list(POINTS).index(point)
-    stack.kill("sink")  # what it has passed is counted from here
-    await stack.start()
-    (folder / point).unlink()
-    await place(stack, orders=20, seed=3 + turn, first_id=1001 + 100 * turn)
-    await settle(stack)
-    assert (folder / point).read_text() == f"sink.{point}"
-    result = await report(stack, Plan("bng-nopcommerce", 20, 3, "none"))
-    assert (result["orders_in_target"], result["duplicates"], result["lost"], result["dead_letters"]) == (before.orders_in_target + 20, 0, 0, 0)
 
 
 async def test_f01_card_numbers_reach_no_topic_database_or_log(start: Callable[..., Any]) -> None:

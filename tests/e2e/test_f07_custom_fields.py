@@ -1,28 +1,23 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 from xml.sax.saxutils import escape
 
 import pytest
-import pytest_asyncio
 
-from tests.e2e.conftest import impatient
 from towpath.demo.pairs import SHOP
 from towpath.sandbox.nopcommerce.bundle import Bundle
 from towpath.testing.played import Played
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def pair(tmp_path_factory: pytest.TempPathFactory, starts: Callable[..., Any]) -> AsyncIterator[Played]:
-    """Run a stack whose orders have options."""
-
+@pytest.fixture(scope="module")
+def changes(changes: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
     def with_options(content: dict[str, Any]) -> None:
-        impatient(content)
+        changes(content)
         content["flows"]["shop-orders-to-erp"]["options"] = {"cost_centre": "CC-WEB", "dimensions": {"Region": "North", "Channel": "unknown"}}
 
-    async with starts(tmp_path_factory.mktemp("options"), changes=with_options) as stack:
-        yield Played(stack)
+    return with_options
 
 
 def custom_values(**values: str) -> str:
