@@ -68,7 +68,7 @@ class FlowProcessor:
         self._clock = clock
         self._failpoints = Failpoints.from_environment()
         self._router = Router(routes, registrar, clock)
-        self._stockroom = Stockroom(self._router, self._codec)
+        self._stockroom = Stockroom(self._router, self._codec, clock)
         self._placed_at = {route.name: route.target for route in routes if route.event == "OrderPlaced"}
         self._stocked = frozenset(route.source for route in routes if route.event == "StockChanged")
         self._is_fulfilled = any(route.event == REQUESTED for route in routes)

@@ -88,7 +88,12 @@ class Shelf:
         return replace(self, held=held, waiting=left, credit=min(held, credit))
 
     def telling(self, at: float) -> Shelf:
-        """Return the shelf as its number is sent out: the version rises, and past any that a lost state had (`at`: the broker's time, seconds)."""
+        """Return the shelf as its number is sent out now (`at`, seconds), with a version above that of any number that was sent out before.
+
+        Numbers may have been sent out by a processor that was killed before it kept its state. Who repeats its work reads counts and holds in
+        another turn, since they lie in several topics, and comes to other numbers on the way: a version made from the records would be given
+        to two numbers. So it is made from the time at which the number is sent out.
+        """
         version = max(self.version + 1, int(at * 1_000_000))
         risen = self.told is None or self.sellable > self.told
         return replace(self, version=version, told=self.sellable, raised=version if risen else self.raised)

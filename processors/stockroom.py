@@ -9,6 +9,7 @@ from typing import Any
 from processors.port import ReadState, Step
 from processors.routing import Arrived, Route, Routed, Router, dropped
 from processors.stock import DROPPED, HELD, Shelf
+from towpath.clock import Clock
 from towpath.codec import Codec
 from towpath.errors import ConfigError
 from towpath.events import Event, StockHold, decimal_text
@@ -22,8 +23,8 @@ GONE = b"gone"
 class Stockroom:
     """Every product of every source whose stock some flow takes."""
 
-    def __init__(self, router: Router, codec: Codec) -> None:
-        self._router, self._codec = router, codec
+    def __init__(self, router: Router, codec: Codec, clock: Clock) -> None:
+        self._router, self._codec, self._clock = router, codec, clock
         self._counted = counted_locations(router.routes)
 
     def counted(self, arrived: Arrived, read: ReadState) -> tuple[Routed, dict[bytes, bytes]]:
@@ -68,7 +69,7 @@ class Stockroom:
         return Step(routed.outputs, writes | {shelf_key: shelf.dump()}, routed.counts)
 
     def _tell(self, shelf: Shelf, record: Record, event: Event, value: bytes | None) -> tuple[Shelf, Routed]:
-        shelf = shelf.telling(record.timestamp)
+        shelf = shelf.telling(max(record.timestamp, self._clock.now().timestamp()))
         known: dict[str, Any] = {"stock": {"sellable": decimal_text(shelf.sellable), "raised": shelf.raised}}
         return shelf, self._router.route(Arrived(record, event, value, record.replay, known, {"major": shelf.version, "minor": 0}))
 
