@@ -29,9 +29,12 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 class ByFile(LoadFileScheduling):  # type: ignore[misc]
-    """Gives a file's tests to one process, but for those that have a stack each."""
+    """Gives a file's tests to one process, but for those that have a stack each; and those of a package that share one stack."""
 
     def _split_scope(self, nodeid: str) -> str:
+        folder = nodeid.rpartition("/")[0]
+        if folder.startswith(END_TO_END):
+            return folder
         return nodeid if nodeid.startswith(STACK_EACH) else str(super()._split_scope(nodeid))
 
 
@@ -43,9 +46,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    """Begin with what takes longest, whatever shuffled the tests before."""
+    """Begin with what takes longest, and leave what shares a stack together, whatever shuffled the tests before."""
     yield
-    items.sort(key=lambda item: not item.nodeid.startswith(END_TO_END))
+    items.sort(key=lambda item: item.nodeid.rpartition("/")[0] if item.nodeid.startswith(END_TO_END) else "~")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,31 +1,13 @@
-"""F-08 to F-10, Brightpearl with its 3PL and a shop: orders, what leaves for them, and stock; one stack plays them all."""
-
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from decimal import Decimal
 
-import pytest
-import pytest_asyncio
-
-from tests.e2e.brightpearl_pair import Pair, Row, running
+from tests.e2e.brightpearl_nopcommerce.playing import Pair, Row, is_simple
 from towpath.demo.pairs import ERP, SHOP, THREEPL
 from towpath.demo.play import settle
 from towpath.sandbox.nopcommerce.bundle import Bundle
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 TOLD = "ShipmentSent.CustomerNotification"
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def pair(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pair]:
-    async with running(tmp_path_factory.mktemp("brightpearl")) as pair:
-        yield pair
-
-
-def is_simple(bundle: Bundle) -> bool:
-    return len(bundle.items) == 1
 
 
 def has_two_lines(bundle: Bundle) -> bool:
@@ -39,18 +21,6 @@ def everything(request: Row) -> dict[str, int]:
 async def told(pair: Pair, number: int) -> int:
     """Return how often the customer was told that something of the order has left."""
     return len(await pair.rows(SHOP, "mails", order_id=number, template=TOLD))
-
-
-async def test_f08_an_order_of_the_shop_is_one_reserved_order_at_brightpearl(pair: Pair) -> None:
-    async with pair.faults(SHOP, webhook_duplicate=1):
-        await pair.buy(1001)
-        order = await pair.placed(1001, allocationStatusCode="AAA")
-        await settle(pair.stack)
-    shop_order = await pair.row(SHOP, "orders", id=1001)
-    assert Decimal(str(shop_order["order_total"])) == Decimal(order["totalValue"]["total"])
-    (contact,) = [row for row in await pair.rows(ERP, "contacts") if row["contactId"] == order["parties"]["customer"]["contactId"]]
-    assert "@" in contact["communication"]["emails"]["PRI"]["email"]
-    assert 1 == len(await pair.rows(ERP, "orders", reference="SHOP-1001"))
 
 
 async def test_f09_a_note_is_fulfilled_by_the_3pl_and_shipped_with_tracking_at_brightpearl_and_the_shop(pair: Pair) -> None:
@@ -160,57 +130,3 @@ async def test_f24_a_cancellation_after_the_note_is_one_at_the_3pl_else_a_person
     letter = await pair.letter(f"{SHOP}/order/1907", flow="shop-cancellations-to-threepl")
     assert ("Requests", "dead") == (letter["field"], letter["state"])
     assert "shipped" in letter["reason"]
-
-
-async def test_f10_a_count_in_any_mapped_warehouse_changes_what_the_shop_may_sell(pair: Pair) -> None:
-    await pair.erp("POST", "warehouse/count", {"sku": "MUG-PLU-050", "warehouse": 2, "in_stock": 7})
-    await pair.shelved("MUG-PLU-050", 7)
-    await pair.erp("POST", "warehouse/count", {"sku": "MUG-PLU-050", "warehouse": 3, "in_stock": 5})
-    await pair.shelved("MUG-PLU-050", 12)
-
-
-async def test_f10_what_lies_in_a_warehouse_that_is_not_mapped_is_not_sold(pair: Pair) -> None:
-    await pair.erp("POST", "warehouse/count", {"sku": "MUG-PLU-050", "warehouse": 7, "in_stock": 90})
-    await pair.erp("POST", "warehouse/count", {"sku": "MUG-PLU-050", "warehouse": 2, "in_stock": 8})
-    await pair.shelved("MUG-PLU-050", 13)
-    await settle(pair.stack)
-    assert 13 == await pair.stock("MUG-PLU-050")
-
-
-async def test_f10_the_last_of_many_counts_stands_though_their_webhooks_come_twice_and_out_of_order_and_the_shop_is_down(pair: Pair) -> None:
-    sku = "MUG-BLU-042"
-    async with pair.faults(SHOP, unavailable=0.5), pair.faults(ERP, webhook_duplicate=1, webhook_shuffle=1):
-        for pieces in (40, 3, 25, 9):
-            await pair.erp("POST", "warehouse/count", {"sku": sku, "warehouse": 2, "in_stock": pieces})
-        await pair.struck(SHOP, "unavailable")
-    await pair.shelved(sku, 9)
-    await settle(pair.stack)
-    assert 9 == await pair.stock(sku)
-
-
-async def test_f08_an_order_of_which_answers_are_lost_is_one_order_with_one_contact_and_one_reservation(pair: Pair) -> None:
-    async with pair.faults(ERP, response_lost=0.6, seed=3):
-        await pair.buy(1011, is_simple)
-        order = await pair.placed(1011, allocationStatusCode="AAA")
-        await settle(pair.stack)
-    assert 1 == len(await pair.rows(ERP, "orders", reference="SHOP-1011"))
-    email = order["parties"]["customer"]["email"].casefold()
-    assert 1 == sum(row["communication"]["emails"]["PRI"]["email"].casefold() == email for row in await pair.rows(ERP, "contacts"))
-    assert [] == await pair.letters(f"{SHOP}/order/1011")
-
-
-async def test_f08_a_sku_that_brightpearl_does_not_know_is_a_row_of_free_text_that_a_person_is_told_to_review(pair: Pair) -> None:
-    await pair.buy(1014, lambda bundle: len(bundle.items) > 1, bad=["unknown_sku"])
-    order = await pair.placed(1014, allocationStatusCode="AAA")
-    await settle(pair.stack)
-    (row,) = [row for row in order["orderRows"].values() if row["productName"].startswith("GHOST-1014: ")]
-    assert "productSku" not in row
-    assert "placed as rows of free text: SKU GHOST-1014" in await pair.command("trace", f"{SHOP}/order/1014", "--json")
-
-
-@pytest.mark.parametrize(("number", "kind", "field"), [(1015, "bad_email", "customer_email"), (1016, "bad_total", "total")])
-async def test_f08_bad_data_is_a_dead_letter_that_names_the_field_and_nothing_is_written(pair: Pair, number: int, kind: str, field: str) -> None:
-    await pair.buy(number, bad=[kind])
-    letter = await pair.letter(f"{SHOP}/order/{number}", flow="shop-orders-to-erp")
-    assert (field, "dead") == (letter["field"], letter["state"])
-    assert [] == await pair.rows(ERP, "orders", reference=f"SHOP-{number}")

@@ -12,11 +12,16 @@ from typing import Any
 from tests.e2e.conftest import impatient
 from towpath.demo.pairs import ERP, SHOP, THREEPL, find_pair
 from towpath.demo.stack import Stack
+from towpath.sandbox.nopcommerce.bundle import Bundle
 from towpath.testing.played import Played
 from towpath.testing.waiting import until
 
 Row = dict[str, Any]
 PATIENCE = 60
+
+
+def is_simple(bundle: Bundle) -> bool:
+    return len(bundle.items) == 1
 
 
 class Pair(Played):

@@ -1,23 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
 from xml.sax.saxutils import escape
-
-import pytest
 
 from towpath.demo.pairs import SHOP
 from towpath.sandbox.nopcommerce.bundle import Bundle
 from towpath.testing.played import Played
-
-
-@pytest.fixture(scope="module")
-def changes(changes: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
-    def with_options(content: dict[str, Any]) -> None:
-        changes(content)
-        content["flows"]["shop-orders-to-erp"]["options"] = {"cost_centre": "CC-WEB", "dimensions": {"Region": "North", "Channel": "unknown"}}
-
-    return with_options
 
 
 def custom_values(**values: str) -> str:

@@ -91,10 +91,11 @@ async def test_f02_a_shop_that_is_down_gets_the_newest_word_when_it_is_back(pair
     await pair.buy(2501, lambda bundle: bundle.order["order_status_id"] == 10)
     order = (await pair.sales_order(2501))["SalesOrderID"]
     await until(lambda: knows(pair, 2501), what="Towpath knows the order at BNG")
+    before = await refused(pair)
     async with pair.faults(SHOP, unavailable=1):
         for status in (20, 30, 40):
             await pair.change_erp(order, OrderStatus=status)
-        await until(lambda: refused(pair), what="the shop answered 503")
+        await until(lambda: more_refused(pair, before), what="the shop answered 503")
     await pair.order(2501, order_status_id=30)
     assert await pair.letters(f"{SHOP}/order/2501") == []
 
@@ -103,5 +104,9 @@ async def knows(pair: Played, number: int) -> bool:
     return "applied" in await pair.outcomes(number, "sink")
 
 
-async def refused(pair: Played) -> bool:
-    return bool((await pair.shop("GET", "stats"))["statuses"].get("503"))
+async def refused(pair: Played) -> int:
+    return int((await pair.shop("GET", "stats"))["statuses"].get("503", 0))
+
+
+async def more_refused(pair: Played, before: int) -> bool:
+    return await refused(pair) > before

@@ -8,7 +8,7 @@ from towpath.kafka import make_producer
 from towpath.testing.played import Played
 from towpath.testing.waiting import until
 
-BAD = 2001
+BAD = 1101
 KINDS = {"unknown_sku": ".SKU", "bad_email": "customer_email", "bad_total": "total", "unknown_status": "status"}
 
 
@@ -42,34 +42,34 @@ async def test_f01_a_bad_order_is_one_dead_letter_naming_the_field_until_the_sho
 
 
 async def test_f01_an_order_with_a_product_unknown_at_the_erp_comes_through_by_itself_once_that_arrives(pair: Played) -> None:
-    await pair.buy(2101, bad=["unknown_sku"])
-    letter = await pair.letter(f"{SHOP}/order/2101")
-    assert "once product GHOST-2101 is there" in letter["reason"]
-    await pair.erp("PUT", "products/GHOST-2101", {})
-    await pair.sales_order(2101)
+    await pair.buy(1121, bad=["unknown_sku"])
+    letter = await pair.letter(f"{SHOP}/order/1121")
+    assert "once product GHOST-1121 is there" in letter["reason"]
+    await pair.erp("PUT", "products/GHOST-1121", {})
+    await pair.sales_order(1121)
     await settle(pair.stack)
-    assert (len(await pair.sales_orders(2101)), await pair.letters(f"{SHOP}/order/2101")) == (1, [])
-    outcomes = await pair.outcomes(2101, "sink")
+    assert (len(await pair.sales_orders(1121)), await pair.letters(f"{SHOP}/order/1121")) == (1, [])
+    outcomes = await pair.outcomes(1121, "sink")
     assert (outcomes[0], outcomes.count("applied"), outcomes[-1]) == ("dead", 1, "applied")
 
 
 async def test_f01_a_bad_order_that_an_operator_mends_in_its_dead_letter_comes_through_once(pair: Played) -> None:
-    await pair.buy(2201, bad=["bad_email"])
-    letter = await pair.letter(f"{SHOP}/order/2201")
+    await pair.buy(1131, bad=["bad_email"])
+    letter = await pair.letter(f"{SHOP}/order/1131")
     await pair.command("dlq", "edit", letter["dead_letter_id"], "--set", "customer_email=mended@shop.example")
-    order = await pair.sales_order(2201)
+    order = await pair.sales_order(1131)
     await settle(pair.stack)
     customer = await pair.row(ERP, "customers", CustomerID=order["CustomerID"])
-    assert (customer["Email"], len(await pair.sales_orders(2201)), await pair.letters(f"{SHOP}/order/2201")) == ("mended@shop.example", 1, [])
+    assert (customer["Email"], len(await pair.sales_orders(1131)), await pair.letters(f"{SHOP}/order/1131")) == ("mended@shop.example", 1, [])
 
 
 async def test_f01_what_need_not_be_done_is_discarded_and_said_to_be(pair: Played) -> None:
-    await pair.buy(2211, bad=["bad_total"])
-    letter = await pair.letter(f"{SHOP}/order/2211")
+    await pair.buy(1141, bad=["bad_total"])
+    letter = await pair.letter(f"{SHOP}/order/1141")
     await pair.command("dlq", "discard", letter["dead_letter_id"], "--reason", "placed by a test of the shop")
     await settle(pair.stack)
-    assert (await pair.sales_orders(2211), await pair.letters(f"{SHOP}/order/2211")) == ([], [])
-    assert (await pair.outcomes(2211, letter["hop"]))[-1] == "discarded"
+    assert (await pair.sales_orders(1141), await pair.letters(f"{SHOP}/order/1141")) == ([], [])
+    assert (await pair.outcomes(1141, letter["hop"]))[-1] == "discarded"
 
 
 async def test_f01_rubbish_becomes_one_dead_letter_each_and_the_others_go_on(pair: Played) -> None:
