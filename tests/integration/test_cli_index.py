@@ -88,10 +88,11 @@ def test_cross_references_are_told_both_ways(desk: Desk) -> None:
     desk.send(desk.registrar.receipt("applied", desk.subject(1), NOON, external_id="SO-1"))
     assert [desk.key(1)] == keys(desk.lines("xref", desk.erp, "SO-1"))
     assert ["SO-1"] == [one["external_id"] for one in desk.lines("xref", desk.shop, "1")]
+    assert [desk.erp] == [one["connection"] for one in desk.lines("xref", "bng", "1")]
 
 
 def test_a_connection_that_is_not_there_is_refused(desk: Desk) -> None:
-    assert "no connection is called" in str(desk.run("xref", "nowhere", "1").exception)
+    assert 'no connection is called "nowhere", and none is of such a system' in str(desk.run("xref", "nowhere", "1").exception)
 
 
 def test_a_kafka_that_is_down_is_told_and_not_waited_for(desk: Desk) -> None:

@@ -128,7 +128,7 @@ def test_an_index_that_was_deleted_is_the_same_when_it_is_built_anew(config: Con
     with indexer.transaction() as connection:
         assert 20 == len(find_letters(connection, where={"connection": erp}))
         assert ["inbox", "adapter", "sink", "sink"] == [step.hop for step in trace(connection, f"{shop}/order/7", [])]
-        assert [f"{shop}/order/7"] == [one.business_key for one in xrefs(connection, erp, "SO-7", [])]
+        assert [f"{shop}/order/7"] == [one.business_key for one in xrefs(connection, [erp], "SO-7", [])]
     indexer.close()
 
 

@@ -10,8 +10,10 @@ from towpath.cli._index import ConfigOption, JsonOption, load
 
 
 def xref(
-    connection: Annotated[str, typer.Argument(help="The connection's name.")],
-    identity: Annotated[str, typer.Argument(metavar="ID", help="An id there, a key such as shop/order/1001, or the id of an order at its shop.")],
+    connection: Annotated[str, typer.Argument(metavar="SYSTEM", help="A connection's name, or a system's for all of its connections.")],
+    identity: Annotated[
+        str, typer.Argument(metavar="ID", help="An id there, a key such as shop/order/1001, an order's number, or its id at its shop.")
+    ],
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -29,10 +31,14 @@ def xref(
     from towpath.index.asking import caught_up
 
     settings = load(config)
-    if connection not in settings.connections:
-        raise ConfigError(f'xref: no connection is called "{connection}"; {near(connection, list(settings.connections))}')
+    names = [name for name, one in settings.connections.items() if connection in (name, one.system)]
+    if connection in settings.connections:
+        names = [connection]
+    if not names:
+        known = list(dict.fromkeys([*settings.connections, *(one.system for one in settings.connections.values())]))
+        raise ConfigError(f'xref: no connection is called "{connection}", and none is of such a system; {near(connection, known)}')
     with caught_up(settings) as indexer, indexer.transaction() as database:
-        found = queries.xrefs(database, connection, identity, settings.connections)
+        found = queries.xrefs(database, names, identity, settings.connections)
     if as_json:
         for one in found:
             typer.echo(orjson.dumps(one._asdict()))

@@ -32,6 +32,8 @@ TEXTS = (
 )
 NUMBERS = ("attempts", "replays")
 
+ENTITIES = ("order", "customer", "product", "stock", "shipment", "request", "payment", "invoice", "return", "refund")
+"""What stands between the connection and the id of a business key."""
 UNKNOWN = "unknown"
 """Stands for the connections of dead letters that are none of the configuration's."""
 
@@ -165,20 +167,23 @@ def unreadable_records(connection: Connection) -> int:
     return int(connection.execute(sa.select(sa.func.count()).select_from(steps).where(unreadable)).scalar_one())
 
 
-def xrefs(connection: Connection, name: str, text: str, sources: Collection[str]) -> list[Xref]:
-    """Return what a thing is called, newest first.
+def xrefs(connection: Connection, names: Collection[str], text: str, sources: Collection[str]) -> list[Xref]:
+    """Return what a thing is called, newest first: under which id it stands at each of the connections.
 
-    `text` is its id at the connection `name`, its key, or the id of an order at its shop (one of `sources`): then the ids at `name` are told,
-    and where `name` is that shop itself, those everywhere.
+    `text` is its id at one of `names`, its key, the number of an order, or the id of an order at its shop (one of `sources`): then the ids at
+    `names` are told; where it is the id of an order, customer, product or whatever else at one of `names` itself, those everywhere.
     """
-    own = (f"{name}/{text}", f"{name}/order/{text}")
-    keys = {text, *(f"{source}/order/{text}" for source in sources)}
+    own = {f"{name}/{text}" for name in names} | {f"{name}/{entity}/{text}" for name in names for entity in ENTITIES}
+    numbered = sa.select(steps.c.business_key).where(steps.c.order_number == text, steps.c.order_number != "")
+    numbers = {key for key in connection.execute(numbered).scalars() if key.partition("/")[0] in sources}
+    own |= {key for key in numbers if key.partition("/")[0] in names}
+    keys = {text, *(f"{source}/order/{text}" for source in sources), *numbers}
     here = (xref.c.external_id == text) | xref.c.business_key.in_(keys) | xref.c.effect_key.in_(keys)
-    either = ((xref.c.connection == name) & here) | xref.c.business_key.in_(own) | xref.c.effect_key.in_(own)
-    query = sa.select(xref).where(either).order_by(xref.c.at.desc(), xref.c.connection, xref.c.operation, xref.c.external_id)
-    return [
-        Xref(row.connection, row.external_id, row.operation, row.effect_key, row.business_key, _moment(row.at)) for row in connection.execute(query)
-    ]
+    either = (xref.c.connection.in_(names) & here) | xref.c.business_key.in_(own) | xref.c.effect_key.in_(own)
+    same = sa.select(xref.c.effect_key).where(xref.c.connection.in_(names), xref.c.external_id == text)
+    query = sa.select(xref).where(either | xref.c.effect_key.in_(same))
+    rows = connection.execute(query.order_by(xref.c.at.desc(), xref.c.connection, xref.c.operation, xref.c.external_id))
+    return [Xref(row.connection, row.external_id, row.operation, row.effect_key, row.business_key, _moment(row.at)) for row in rows]
 
 
 def _moment(at: int) -> datetime:

@@ -58,7 +58,7 @@ def found(engine: Engine, text: str) -> list[Step]:
 
 def crossed(engine: Engine, connection: str, text: str) -> list[Xref]:
     with engine.begin() as database:
-        return xrefs(database, connection, text, SOURCES)
+        return xrefs(database, [connection], text, SOURCES)
 
 
 @pytest.mark.parametrize("text", ["A-77", "1001", "shop/order/1001", "SO-5"])
@@ -122,11 +122,23 @@ def test_indexing_again_changes_nothing(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("connection", "text"), [("erp", "SO-5"), ("erp", "shop/order/1001"), ("erp", "1001"), ("shop", "1001"), ("shop", "order/1001")]
+    ("connection", "text"),
+    [("erp", "SO-5"), ("erp", "shop/order/1001"), ("erp", "1001"), ("shop", "1001"), ("shop", "order/1001"), ("shop", "A-77"), ("erp", "A-77")],
 )
 def test_a_cross_reference_is_found_from_both_ends(engine: Engine, connection: str, text: str) -> None:
     index_records(engine, the_order())
     assert [("erp", "SO-5", "create_order", "shop/order/1001")] == [one[:4] for one in crossed(engine, connection, text)]
+
+
+@pytest.mark.parametrize(
+    ("connection", "text"), [("shop", "17"), ("erp", "C-4"), ("other", "88"), ("erp", "shop/customer/17"), ("shop", "customer/17")]
+)
+def test_what_is_no_order_is_found_from_both_ends_and_at_every_other_target(engine: Engine, connection: str, text: str) -> None:
+    about = {"operation": "create_customer", "effect_key": "shop/customer/17"}
+    told = [SINK.receipt("applied", Subject(at, "shop/order/1001", **about), NOON, external_id=one) for at, one in (("erp", "C-4"), ("other", "88"))]
+    index_records(engine, [placed(one, number) for number, one in enumerate(told)])
+    expected = {("erp", "C-4"), ("other", "88")} if text != "shop/customer/17" else {("erp", "C-4")}
+    assert expected == {(one.connection, one.external_id) for one in crossed(engine, connection, text)}
 
 
 def test_a_record_that_was_written_again_has_both_ids_the_newest_first(engine: Engine) -> None:
