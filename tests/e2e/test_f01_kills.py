@@ -1,9 +1,14 @@
-"""Whatever is killed in mid-run, and started again: each order is at BNG once, and stock and status agree."""
+"""Whatever is killed in mid-run, and started again: each order is at BNG once, stock and status agree, and so does what an analyst reads."""
 
 from __future__ import annotations
 
+import asyncio
+import sys
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +16,10 @@ import pytest
 from towpath.demo.pairs import ERP, SHOP
 from towpath.demo.play import Plan, fault_settings, figures, place, report, settle, verdict
 from towpath.demo.stack import Stack
+from towpath.testing.played import Played
 from towpath.testing.waiting import until
 
+ANALYST = Path(__file__).parents[2] / "examples" / "analytics" / "revenue.py"
 PLAN = Plan("bng-nopcommerce", 30, 7, "mild")
 VICTIMS = {
     "faust": [["processor"], ["broker"], ["receiver", "adapter", "indexer"], [SHOP], ["up"]],
@@ -31,6 +38,30 @@ async def test_f01_survives_kill_9_of_each_in_turn(engine: str, start: Callable[
             assert verdict(result, "mild") == [], victims
             counts = [result[name] for name in ("orders_placed", "orders_in_target", "dead_letters", "parked")]
             assert counts == [plan.orders, plan.orders, 0, 0], victims
+        assert await sold(stack) == await read_by_an_analyst(stack)
+
+
+async def sold(stack: Stack) -> dict[tuple[str, str], Decimal]:
+    """Return what the shop took, by hour and currency."""
+    sums: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    for order in await Played(stack).rows(SHOP, "orders"):
+        hour = f"{order['created_on_utc'][:13].replace('T', ' ')}:00"
+        sums[hour, order["customer_currency_code"]] += Decimal(str(order["order_total"]))
+    return dict(sums)
+
+
+async def read_by_an_analyst(stack: Stack) -> dict[tuple[str, str], Decimal]:
+    """Return what the example prints, which is given two addresses and imports nothing of Towpath."""
+    assert "import towpath" not in ANALYST.read_text()
+    assert "from towpath" not in ANALYST.read_text()
+    addresses = (stack.config().kafka.bootstrap_servers, f"http://127.0.0.1:{stack.ports['registry']}")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(ANALYST), *addresses, cwd=stack.directory, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    printed, told = await process.communicate()
+    assert process.returncode == 0, told.decode()
+    rows = [line.split("  ") for line in printed.decode().splitlines()]
+    return {(hour, currency): Decimal(total) for hour, currency, total in rows}
 
 
 async def lose(stack: Stack, victims: Sequence[str], first_id: int) -> None:

@@ -1,7 +1,7 @@
 """Import modules one by one while threads, sockets, programs, files and the environment are watched; print what an import does.
 
 Run as a program by test_imports.py: `python watch_imports.py PACKAGE,PACKAGE MODULE ...`. Each module is imported twice: once so that the libraries
-it needs are there (what they do is theirs), then with all of ours forgotten and the watch on.
+they need are there (what those do is theirs), then, with all of ours forgotten, with the watch on.
 """
 
 from __future__ import annotations
@@ -73,8 +73,9 @@ def main(packages: tuple[str, ...], modules: list[str]) -> list[str]:
     os.environ = WatchedEnvironment(watch)  # type: ignore[assignment]  # noqa: B003 - the very object that is read
     for name in modules:
         importlib.import_module(name)
-        for loaded in [loaded for loaded in sys.modules if loaded.partition(".")[0] in packages]:
-            del sys.modules[loaded]
+    for loaded in [loaded for loaded in sys.modules if loaded.partition(".")[0] in packages]:
+        del sys.modules[loaded]
+    for name in modules:
         watch.module = name
         try:
             with patch.object(threading.Thread, "start", lambda thread: watch.start(thread)):  # noqa: PLW0108 - so that it is bound like a method

@@ -6,15 +6,15 @@ from towpath.demo.play import settle
 
 
 async def test_f10_a_count_in_any_mapped_warehouse_changes_what_the_shop_may_sell(pair: Pair) -> None:
-    await pair.erp("POST", "warehouse/count", {"sku": "MUG-PLU-050", "warehouse": 2, "in_stock": 7})
+    await pair.erp("POST", "warehouse/count", {"sku": "MUG-PLU-050", "warehouse": 2, "on_hand": 7})
     await pair.shelved("MUG-PLU-050", 7)
-    await pair.erp("POST", "warehouse/count", {"sku": "MUG-PLU-050", "warehouse": 3, "in_stock": 5})
+    await pair.erp("POST", "warehouse/count", {"sku": "MUG-PLU-050", "warehouse": 3, "on_hand": 5})
     await pair.shelved("MUG-PLU-050", 12)
 
 
 async def test_f10_what_lies_in_a_warehouse_that_is_not_mapped_is_not_sold(pair: Pair) -> None:
     for warehouse, pieces in ((7, 90), (3, 5), (2, 8)):
-        await pair.erp("POST", "warehouse/count", {"sku": "MUG-ORA-048", "warehouse": warehouse, "in_stock": pieces})
+        await pair.erp("POST", "warehouse/count", {"sku": "MUG-ORA-048", "warehouse": warehouse, "on_hand": pieces})
     await pair.shelved("MUG-ORA-048", 13)
     await settle(pair.stack)
     assert 13 == await pair.stock("MUG-ORA-048")
@@ -24,7 +24,7 @@ async def test_f10_the_last_of_many_counts_stands_though_their_webhooks_come_twi
     sku = "MUG-BLU-042"
     async with pair.faults(SHOP, unavailable=0.5), pair.faults(ERP, webhook_duplicate=1, webhook_shuffle=1):
         for pieces in (40, 3, 25, 9):
-            await pair.erp("POST", "warehouse/count", {"sku": sku, "warehouse": 2, "in_stock": pieces})
+            await pair.erp("POST", "warehouse/count", {"sku": sku, "warehouse": 2, "on_hand": pieces})
         await pair.struck(SHOP, "unavailable")
     await pair.shelved(sku, 9)
     await settle(pair.stack)
