@@ -17,7 +17,7 @@ from towpath.testing.kafka import DOCKER, VARIABLE, kafka_for_tests, why_no_dock
 END_TO_END = "tests/e2e/"
 STACK_EACH = ("tests/e2e/test_f01_kills.py", "tests/e2e/test_f01_many.py", "tests/e2e/test_demo_live.py")
 
-settings.register_profile("towpath", deadline=None)  # how long an example takes says how busy the machine is
+settings.register_profile("towpath", max_examples=50, deadline=None)  # how long an example takes says how busy the machine is
 settings.load_profile("towpath")
 
 

@@ -8,10 +8,12 @@ from datetime import datetime
 from typing import Any
 
 import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
 
-from towpath.demo.pairs import ERP
+from towpath.demo.pairs import ERP, SHOP
 from towpath.demo.play import Plan, place, report, settle, verdict
 from towpath.demo.stack import Stack
+from towpath.runtime import read_run_file
 from towpath.testing.waiting import until
 
 ORDERS, BURST, PER_MINUTE = 200, 50, 600
@@ -76,6 +78,7 @@ async def test_orders_at_once_come_to_bng_within_its_limit_and_no_call_is_made_i
         assert needed(ORDERS, customers) == Counter(map(kind_of, served))
         assert len(calls) - len(served) <= len(served) * 0.01
         assert share_of_budget(served) <= 1.0
+        await require_that_the_figures_say_so(stack, len(calls), len(calls) - len(served))
 
         another = asyncio.create_task(spend(stack))
         await place(stack, orders=LATER, seed=9, first_id=1001 + ORDERS, customers=20)
@@ -91,6 +94,39 @@ async def test_orders_at_once_come_to_bng_within_its_limit_and_no_call_is_made_i
         assert not needed(LATER, customers) - Counter(map(kind_of, served))
         assert more.total() <= throttled  # a create that was throttled is looked up again
         assert set(more) <= {"GET sales-orders?externalOrderId", "GET customers?externalId"}
+
+
+async def require_that_the_figures_say_so(stack: Stack, calls: int, throttled: int) -> None:
+    """Require that what the roles count of themselves is what the systems and the topics have."""
+    adapter, processor, sink = [await figures_of(stack, role) for role in ("adapter", "processor", "sink")]
+    routed, gone = without_stock(processor, "towpath_routed_total"), without_stock(processor, "towpath_dropped_total")
+    assert without_stock(adapter, "towpath_decoded_total") == routed + gone, "of stock a hold makes deliveries, too"
+    assert sum(processor("towpath_routed_total")) == sum(sink("towpath_delivered_total"))
+    assert sum(sink("towpath_delivered_total", operation="create_order", outcome="applied")) == ORDERS
+    unanswered = sum(sink("towpath_call_seconds_count", answer="none"))
+    assert sum(sink("towpath_call_seconds_count", connection=ERP)) - unanswered == calls
+    assert sum(sink("towpath_throttled_total")) == throttled <= sum(sink("towpath_retries_total"))
+    assert {0} == set(sink("towpath_in_flight")) == set(sink("towpath_circuit_open"))
+    assert sum((await figures_of(stack, "receiver"))("towpath_received_total", connection=SHOP, via="webhook")) >= ORDERS
+    for figures in (adapter, processor, sink):
+        assert set(figures("towpath_lag_records")) == {0}
+
+
+def without_stock(figures: Callable[..., list[float]], name: str) -> float:
+    return sum(figures(name)) - sum(figures(name, event="StockChanged"))
+
+
+async def figures_of(stack: Stack, role: str) -> Callable[..., list[float]]:
+    """Return a function from a metric's name, and labels where only some matter, to what the role's /metrics shows of it."""
+    found = read_run_file(stack.directory / "data" / "run", role)
+    assert found is not None
+    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{found.health_port}/metrics") as response:
+        shown = [sample for family in text_string_to_metric_families(await response.text()) for sample in family.samples]
+
+    def values(name: str, **labels: str) -> list[float]:
+        return [sample.value for sample in shown if sample.name == name and labels.items() <= sample.labels.items()]
+
+    return values
 
 
 def needed(orders: int, customers: int) -> Counter[str]:

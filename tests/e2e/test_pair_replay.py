@@ -18,7 +18,7 @@ from towpath.sandbox.bng.system import DUMPS as ERP_STORES
 from towpath.sandbox.nopcommerce.system import DUMPS as SHOP_STORES
 from towpath.testing.played import Played
 
-PLAN = Plan("bng-nopcommerce", 30, 7, "none")
+PLAN = Plan("bng-nopcommerce", 20, 7, "none")
 MENDED, BAD = 2001, 2002
 CHANGED_AT = {"UpdatedAt", "_UpdatedAt", "updated_on_utc"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import asdict
 from typing import Any
@@ -10,7 +11,7 @@ import jsonschema
 import pytest
 import yaml
 
-from processors.mapping import MAPPINGS, Mapped, Skipped, load_model
+from processors.mapping import MAPPINGS, Mapped, Model, Skipped, load_model
 from towpath.codec import SCHEMAS, default_codec
 from towpath.delivery.mending import event_of_json
 from towpath.errors import DataError
@@ -20,6 +21,11 @@ SAMPLES = ".samples.json"
 MODELS = sorted(str(path.relative_to(MAPPINGS).with_suffix("")) for path in MAPPINGS.rglob("*.json") if not path.name.endswith(SAMPLES))
 EVENTS = {"".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_"): name for name in AGGREGATES}
 BNG = {"create_order": "SalesOrderCreate", "change_order": "SalesOrderChange", "customer": "CustomerCreate"}
+
+
+@functools.cache
+def loaded(model: str) -> Model:
+    return load_model(model)
 
 
 def samples_of(model: str) -> list[dict[str, Any]]:
@@ -54,10 +60,10 @@ def test_a_sample_maps_to_what_it_says(model: str, sample: dict[str, Any]) -> No
     event = event_of(model, sample)
     if "expected_error" in sample:
         with pytest.raises(DataError) as caught:
-            load_model(model).apply(event, sample["flow"], sample.get("known"))
+            loaded(model).apply(event, sample["flow"], sample.get("known"))
         assert sample["expected_error"] == {"field": caught.value.field}
         return
-    answer = load_model(model).apply(event, sample["flow"], sample.get("known"))
+    answer = loaded(model).apply(event, sample["flow"], sample.get("known"))
     if isinstance(answer, Skipped):
         assert sample["expected_skip"] == answer.reason
         return
@@ -65,14 +71,19 @@ def test_a_sample_maps_to_what_it_says(model: str, sample: dict[str, Any]) -> No
     assert sample["expected"] == {name: mapped[name] for name in ("operation", "effect_key", "document", "related")}
 
 
+@functools.cache
+def contract() -> dict[str, Any]:
+    read: dict[str, Any] = yaml.safe_load((SCHEMAS / "http/bng.yaml").read_text(encoding="utf-8"))
+    return read
+
+
 def valid(schema: str, document: dict[str, Any]) -> None:
-    contract = yaml.safe_load((SCHEMAS / "http/bng.yaml").read_text(encoding="utf-8"))
-    jsonschema.Draft202012Validator({**contract, "$ref": f"#/components/schemas/{schema}"}).validate(document)
+    jsonschema.Draft202012Validator({**contract(), "$ref": f"#/components/schemas/{schema}"}).validate(document)
 
 
 @pytest.mark.parametrize(("model", "sample"), TO_BNG.values(), ids=list(TO_BNG))
 def test_what_is_sent_to_bng_fits_its_contract_once_references_are_resolved(model: str, sample: dict[str, Any]) -> None:
-    mapped = load_model(model).apply(event_of(model, sample), sample["flow"], sample.get("known"))
+    mapped = loaded(model).apply(event_of(model, sample), sample["flow"], sample.get("known"))
     assert isinstance(mapped, Mapped)
     resolved = {name: "C-1" if isinstance(part, dict) and "$ref" in part else part for name, part in mapped.document.items()}
     if mapped.operation in BNG:
