@@ -65,9 +65,11 @@ class Update:
     """A state that a target can be given, of which only the newest counts; it may be put again and again.
 
     `put` gets the version's `major` that stands there by what Towpath knows (None: none of ours), and tells whether it had to write.
+    `brings` names what a dead letter may await ("entity key") that this document makes right.
     """
 
     put: Callable[[ApiClient, Document, int | None], Awaitable[tuple[bool, Standing]]]
+    brings: Callable[[Document], str] | None = None
 
 
 class Reference(NamedTuple):

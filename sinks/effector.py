@@ -131,6 +131,13 @@ class Effector:
         """Tell whether other effects may depend on this operation's."""
         return operation in self._target.creates.values()
 
+    def brings(self, operation: str, key: str, document: Document) -> str | None:
+        """Return what may wait for this effect ("operation key"), or for what it brings ("entity key"); None where nothing does."""
+        if self.is_awaited(operation):
+            return f"{operation} {key}"
+        known = self._target.operations.get(operation)
+        return known.brings(document) if isinstance(known, Update) and known.brings is not None else None
+
     async def apply(
         self, operation: str, key: str, document: Document, related: Mapping[str, str], version: Order = (0, 0), *, again: bool = False
     ) -> Effected:

@@ -44,8 +44,8 @@ class DeliveryHandler:
         wanted = (delivery["operation"], delivery["effect_key"], document, delivery["related"], _version(delivery))
         effected = await self._effectors[_priority(delivery["event_type"])].apply(*wanted, again=again)
         await self._tell(record, delivery, effected)
-        if self._effector.is_awaited(delivery["operation"]):
-            await self._books.wake(f"{delivery['operation']} {delivery['effect_key']}")
+        if (brought := self._effector.brings(delivery["operation"], delivery["effect_key"], document)) is not None:
+            await self._books.wake(brought)
 
     def state_of(self, record: Record) -> State | None:
         """Return the state that a delivery puts, None for a one-shot effect and for what an operator wants done again."""
