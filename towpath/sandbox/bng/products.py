@@ -22,11 +22,12 @@ class ProductPut(BaseModel):
     name: str = "Added product"
     kind: str = "Home"
     price: str = Field(default="10.00", pattern=r"^\d+(\.\d{1,4})?$")
+    currency: str = "USD"
     attributes: dict[str, str] = {}
     on_hand: int = Field(default=STOCK, description="of a new product, in MAIN")
 
 
-FIELDS = {"name": "Name", "kind": "ProductType", "price": "Price", "attributes": "Attributes"}
+FIELDS = {"name": "Name", "kind": "ProductType", "price": "Price", "currency": "Currency", "attributes": "Attributes"}
 
 
 class Products:
@@ -65,4 +66,4 @@ class Products:
             return Answer(body=self.put(call.params["sku"], given))
 
     def _create(self, sku: str, given: ProductPut) -> Doc:
-        return self.records.create({"SKU": sku, **{field: getattr(given, name) for name, field in FIELDS.items()}, "Currency": "USD"})
+        return self.records.create({"SKU": sku, **{field: getattr(given, name) for name, field in FIELDS.items()}})

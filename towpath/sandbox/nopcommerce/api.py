@@ -20,6 +20,8 @@ BY_ID: Final = {
     "Country": "country",
     "StateProvince": "state_province",
     "Warehouse": "warehouse",
+    "SpecificationAttribute": "specification_attribute",
+    "SpecificationAttributeOption": "specification_attribute_option",
 }
 EQUAL: Final = {"customerId": "customer_id", "storeId": "store_id", "paymentMethodSystemName": "payment_method_system_name"}
 ANY_OF: Final = {"osIds": "order_status_id", "psIds": "payment_status_id", "ssIds": "shipping_status_id"}

@@ -98,6 +98,13 @@ KINDS: Final[Mapping[str, Mapping[str, str]]] = {
     "shipment": SHIPMENT,
     "shipment_item": {"int": "id shipment_id order_item_id quantity warehouse_id"},
     "product_warehouse": {"int": "id product_id warehouse_id stock_quantity reserved_quantity"},
+    "specification_attribute": {"int": "id display_order", "int?": "specification_attribute_group_id", "text?": "name"},
+    "specification_attribute_option": {"int": "id specification_attribute_id display_order", "text?": "name color_squares_rgb"},
+    "product_specification_attribute": {
+        "int": "id product_id attribute_type_id specification_attribute_option_id display_order",
+        "text?": "custom_value",
+        "bool": "allow_filtering show_on_product_page",
+    },
 }
 
 

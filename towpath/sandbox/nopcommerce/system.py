@@ -9,6 +9,7 @@ from towpath.sandbox.kit.system import Site, System, World
 from towpath.sandbox.nopcommerce.api import BASE, endpoints
 from towpath.sandbox.nopcommerce.auth import Auth
 from towpath.sandbox.nopcommerce.controls import Desk
+from towpath.sandbox.nopcommerce.goods import Goods
 from towpath.sandbox.nopcommerce.later import Later
 from towpath.sandbox.nopcommerce.processing import Processing
 from towpath.sandbox.nopcommerce.settings import NopSettings
@@ -29,6 +30,8 @@ INDEXES: Final = {
     "product_warehouse": ("product_id",),
     "shipment": ("order_id",),
     "shipment_item": ("shipment_id",),
+    "specification_attribute_option": ("specification_attribute_id",),
+    "product_specification_attribute": ("product_id",),
 }
 DUMPS: Final = {
     "orders": "order",
@@ -38,6 +41,9 @@ DUMPS: Final = {
     "products": "product",
     "generic_attributes": "generic_attribute",
     "product_warehouses": "product_warehouse",
+    "specification_attributes": "specification_attribute",
+    "specification_attribute_options": "specification_attribute_option",
+    "product_specification_attributes": "product_specification_attribute",
     "shipments": "shipment",
     "shipment_items": "shipment_item",
     "sales": "sale",
@@ -57,6 +63,7 @@ def open_site(world: World, settings: NopSettings) -> Site:
         Endpoint("POST", f"{BASE}/Authenticate/GetToken", auth.token, public=True),
         *endpoints(shop, world.store),
         *Updates(world.store, shop).endpoints(),
+        *Goods(world.store, shop).endpoints(),
         *processing.endpoints(),
         *Shipping(world, shop, processing).endpoints(),
     ]
