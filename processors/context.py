@@ -15,7 +15,7 @@ from towpath.errors import DataError
 from towpath.events import decimal_text
 
 COUNTS: Final = frozenset({"quantity"})
-PRICES: Final = frozenset({"unit_price"})
+PRICES: Final = frozenset({"unit_price", "price"})
 """Prices keep every place the source gave, at least their currency's; all other decimals but counts are amounts and get exactly those."""
 ZERO: Final = Decimal(0)
 KEPT: Final = 10_000

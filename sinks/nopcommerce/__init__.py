@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sinks.base import Document, Operation, Standing, Update
+from sinks.goods import brought
+from sinks.nopcommerce.product import put_product
 from sinks.nopcommerce.shipment import create_shipment, find_shipment
 from sinks.nopcommerce.shop import CANCELLED, COMPLETE, PENDING, PROCESSING, Shop, order_id, whole
 from towpath.errors import DataError
@@ -64,6 +66,7 @@ class NopCommerceTarget:
         "cancel_order": Operation(_find_cancelled, _cancel),
         "create_shipment": Operation(find_shipment, create_shipment),
         "set_stock": Update(_set_stock),
+        "put_product": Update(put_product, brings=brought),
     }
     creates: Mapping[str, str] = {}
 

@@ -30,7 +30,7 @@ class Shop:
 
     def __init__(self, api: ApiClient) -> None:
         self._api = api
-        self.name = api.name
+        self.name, self.gate = api.name, api.gate
 
     async def order(self, document: Document) -> Row:
         """Return the order that the document names; raises DataError where there is none, or it is deleted."""
@@ -57,13 +57,24 @@ class Shop:
         return await self._find(f"Product/GetById/{number}")
 
     async def product_by_sku(self, sku: str) -> Row:
-        """Return the product with this SKU; raises DataError where the shop has none."""
+        """Return the product with this SKU; raises DataError, which awaits the product, where the shop has none."""
+        product = await self.find_product(sku)
+        if product is None:
+            raise DataError(f"SKU {sku} is unknown at {self.name}", field="SKU", value=sku, awaits=f"product {sku}")
+        return product
+
+    async def find_product(self, sku: str) -> Row | None:
+        """Return the product with this SKU, None where the shop has none."""
         product = await self._find("Product/GetProductBySku", {"sku": sku}, "stock_quantity")
         if product is None or product.get("deleted") is True:
-            raise DataError(f"SKU {sku} is unknown at {self.name}", field="SKU", value=sku)
+            return None
         if str(product.get("sku")).strip().casefold() != sku.strip().casefold():
             raise RetryableError(f"{self.name}: asked for the product with SKU {sku}, it answers with another")
         return product
+
+    async def add_product(self, product: Row) -> Row:
+        """Create a product and return it; the shop refuses no second one of the same SKU."""
+        return await self.send("POST", "Product/Create", product)
 
     async def put_product(self, product: Row) -> None:
         """Write a whole product; whatever was sold since it was read is lost."""
@@ -95,18 +106,27 @@ class Shop:
         answer = await self._api.get(f"{BASE}/{path}", params)
         return None if answer.status == NOT_FOUND else _row(answer, _parsed(answer), *numbers)
 
+    async def send(self, method: str, path: str, body: Row | None = None) -> Row:
+        """Send a write and return the row that it answers, an empty one where it answers none."""
+        answer = await self._api.write(method, f"{BASE}/{path}", body)
+        return _row(answer, _parsed(answer)) if method == "POST" else {}
+
     async def _list(self, path: str, owner_field: str, owner: int, *numbers: str) -> list[Row]:
-        answer = await self._api.get(f"{BASE}/{path}")
+        rows = await self.listed(path, None, *numbers)
+        if any(row.get(owner_field) != owner for row in rows):
+            raise RetryableError(f"{self.name}: GET {BASE}/{path}: it lists rows of another {owner_field} than asked for")
+        return sorted(rows, key=lambda row: int(row["id"]))
+
+    async def listed(self, path: str, params: Mapping[str, str] | None = None, *numbers: str) -> list[Row]:
+        """Return the rows of a list, or of a page with `items`, each with its id and these whole numbers."""
+        answer = await self._api.get(f"{BASE}/{path}", params)
         if answer.status == NOT_FOUND:  # an empty list is 200
             raise RetryableError(f"{self.name}: GET {BASE}/{path}: 404; is this connection's url that of the shop?", system_wide=True)
         content = _parsed(answer)
         content = content.get("items") if isinstance(content, dict) else content
         if not isinstance(content, list):
             raise answer.unreadable("it is no list")
-        rows = [_row(answer, row, *numbers) for row in content]
-        if any(row.get(owner_field) != owner for row in rows):
-            raise answer.unreadable(f"it lists rows of another {owner_field} than asked for")
-        return sorted(rows, key=lambda row: int(row["id"]))
+        return [_row(answer, row, *numbers) for row in content]
 
 
 def order_id(document: Document) -> int:

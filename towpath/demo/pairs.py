@@ -74,6 +74,7 @@ PAIRS: Mapping[str, Pair] = {
             "erp-status-to-shop": _flow(ERP, SHOP, "OrderStatusChanged", "bng-nopcommerce/order_status_changed"),
             "erp-shipments-to-shop": _flow(ERP, SHOP, "ShipmentConfirmed", "bng-nopcommerce/shipment_confirmed"),
             "erp-stock-to-shop": _flow(ERP, SHOP, "StockChanged", "bng-nopcommerce/stock_changed"),
+            "erp-products-to-shop": _flow(ERP, SHOP, "ProductChanged", "bng-nopcommerce/product_changed") | {"options": {"currency": "USD"}},
         },
     ),
     "bng-magento": Pair(

@@ -42,12 +42,12 @@ class Played:
         """Return the answer of one of BNG's controls, by its path after `/_sandbox/`."""
         return await self._call(ERP, method, path, body)
 
-    async def rows(self, name: str, entity: str, **where: object) -> list[Row]:
+    async def rows(self, name: str, entity: str, /, **where: object) -> list[Row]:
         """Return what a system holds of an entity, with these values."""
         found = (await self._call(name, "GET", f"store/{entity}", None))["items"]
         return [row for row in found if all(row[field] == value for field, value in where.items())]
 
-    async def row(self, name: str, entity: str, **where: object) -> Row:
+    async def row(self, name: str, entity: str, /, **where: object) -> Row:
         """Return the one row with these values."""
         (found,) = await self.rows(name, entity, **where)
         return found

@@ -26,7 +26,7 @@ async def test_f04_sales_elsewhere_purchases_and_returns_reach_the_shop(pair: Pl
 
 
 async def test_f04_a_sku_the_shop_does_not_have_is_a_dead_letter_and_the_others_go_on(pair: Played) -> None:
-    await pair.erp("PUT", "products/NEW-4201", {"on_hand": 5})
+    await pair.erp("PUT", "products/NEW-4201", {"on_hand": 5, "currency": "EUR"})  # which the shop does not sell in, so that the product stays out
     await count(pair, SECOND, 12)
     await pair.stock_becomes(SECOND, 12)
     letter = await pair.letter(f"{ERP}/stock/NEW-4201")
