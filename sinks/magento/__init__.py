@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sinks.base import Document, Operation, Standing, Update
+from sinks.goods import brought
+from sinks.magento.product import put_product
 from sinks.magento.shipment import create_shipment, find_shipment
 from sinks.magento.shop import CANCELED, Shop, order_id, text
 from sinks.magento.stock import set_stock
@@ -48,6 +50,7 @@ class MagentoTarget:
         "cancel_order": Operation(_find_cancelled, _cancel),
         "create_shipment": Operation(find_shipment, create_shipment),
         "set_stock": Update(set_stock),
+        "put_product": Update(put_product, brings=brought),
     }
     creates: Mapping[str, str] = {}
 

@@ -73,13 +73,43 @@ class Shop:
             raise answer.unreadable("it is neither true nor false")
         return done
 
-    async def salable(self, sku: str, stock: int) -> Decimal:
-        """Return how many of a SKU can be sold; raises DataError where the shop does not know it."""
-        if sku in {".", ".."}:
-            raise DataError(f"{sku} is no SKU", field="SKU", value=sku)
-        answer = await self._api.get(f"{BASE}/inventory/get-product-salable-quantity/{quote(sku, safe='')}/{stock}")
+    async def product(self, sku: str) -> Row | None:
+        """Return the product of a SKU, None where there is none."""
+        answer = await self._api.get(f"{BASE}/products/{_in_path(sku)}")
         if answer.status == NOT_FOUND:
-            raise DataError(f"SKU {sku} is unknown at {self.name}", field="SKU", value=sku)
+            return None
+        return _product(answer, sku)
+
+    async def save_product(self, product: Row) -> Row:
+        """Make or change the product of a SKU, and return it as it is then."""
+        return _product(await self._api.write("POST", f"{BASE}/products", {"product": product}), str(product["sku"]))
+
+    async def attribute_sets(self) -> dict[str, int]:
+        """Return the id of each attribute set by its name, in small letters."""
+        rows = await self._list("products/attribute-sets/sets/list")
+        return {str(row.get("attribute_set_name")).strip().casefold(): int(row["attribute_set_id"]) for row in rows}
+
+    async def attribute(self, code: str) -> Row:
+        """Return an attribute with its options; raises DataError where there is none of that code."""
+        answer = await self._api.get(f"{BASE}/products/attributes/{code}")
+        if answer.status == NOT_FOUND:
+            raise DataError(f"{self.name} has no attribute {code}; make it there", field=f"Attributes.{code}", value=code)
+        content = answer.json()
+        if not isinstance(content, dict) or content.get("attribute_code") != code:
+            raise answer.unreadable(f"it is not the attribute {code}")
+        return content
+
+    async def add_option(self, code: str, label: str) -> None:
+        """Give an attribute one more option; the shop refuses no second one of the same label."""
+        await self._api.write(
+            "POST", f"{BASE}/products/attributes/{code}/options", {"option": {"label": label, "sort_order": 0, "is_default": False}}
+        )
+
+    async def salable(self, sku: str, stock: int) -> Decimal:
+        """Return how many of a SKU can be sold; raises DataError, which awaits the product, where the shop does not know it."""
+        answer = await self._api.get(f"{BASE}/inventory/get-product-salable-quantity/{_in_path(sku)}/{stock}")
+        if answer.status == NOT_FOUND:
+            raise DataError(f"SKU {sku} is unknown at {self.name}", field="SKU", value=sku, awaits=f"product {sku}")
         content = answer.json()
         if isinstance(content, bool) or not isinstance(content, int | Decimal):
             raise answer.unreadable("it is no number")
@@ -117,6 +147,20 @@ class Shop:
             if any(name in row and str(row[name]).casefold() != str(value).casefold() for row in rows):
                 raise answer.unreadable(f"it lists rows of another {name} than asked for")
         return rows
+
+
+def _in_path(sku: str) -> str:
+    """Return a SKU as a part of a path, where it may hold whatever a path cannot."""
+    if sku in {".", ".."}:
+        raise DataError(f"{sku} is no SKU", field="SKU", value=sku)
+    return quote(sku, safe="")
+
+
+def _product(answer: Answer, sku: str) -> Row:
+    content = answer.json()
+    if not isinstance(content, dict) or str(content.get("sku")).casefold() != sku.casefold() or not isinstance(content.get("id"), int):
+        raise answer.unreadable(f"it is not the product {sku}")
+    return content
 
 
 def order_id(document: Document) -> int:

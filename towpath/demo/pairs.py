@@ -93,6 +93,14 @@ PAIRS: Mapping[str, Pair] = {
             "erp-status-to-shop": _flow(ERP, SHOP, "OrderStatusChanged", "bng-magento/order_status_changed"),
             "erp-shipments-to-shop": _flow(ERP, SHOP, "ShipmentConfirmed", "bng-magento/shipment_confirmed"),
             "erp-stock-to-shop": _flow(ERP, SHOP, "StockChanged", "bng-magento/stock_changed"),
+            "erp-products-to-shop": _flow(ERP, SHOP, "ProductChanged", "bng-magento/product_changed")
+            | {
+                "options": {
+                    "currency": "USD",
+                    "attribute_sets": {**dict.fromkeys(("Accessories", "Kitchen", "Stationery"), "Default"), "Home": "Home", "Apparel": "Apparel"},
+                    "attributes": {"Colour": "color", "Size": "size", "Fabric": "fabric", "Washable": "washable"},
+                }
+            },
         },
     ),
     "brightpearl-nopcommerce": Pair(

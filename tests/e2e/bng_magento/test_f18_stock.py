@@ -56,7 +56,9 @@ async def test_f18_open_orders_are_subtracted_once_and_a_shipment_changes_neithe
 
 
 async def test_f18_a_sku_that_the_shop_does_not_have_is_a_dead_letter_and_others_go_on(magento: PlayedMagento) -> None:
-    await magento.erp("PUT", "products/NEW-18", {"price": "5.00"})
+    await magento.erp(
+        "PUT", "products/NEW-18", {"price": "5.00", "currency": "EUR"}
+    )  # which the shop does not sell in, so that the product stays out
     await count(magento, "NEW-18", 5)
     await count(magento, BOTTLE, 31)
     await salable_becomes(magento, BOTTLE, await magento.available(BOTTLE))

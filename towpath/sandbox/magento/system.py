@@ -8,6 +8,7 @@ from towpath.sandbox.kit.messages import Control
 from towpath.sandbox.kit.system import Site, System, World
 from towpath.sandbox.magento.api import endpoints
 from towpath.sandbox.magento.auth import Auth
+from towpath.sandbox.magento.catalog import Catalog
 from towpath.sandbox.magento.controls import Desk
 from towpath.sandbox.magento.inventory import Inventory
 from towpath.sandbox.magento.processing import Processing
@@ -26,11 +27,13 @@ INDEXES: Final = {
     "invoice": ("order_id",),
     "source_item": ("sku",),
     "reservation": ("sku",),
+    "option": ("attribute_code",),
 }
 DUMPS: Final = {
     "orders": "order",
     "customers": "customer",
     "products": "product",
+    "attribute_options": "option",
     "source_items": "source_item",
     "reservations": "reservation",
     "shipments": "shipment",
@@ -47,6 +50,8 @@ def open_site(world: World, settings: MagentoSettings) -> Site:
     inventory = Inventory(world, lists)
     shop = Shop(world, settings, inventory)
     shop.fill()
+    catalog = Catalog(shop, lists)
+    catalog.fill()
     processing = Processing(shop)
     shopper = Shopper(world, shop, processing)
     controls = [
@@ -54,7 +59,7 @@ def open_site(world: World, settings: MagentoSettings) -> Site:
         Control("GET", "/_sandbox/shopper", shopper.progress),
         *Desk(shop, processing).paths(),
     ]
-    paths = [*endpoints(shop, lists, processing, Shipping(shop)), *inventory.endpoints()]
+    paths = [*endpoints(shop, lists, processing, Shipping(shop)), *inventory.endpoints(), *catalog.endpoints()]
     return Site(paths, Auth(settings, world.clock).authenticate, refuse, DUMPS, controls)
 
 
