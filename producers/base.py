@@ -13,6 +13,9 @@ from towpath.http import ApiClient
 KIND: Final = "towpath-kind"
 WEBHOOK: Final = "webhook"
 POLLED: Final = "polled"
+BACKFILLED: Final = "backfilled"
+ASKED: Final = "asked"
+"""What an operator wants read again: the record's key names it, and its value says nothing."""
 FETCHED: Final = "fetched"
 ENTITY: Final = "towpath-entity"
 RECEIVED_AT: Final = "towpath-received-at"
@@ -50,12 +53,18 @@ Listing = Callable[[ApiClient, datetime], AsyncIterator[Item]]
 class Poll:
     """A list that the poller reads: `items` yields all that changed at or after a time, to the end or it raises; an item may come again.
 
-    Where a list tells of creations only, `unfinished` yields every entity created at or after a time that may still change.
+    Where a list tells of creations only, `unfinished` yields every entity created at or after a time that may still change. One with an `event`
+    is read again and again only where a flow takes that event from here, for it costs too much else, and one that is not `polled` never: it is
+    there for a backfill. So is `open`, which yields what is not finished yet. One is `ordered` where its items come in the order of change.
     """
 
     entity: str
     items: Listing
     unfinished: Listing | None = None
+    event: str = ""
+    polled: bool = True
+    open: Listing | None = None
+    ordered: bool = False
 
 
 class References(Protocol):

@@ -75,7 +75,9 @@ class PollerRole:
         if source is None or not source.polls or connection.poll_seconds is None:
             return None
         api, inbox = clients.connect(name).at(Priority.POLLING), Inbox(name, source, producer, clock, metrics)
-        lists = [PolledList(name, connection, poll=poll, api=api, inbox=inbox, cursors=cursors, clock=clock) for poll in source.polls]
+        taken = {"", *(flow.event for flow in self.config.flows_from(name).values())}
+        polls = [poll for poll in source.polls if poll.polled and poll.event in taken]
+        lists = [PolledList(name, connection, poll=poll, api=api, inbox=inbox, cursors=cursors, clock=clock) for poll in polls]
         for one in lists:
             metrics.follow(POLL_AGE, one.age, connection=name, entity=one.entity)
         return PolledConnection(name, connection.poll_seconds, lists, clock)

@@ -60,6 +60,21 @@ class Fetcher:
         meant = await self._meant(api, chosen_of_customer(generic(own, head.get("registered_in_store_id"))))
         return joined(customer=customer, customer_attributes=json.dumps(own), **addresses, **meant)
 
+    async def product(self, api: ApiClient, product_id: int) -> str | None:
+        """Return the vendor's own bodies by part: product, described, options, attributes; None for one that is deleted or has no SKU."""
+        product, described = await gather_all(
+            read(api, f"Product/GetById/{product_id}", f"product {product_id}"),
+            read(api, "ProductSpecificationAttribute/GetAll", f"attributes of product {product_id}", {"productId": str(product_id)}),
+        )
+        head = _object(product, "product")
+        if head.get("deleted") is True or not str(head.get("sku") or "").strip():
+            return None
+        options = _ids("specification_attribute_option_id", (row.get("specification_attribute_option_id") for row in rows(described)))
+        values = await self._reference(api, "SpecificationAttributeOption", options)
+        owners = [one.get("specification_attribute_id") for one in map(json.loads, values.values()) if isinstance(one, dict)]
+        names = await self._reference(api, "SpecificationAttribute", _ids("specification_attribute_id", owners))
+        return joined(product=product, described=described, options=_keyed(values), attributes=_keyed(names))
+
     async def _own(self, api: ApiClient, customer_id: int) -> list[dict[str, Any]]:
         """Return the generic attributes of a customer that are ours to read."""
         path = f"GenericAttribute/GetAttributesForEntity/{customer_id}"

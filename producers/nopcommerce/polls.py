@@ -1,4 +1,7 @@
-"""NopCommerce's orders: which were created, and which are still open (official Web API Backend v1.06: vendor-apis.md, section 3.3)."""
+"""NopCommerce's lists: orders that were created or are still open, and products that changed.
+
+Official Web API Backend v1.06: vendor-apis.md, section 3.3.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Final
 
 from producers.base import Item, Poll
 from producers.paging import Page, read_page, require_whole
+from towpath.events import EPOCH
 from towpath.http import ApiClient
 from towpath.systems.nopcommerce import BASE
 
@@ -59,4 +63,23 @@ def _items(page: Page, since: datetime) -> Iterator[Item]:
         yield one.item(one.field("id"), one.field("created_on_utc"), since)
 
 
-POLLS: Final[Sequence[Poll]] = (Poll("order", created, still_open),)
+async def products(api: ApiClient, since: datetime) -> AsyncIterator[Item]:
+    """Yield each product that changed at or after `since`, hidden ones too.
+
+    The shop has no such filter either, so its whole catalogue is read, and only where a flow takes products from it.
+    """
+    seen, announced, index, total = set[int | str](), None, 0, 1
+    while index * PAGE_SIZE < total:
+        query = {"showHidden": "true", "pageIndex": str(index), "pageSize": str(PAGE_SIZE)}
+        page = await read_page(api, f"{BASE}/Product/GetAll", query, "total_count")
+        announced = page.total if announced is None else announced
+        for one in page.listed:
+            item = one.item(one.field("id"), one.field("updated_on_utc"), EPOCH)
+            seen.add(item.id)
+            if item.changed_at >= since or item.changed_at == EPOCH:
+                yield item
+        index, total = index + 1, page.total
+    require_whole(f"{api.name}: GET {BASE}/Product/GetAll", seen, announced)
+
+
+POLLS: Final[Sequence[Poll]] = (Poll("order", created, still_open), Poll("product", products, event="ProductChanged"))

@@ -8,6 +8,8 @@ from sinks.base import Operation, Update
 from sinks.brightpearl.contact import create_address, create_contact, find_address, find_contact
 from sinks.brightpearl.note import find_shipped, find_tracked, ship_note, track_note
 from sinks.brightpearl.order import create_order, find_order, reserve, set_order_status
+from sinks.brightpearl.product import put_product
+from sinks.goods import brought
 
 
 class BrightpearlTarget:
@@ -20,6 +22,7 @@ class BrightpearlTarget:
         "set_order_status": Update(set_order_status),
         "ship_note": Operation(find_shipped, ship_note),
         "track_note": Operation(find_tracked, track_note),
+        "put_product": Update(put_product, brings=brought),
     }
     creates: Mapping[str, str] = {"address": "create_address", "customer": "create_customer", "order": "create_order"}
 

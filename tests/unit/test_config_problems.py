@@ -87,6 +87,15 @@ LITERAL = "a secret may not stand in the file itself; put it elsewhere and write
             "flows.A_b: a name must be small letters, digits and single hyphens, at most 40, such as shop-berlin",
         ),
         (
+            document(
+                flows={
+                    "a": {**FLOW, "event": "ProductChanged"},
+                    "b": {**FLOW, "event": "ProductChanged", "source": FLOW["target"], "target": FLOW["source"]},
+                }
+            ),
+            'flows.b: sends products back where "a" has them from, so that an older change would undo a newer one; keep the flow from their master',
+        ),
+        (
             document(flows={"a": FLOW, "b": FLOW}),
             'flows.b: moves the same event between the same connections as "a"; remove one, or name another event',
         ),

@@ -76,8 +76,15 @@ def _flow_problems(name: str, flow: Mapping[str, Any], known: list[str]) -> Iter
         yield Problem(f"flows.{name}.event", f'no event is called "{event}"; {near(event, events)}')
 
 
+def _ends(flow: Mapping[str, Any]) -> tuple[Any, Any]:
+    return flow.get("source"), flow.get("target")
+
+
 def _pair_problems(first: tuple[str, Mapping[str, Any]], second: tuple[str, Mapping[str, Any]]) -> Iterator[Problem]:
     (name, one), (other_name, other) = first, second
+    if one.get("event") == other.get("event") == "ProductChanged" and _ends(one) == _ends(other)[::-1]:
+        message = f'sends products back where "{name}" has them from, so that an older change would undo a newer one; keep the flow from their master'
+        yield Problem(f"flows.{other_name}", message)
     if any(one.get(key) != other.get(key) for key in ("target", "event")):
         return
     if one.get("source") == other.get("source"):

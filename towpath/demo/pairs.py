@@ -139,6 +139,8 @@ PAIRS: Mapping[str, Pair] = {
             "shop-cancellations-to-threepl": _flow(SHOP, THREEPL, "OrderCancelled", "nopcommerce-threepl/order_cancelled")
             | {"options": {"warehouses": ["2"]}},
             "erp-stock-to-shop": _flow(ERP, SHOP, "StockChanged", "brightpearl-nopcommerce/stock_changed") | {"options": {"locations": ["2", "3"]}},
+            "erp-products-to-shop": _flow(ERP, SHOP, "ProductChanged", "brightpearl-nopcommerce/product_changed")
+            | {"options": {"price_list": 2, "currency": "USD"}},
         },
         erp_path="/public-api/acme",
         erp_hook=f"?secret={ADDRESS_SECRET}",

@@ -69,7 +69,7 @@ class Pair(Played):
         await until(have_left, seconds=PATIENCE, what=f"{count} shipments of order {number} at the shop")
         return await self.rows(SHOP, "shipments", order_id=number)
 
-    async def is_there(self, name: str, entity: str, **having: object) -> None:
+    async def is_there(self, name: str, entity: str, /, **having: object) -> None:
         """Return once a system holds such a row."""
 
         async def is_so() -> bool:
