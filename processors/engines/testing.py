@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -178,11 +179,15 @@ async def until(condition: Callable[[], bool], seconds: float = SECONDS) -> None
 
 @asynccontextmanager
 async def running(kind: str, settings: EngineSettings, processor: Processor | None = None, *metrics: Any) -> AsyncIterator[Engine]:  # noqa: ANN401
-    """Run an engine while entered, then stop it and wait for its end."""
+    """Run an engine while entered, then stop it and wait for its end, and for that of the threads that it left to end by themselves."""
     engine, stop = ENGINES[kind](settings, processor or Count(), *metrics), asyncio.Event()
     task = asyncio.create_task(engine.run(stop))
     try:
         yield engine
     finally:
         stop.set()
-        await asyncio.wait_for(task, 15)
+        try:
+            await asyncio.wait_for(task, 15)
+        finally:
+            for thread in [one for one in threading.enumerate() if hasattr(one, "service")]:  # Faust's, one of which could not be stopped in time
+                await asyncio.to_thread(thread.join, 15)

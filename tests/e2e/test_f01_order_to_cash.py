@@ -9,7 +9,7 @@ from towpath.demo.play import ZERO
 
 
 async def test_f01_demo_once_prints_one_json_object_with_no_duplicate_and_no_loss(tmp_path: Path) -> None:
-    options = ["--once", "--pair", "bng-nopcommerce", "--orders", "60", "--faults", "mild", "--seed", "7", "--json", "--dir", str(tmp_path / "demo")]
+    options = ["--once", "--pair", "bng-nopcommerce", "--orders", "40", "--faults", "mild", "--seed", "7", "--json", "--dir", str(tmp_path / "demo")]
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "towpath", "demo", *options, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
@@ -19,8 +19,8 @@ async def test_f01_demo_once_prints_one_json_object_with_no_duplicate_and_no_los
     expected = {
         "pair": "bng-nopcommerce",
         "seed": 7,
-        "orders_placed": 60,
-        "orders_in_target": 60,
+        "orders_placed": 40,
+        "orders_in_target": 40,
         "duplicates": 0,
         "lost": 0,
         "dead_letters": 0,
