@@ -15,6 +15,7 @@ from towpath.kafka import KafkaSettings
 from towpath.testing.kafka import DOCKER, VARIABLE, kafka_for_tests, why_no_docker
 
 END_TO_END = "tests/e2e/"
+LONGEST = (END_TO_END, "tests/integration/")
 STACK_EACH = ("tests/e2e/test_f01_kills.py", "tests/e2e/test_f01_many.py", "tests/e2e/test_demo_live.py")
 
 settings.register_profile("towpath", max_examples=50, deadline=None)  # how long an example takes says how busy the machine is
@@ -48,7 +49,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     """Begin with what takes longest, and leave what shares a stack together, whatever shuffled the tests before."""
     yield
-    items.sort(key=lambda item: item.nodeid.rpartition("/")[0] if item.nodeid.startswith(END_TO_END) else "~")
+    items.sort(key=lambda item: next((item.nodeid.rpartition("/")[0] for folder in LONGEST if item.nodeid.startswith(folder)), "~"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
