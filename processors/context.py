@@ -42,7 +42,7 @@ def strings(value: Any, currency: str | None, name: str = "") -> Any:  # noqa: A
             for key, part in value.items()
         }
     if kind is list:
-        return [strings(part, currency, name) for part in value]
+        return [part if type(part) is str else strings(part, currency, name) for part in value]
     if isinstance(value, Mapping):
         return strings(dict(value), currency, name)
     return _moment(value) if isinstance(value, datetime) else value

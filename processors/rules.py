@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_type_hints
 
 import babel
 import email_validator
 
 from towpath.errors import DataError
-from towpath.events import Event, decimal_text
+from towpath.events import Event, OrderLine, OrderPlaced, decimal_text
 
 PLACES: Mapping[str, int] = {
     **dict.fromkeys(["BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"], 0),
@@ -22,6 +22,8 @@ PLACES: Mapping[str, int] = {
 """ISO 4217's minor units where they are not 2. CLDR's are what is common in print: none for RSD, whose prices have two."""
 LARGEST = 15
 """An amount or quantity with more digits before the point than this is no one's order."""
+AMOUNTS = tuple(name for name, kind in get_type_hints(OrderPlaced).items() if kind is Decimal)
+LINE_AMOUNTS = tuple(name for name, kind in get_type_hints(OrderLine).items() if kind is Decimal)
 LONGEST_EMAIL = 254
 PLAIN_EMAIL = re.compile(r"(?=.{1,64}\Z)[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@(?:[a-z0-9]+(?:-[a-z0-9]+)*\.)+[a-z]{2,}").fullmatch
 """Addresses that are certainly valid unless their domain is a reserved one; the library takes many times longer for the same answer."""
@@ -52,13 +54,13 @@ def check(event: Event) -> None:
 def check_order(order: Mapping[str, Any]) -> None:
     """Raise DataError unless the order has lines, a known currency, a possible e-mail address and a total that adds up."""
     places = decimal_places(order["currency"])
-    _check_sizes(order, "")
+    _check_sizes(order, AMOUNTS, "")
     check_email(order["customer_email"], "customer_email")
     if not order["lines"]:
         message = f"order {order['order_number']} has no lines"
         raise DataError(message, field="lines")
     for index, line in enumerate(order["lines"]):
-        _check_sizes(line, f"lines[{index}].")
+        _check_sizes(line, LINE_AMOUNTS, f"lines[{index}].")
         if line["quantity"] <= 0:
             message = f"order {order['order_number']}, line {line['line_no']}: quantity {decimal_text(line['quantity'])} is not positive"
             raise DataError(message, field=f"lines[{index}].quantity", value=decimal_text(line["quantity"]))
@@ -74,9 +76,10 @@ def check_order(order: Mapping[str, Any]) -> None:
         raise DataError(message, field="total", value=decimal_text(order["total"]))
 
 
-def _check_sizes(part: Mapping[str, Any], where: str) -> None:
-    for name, value in part.items():
-        if isinstance(value, Decimal) and (not value.is_finite() or value.adjusted() >= LARGEST):
+def _check_sizes(part: Mapping[str, Any], amounts: Sequence[str], where: str) -> None:
+    for name in amounts:
+        value = part[name]
+        if value.adjusted() >= LARGEST or not value.is_finite():
             raise DataError(f"{where}{name} is no possible amount: {value:E}", field=f"{where}{name}", value=f"{value:E}")
 
 
