@@ -49,7 +49,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     """Begin with what takes longest, and leave what shares a stack together, whatever shuffled the tests before."""
     yield
-    items.sort(key=lambda item: next((item.nodeid.rpartition("/")[0] for folder in LONGEST if item.nodeid.startswith(folder)), "~"))
+    items.sort(key=lambda item: item.nodeid.rpartition("/")[0] if item.nodeid.startswith(LONGEST) else "~")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

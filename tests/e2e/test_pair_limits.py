@@ -8,12 +8,11 @@ from datetime import datetime
 from typing import Any
 
 import aiohttp
-from prometheus_client.parser import text_string_to_metric_families
 
 from towpath.demo.pairs import ERP, SHOP
 from towpath.demo.play import Plan, place, report, settle, verdict
 from towpath.demo.stack import Stack
-from towpath.runtime import read_run_file
+from towpath.testing.figures import samples_of
 from towpath.testing.waiting import until
 
 ORDERS, BURST, PER_MINUTE = 120, 50, 600
@@ -120,10 +119,7 @@ def without_stock(figures: Callable[..., list[float]], name: str) -> float:
 
 async def figures_of(stack: Stack, role: str) -> Callable[..., list[float]]:
     """Return a function from a metric's name, and labels where only some matter, to what the role's /metrics shows of it."""
-    found = read_run_file(stack.directory / "data" / "run", role)
-    assert found is not None
-    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{found.health_port}/metrics") as response:
-        shown = [sample for family in text_string_to_metric_families(await response.text()) for sample in family.samples]
+    shown = await samples_of(stack, role)
 
     def values(name: str, **labels: str) -> list[float]:
         return [sample.value for sample in shown if sample.name == name and labels.items() <= sample.labels.items()]

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from prometheus_client.parser import text_string_to_metric_families
 
 from towpath.demo.pairs import ERP, SHOP
 from towpath.demo.play import Plan, place, play, report, settle, verdict
 from towpath.demo.stack import Stack
-from towpath.runtime import read_run_file
 from towpath.sandbox.bng.system import DUMPS as ERP_STORES
 from towpath.sandbox.nopcommerce.system import DUMPS as SHOP_STORES
+from towpath.testing.figures import samples_of
 from towpath.testing.played import Played
 
 PLAN = Plan("bng-nopcommerce", 20, 7, "none")
@@ -56,11 +55,7 @@ async def counted(stack: Stack) -> Counter[str]:
     """Return what processor and sink have counted: deliveries made and finished as `own`, replays by hop and outcome."""
     found = Counter[str]()
     for role in ("processor", "sink"):
-        running = read_run_file(stack.directory / "data" / "run", role)
-        assert running is not None
-        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{running.health_port}/metrics") as response:
-            shown = [sample for family in text_string_to_metric_families(await response.text()) for sample in family.samples]
-        for sample in shown:
+        for sample in await samples_of(stack, role):
             if sample.name == "towpath_replayed_total":
                 found[f"{sample.labels['hop']} {sample.labels['outcome']}"] += int(sample.value)
             elif sample.name in {"towpath_routed_total", "towpath_delivered_total", "towpath_dead_letters_total"}:

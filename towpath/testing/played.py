@@ -86,6 +86,15 @@ class Played:
         await self.buy(number)
         return await self.sales_order(number)
 
+    async def product(self, sku: str, *, seconds: float = 40, **having: object) -> Row:
+        """Return the shop's one product of a SKU, once it has these values."""
+
+        async def is_so() -> bool:
+            return bool(await self.rows(SHOP, "products", sku=sku, **having))
+
+        await until(is_so, seconds=seconds, what=f"{sku} at the shop with {having}")
+        return await self.row(SHOP, "products", sku=sku)
+
     async def stock(self, sku: str) -> int:
         """Return how many of a product the shop may sell."""
         return int((await self.row(SHOP, "products", sku=sku))["stock_quantity"])

@@ -4,21 +4,10 @@ from __future__ import annotations
 
 from towpath.demo.pairs import ERP, SHOP
 from towpath.demo.play import settle
-from towpath.testing.played import Row
 from towpath.testing.played_magento import PlayedMagento
 from towpath.testing.waiting import until
 
 APPAREL = 9
-
-
-async def has(magento: PlayedMagento, sku: str, **values: object) -> Row:
-    """Return the shop's one product of a SKU, once it has these values."""
-
-    async def is_so() -> bool:
-        return bool(await magento.rows(SHOP, "products", sku=sku, **values))
-
-    await until(is_so, seconds=40, what=f"{sku} at the shop with {values}")
-    return await magento.row(SHOP, "products", sku=sku)
 
 
 async def described(magento: PlayedMagento, sku: str) -> dict[str, str]:
@@ -35,10 +24,10 @@ async def key_of(magento: PlayedMagento, sku: str) -> str:
 async def test_f20_a_product_of_bng_comes_to_the_shop_in_its_attribute_set_with_its_stock(magento: PlayedMagento) -> None:
     cap = {"name": "Cap", "kind": "Apparel", "price": "12.50", "attributes": {"Colour": "Red", "Size": "XXL", "Washable": "yes"}, "on_hand": 40}
     await magento.erp("PUT", "products/CAP-20 1", cap)
-    product = await has(magento, "CAP-20 1", name="Cap", price=12.5, attribute_set_id=APPAREL, status=1)
+    product = await magento.product("CAP-20 1", name="Cap", price=12.5, attribute_set_id=APPAREL, status=1)
     assert await described(magento, "CAP-20 1") == {"color": "Red", "size": "XXL", "washable": "1"}
     await magento.erp("PUT", "products/CAP-20 1", {"price": "11.00", "attributes": {"Colour": "Blue", "Size": "XXL", "Washable": "no"}})
-    assert (await has(magento, "CAP-20 1", price=11))["id"] == product["id"]
+    assert (await magento.product("CAP-20 1", price=11))["id"] == product["id"]
     await settle(magento.stack)
     assert await described(magento, "CAP-20 1") == {"color": "Blue", "size": "XXL", "washable": "0"}
     assert await magento.salable("CAP-20 1") == 40
@@ -61,7 +50,7 @@ async def test_f20_what_the_shop_cannot_have_is_a_dead_letter_by_its_field_that_
     letter = await magento.letter(await key_of(magento, "CAP-203"), hop="sink")
     assert (letter["state"], letter["field"]) == ("dead", "Attributes.size")
     await magento.erp("PUT", "products/CAP-203", {"kind": "Apparel"})
-    await has(magento, "CAP-203", attribute_set_id=APPAREL)
+    await magento.product("CAP-203", attribute_set_id=APPAREL)
     await settle(magento.stack)
     assert [await magento.letters(key) for key in (await key_of(magento, "CAP-203"), f"{ERP}/stock/CAP-203")] == [[], []]
     assert await magento.salable("CAP-203") == 3
@@ -71,12 +60,12 @@ async def test_f20_a_shop_that_is_down_or_loses_its_answers_gets_each_product_on
     async with magento.faults(SHOP, unavailable=1):
         await magento.erp("PUT", "products/CAP-204", {"name": "Cap", "price": "4.00"})
         await until(lambda: received(magento, "CAP-204"), what="Towpath was told of it")
-    await has(magento, "CAP-204", price=4)
+    await magento.product("CAP-204", price=4)
     async with magento.faults(SHOP, response_lost=0.5, late_commit=0.2, late_commit_seconds=0.5, seed=6):
         for number in range(4):
             await magento.erp("PUT", f"products/CAP-205{number}", {"name": f"Cap {number}", "attributes": {"Colour": f"Shade {number}"}})
         for number in range(4):
-            await has(magento, f"CAP-205{number}", name=f"Cap {number}")
+            await magento.product(f"CAP-205{number}", name=f"Cap {number}")
     await settle(magento.stack)
     labels = [row["label"] for row in await magento.rows(SHOP, "attribute_options", attribute_code="color")]
     assert [labels.count(f"Shade {number}") for number in range(4)] == [1] * 4

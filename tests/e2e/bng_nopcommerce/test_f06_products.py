@@ -6,16 +6,6 @@ from towpath.testing.played import Played, Row
 from towpath.testing.waiting import until
 
 
-async def has(pair: Played, sku: str, **values: object) -> Row:
-    """Return the shop's one product of a SKU, once it has these values."""
-
-    async def is_so() -> bool:
-        return bool(await pair.rows(SHOP, "products", sku=sku, **values))
-
-    await until(is_so, seconds=40, what=f"{sku} at the shop with {values}")
-    return await pair.row(SHOP, "products", sku=sku)
-
-
 async def described(pair: Played, product: Row) -> dict[str, str]:
     names = {row["id"]: row["name"] for row in await pair.rows(SHOP, "specification_attributes")}
     options = {row["id"]: row for row in await pair.rows(SHOP, "specification_attribute_options")}
@@ -26,10 +16,10 @@ async def described(pair: Played, product: Row) -> dict[str, str]:
 
 async def test_f06_a_product_of_bng_comes_to_the_shop_with_its_attributes_and_its_stock(pair: Played) -> None:
     await pair.erp("PUT", "products/CAP-6001", {"name": "Cap", "price": "12.50", "attributes": {"Colour": "Red", "Size": "M"}, "on_hand": 40})
-    product = await has(pair, "CAP-6001", name="Cap", price=12.5, published=True, stock_quantity=40)
+    product = await pair.product("CAP-6001", name="Cap", price=12.5, published=True, stock_quantity=40)
     assert await described(pair, product) == {"Colour": "Red", "Size": "M"}
     await pair.erp("PUT", "products/CAP-6001", {"price": "11.00", "attributes": {"Colour": "Blue", "Size": "M"}})
-    assert (await has(pair, "CAP-6001", price=11.0))["id"] == product["id"]
+    assert (await pair.product("CAP-6001", price=11.0))["id"] == product["id"]
     await settle(pair.stack)
     assert await described(pair, product) == {"Colour": "Blue", "Size": "M"}
     assert await pair.stock("CAP-6001") == 40
@@ -55,7 +45,7 @@ async def test_f06_a_price_in_another_currency_is_a_dead_letter_that_its_correct
     stock = await pair.letter(f"{ERP}/stock/CAP-6003")
     assert (stock["state"], stock["hop"], stock["field"]) == ("dead", "sink", "SKU")
     await pair.erp("PUT", "products/CAP-6003", {"currency": "USD"})
-    await has(pair, "CAP-6003", stock_quantity=3)
+    await pair.product("CAP-6003", stock_quantity=3)
     await settle(pair.stack)
     assert [await pair.letters(f"{ERP}/{key}") for key in (f"product/{bng['ProductID']}", "stock/CAP-6003")] == [[], []]
 
@@ -64,12 +54,12 @@ async def test_f06_a_shop_that_is_down_or_loses_its_answers_gets_each_product_on
     async with pair.faults(SHOP, unavailable=1):
         await pair.erp("PUT", "products/CAP-6004", {"name": "Cap", "price": "4.00"})
         await until(lambda: received(pair, "CAP-6004"), what="Towpath was told of it")
-    await has(pair, "CAP-6004", price=4.0)
+    await pair.product("CAP-6004", price=4.0)
     async with pair.faults(SHOP, response_lost=0.5, late_commit=0.2, late_commit_seconds=0.5, seed=6):
         for number in range(6):
             await pair.erp("PUT", f"products/CAP-605{number}", {"name": f"Cap {number}", "attributes": {"Brim": f"{number} cm"}})
         for number in range(6):
-            await has(pair, f"CAP-605{number}", name=f"Cap {number}")
+            await pair.product(f"CAP-605{number}", name=f"Cap {number}")
     await settle(pair.stack)
     for number in range(6):
         assert await described(pair, await pair.row(SHOP, "products", sku=f"CAP-605{number}")) == {"Brim": f"{number} cm"}
