@@ -16,13 +16,17 @@ from urllib.parse import quote
 import pytest
 import yaml
 from aiohttp.test_utils import TestClient, TestServer
+from sqlalchemy.engine import URL
 
 from producers.base import Fetch
 from producers.magento import SOURCE
+from producers.references import LedgerReferences
 from sinks.base import Operation
 from sinks.magento import TARGET
 from towpath.clock import SystemClock
-from towpath.config import Connection
+from towpath.config import Config, Connection
+from towpath.delivery.database import open_engine
+from towpath.delivery.ledger import Ledger
 from towpath.http import ApiClient
 from towpath.metrics import Metrics
 from towpath.sandbox.kit.server import build
@@ -143,12 +147,15 @@ async def test_every_call_of_the_sink_is_one_that_magento_has(played: tuple[Json
     assert [] == [problem for row in calls for problem in problems(row)]
 
 
-async def test_every_call_of_the_source_is_one_that_magento_has(played: tuple[Json, ApiClient]) -> None:
+async def test_every_call_of_the_source_is_one_that_magento_has(played: tuple[Json, ApiClient], tmp_path: Path) -> None:
     shop, api = played
+    config = Config.model_validate({"connections": {}, "flows": {}, "kafka": {"bootstrap_servers": "127.0.0.1:9092"}})
+    ledger = Ledger(open_engine(URL.create("sqlite", database=str(tmp_path / "ledger.db"))), SystemClock(), "one")
+    references = LedgerReferences(config, "shop", ledger)
     for poll in SOURCE.polls:
         async for item in poll.items(api, SystemClock().now().replace(year=2020)):
             for payload in ("", item.text):
-                assert await SOURCE.fetch(api, Fetch(poll.entity, item.id, payload), None) is not None  # type: ignore[arg-type]
+                assert await SOURCE.fetch(api, Fetch(poll.entity, item.id, payload), references) is not None
     calls = await journal(shop)
     assert {"GET"} == {row["method"] for row in calls}
     assert [] == sorted({re.sub(r"\d+", "N", problem) for row in calls for problem in problems(row)})

@@ -56,5 +56,5 @@ def format_command(java: Path, jars: Sequence[Path], directory: Path, cluster_id
 
 
 def run_command(java: Path, jars: Sequence[Path], directory: Path, options: Sequence[str] = ()) -> list[str]:
-    """Return the command that serves the data folder; `options` are Java's own."""
-    return [str(java), *options, *HEAP, *JVM, *LOGGING, "-cp", ":".join(map(str, jars)), "kafka.Kafka", str(directory / "server.properties")]
+    """Return the command that serves the data folder; `options` are Java's own. What its libraries unpack stays in the folder too."""
+    return [str(java), *options, *HEAP, *JVM, *LOGGING, f"-Djava.io.tmpdir={directory}", "-cp", ":".join(map(str, jars)), "kafka.Kafka", str(directory / "server.properties")]

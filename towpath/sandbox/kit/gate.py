@@ -104,7 +104,7 @@ class Gate:
 async def read_call(request: web.Request) -> Call:
     """Return the request with its whole body."""
     headers = {name.lower(): value for name, value in request.headers.items()}
-    return Call(request.method, request.path, dict(request.match_info), dict(request.query), headers, await request.read())
+    return Call(request.method, request.rel_url.raw_path, dict(request.match_info), dict(request.query), headers, await request.read())
 
 
 def to_response(answer: Answer) -> web.Response:

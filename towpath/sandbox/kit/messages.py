@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request; `params` are the placeholders of the path, `headers` have lower-case names."""
+    """One request; `path` is as it was sent, `params` are its placeholders, decoded, `headers` have lower-case names."""
 
     method: str
     path: str

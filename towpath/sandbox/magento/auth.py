@@ -50,7 +50,7 @@ class Auth:
         if theirs != ours or late or not nonce or nonce in self._nonces:
             return False
         self._nonces.add(nonce)
-        address = f"http://{call.headers.get('host', '')}{quote(call.path, safe='/-._~')}"
+        address = f"http://{call.headers.get('host', '')}{call.path}"
         pairs = sorted(f"{_escape(name)}={_escape(value)}" for name, value in {**call.query, **given}.items())
         base = f"{call.method}&{_escape(address)}&{_escape('&'.join(pairs))}"
         key = f"{_escape(self._settings.consumer_secret)}&{_escape(self._settings.access_token_secret)}"
