@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from towpath.codec import default_codec
-from towpath.demo.pairs import ERP
+from towpath.demo.pairs import ERP, SHOP
 from towpath.demo.play import Plan, place, report, settle, verdict
 from towpath.demo.stack import ROLES, Stack
 from towpath.index.asking import told_letters
@@ -21,6 +21,7 @@ OUTAGE_SECONDS, PROBE_SECONDS = 27.0, 1.0
 OPENING_SECONDS = 3.0
 ORDERS, PER_SECOND = 300, 15.0
 GROWTH_MIB = 16.0
+OF_ORDER = f"{SHOP}/order/"
 CHANGES = {"paid_later": 0.5, "cancelled": 0.05, "edited": 0.05}
 
 
@@ -105,9 +106,10 @@ def histories(stack: Stack) -> tuple[dict[str, list[str]], dict[str, list[str]]]
     asked, done = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
     for record in read_all(stack.config().kafka, [f"deliver.{ERP}"]):
         delivery = default_codec().decode_as("Delivery", record.value)
-        asked[delivery["key"]].append(delivery["event_id"])
+        if delivery["key"].startswith(OF_ORDER):
+            asked[delivery["key"]].append(delivery["event_id"])
     for record in read_all(stack.config().kafka, ["receipts"]):
         receipt = default_codec().decode_as("Receipt", record.value)
-        if receipt["hop"] == "sink" and receipt["connection"] == ERP:
+        if receipt["hop"] == "sink" and receipt["connection"] == ERP and receipt["key"].startswith(OF_ORDER):
             done[receipt["key"]].append(receipt["event_id"])
     return asked, done

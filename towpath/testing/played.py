@@ -113,11 +113,17 @@ class Played:
 
     async def becomes(self, asked: Callable[[], Awaitable[object]], wanted: object, *, seconds: float = 30) -> None:
         """Return once what is asked for is what is wanted."""
+        found: object = None
 
         async def is_so() -> bool:
-            return await asked() == wanted
+            nonlocal found
+            found = await asked()
+            return found == wanted
 
-        await until(is_so, seconds=seconds, what=f"{asked.__name__} is {wanted!r}")
+        try:
+            await until(is_so, seconds=seconds, what=f"{asked.__name__} is {wanted!r}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it is {found!r}") from None
 
     async def change_erp(self, order: str, **changes: object) -> None:
         """Change a sales order as BNG's own staff would."""
