@@ -57,4 +57,5 @@ def format_command(java: Path, jars: Sequence[Path], directory: Path, cluster_id
 
 def run_command(java: Path, jars: Sequence[Path], directory: Path, options: Sequence[str] = ()) -> list[str]:
     """Return the command that serves the data folder; `options` are Java's own. What its libraries unpack stays in the folder too."""
-    return [str(java), *options, *HEAP, *JVM, *LOGGING, f"-Djava.io.tmpdir={directory}", "-cp", ":".join(map(str, jars)), "kafka.Kafka", str(directory / "server.properties")]
+    own = [f"-Djava.io.tmpdir={directory}", "-cp", ":".join(map(str, jars))]
+    return [str(java), *options, *HEAP, *JVM, *LOGGING, *own, "kafka.Kafka", str(directory / "server.properties")]
