@@ -15,7 +15,19 @@ from towpath.kafka import KafkaSettings
 from towpath.testing.kafka import DOCKER, VARIABLE, kafka_for_tests, why_no_docker
 
 END_TO_END = "tests/e2e/"
-LONGEST = (END_TO_END, "tests/integration/")
+FIRST = (
+    "tests/e2e/bng_nopcommerce/",
+    "tests/e2e/test_pair_replay.py",
+    "tests/e2e/brightpearl_nopcommerce/",
+    "tests/e2e/test_chaos.py",
+    "tests/e2e/test_f01_kills.py",
+    "tests/e2e/bng_magento/",
+    END_TO_END,
+    "tests/integration/engines/test_engines_killed.py",
+    "tests/integration/engines/",
+    "tests/integration/",
+)
+"""What takes longest, so that nothing of it is left alone at the end; what mostly waits (a pair's tests) beside what keeps a processor busy."""
 STACK_EACH = ("tests/e2e/test_f01_kills.py", "tests/e2e/test_f01_many.py", "tests/e2e/test_demo_live.py")
 
 settings.register_profile("towpath", max_examples=50, deadline=None)  # how long an example takes says how busy the machine is
@@ -47,9 +59,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    """Begin with what takes longest, and leave what shares a stack together, whatever shuffled the tests before."""
+    """Begin with what takes longest, whatever shuffled the tests before."""
     yield
-    items.sort(key=lambda item: item.nodeid.rpartition("/")[0] if item.nodeid.startswith(LONGEST) else "~")
+    items.sort(key=lambda item: next((place for place, path in enumerate(FIRST) if item.nodeid.startswith(path)), len(FIRST)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

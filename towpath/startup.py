@@ -69,9 +69,12 @@ def in_daemon(call: Callable[[], T]) -> asyncio.Future[T]:
             result.set_result(outcome)  # type: ignore[arg-type]  # None only where an error is set
 
     def work() -> None:
-        outcome, error = None, None
+        outcome: T | None = None
+        error: BaseException | None = None
         try:
             outcome = call()
+        except StopIteration as caught:  # which no future takes: whoever awaits would wait for ever
+            error = RuntimeError(f"StopIteration in a thread: {caught}")
         except BaseException as caught:  # noqa: BLE001  # handed to whoever awaits
             error = caught
         with suppress(RuntimeError):  # the loop has been closed meanwhile

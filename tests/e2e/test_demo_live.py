@@ -99,10 +99,11 @@ def still_answering(ports: list[int]) -> list[int]:
     return found
 
 
-ENDS: dict[str, tuple[Callable[[Terminal], object], int]] = {
-    "Ctrl-C": (lambda terminal: terminal.type(b"\x03"), 0),
-    "SIGKILL": (lambda terminal: terminal.process.kill(), -signal.SIGKILL),
+ENDS: dict[str, tuple[Callable[[Terminal], object], int, int]] = {
+    "Ctrl-C": (lambda terminal: terminal.type(b"\x03"), 0, 10),
+    "SIGKILL": (lambda terminal: terminal.process.kill(), -signal.SIGKILL, 1),
 }
+"""What is done to it, the exit code that follows, and how many orders are at the ERP before."""
 
 
 @pytest.fixture
@@ -115,9 +116,11 @@ async def demo(tmp_path: Path) -> AsyncIterator[Terminal]:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent ended")
 @pytest.mark.parametrize("end", ENDS)
 async def test_the_live_demo_plays_until_it_is_ended_and_leaves_nothing_behind(end: str, demo: Terminal, tmp_path: Path) -> None:
+    act, code, orders = ENDS[end]
+
     async def orders_arrive() -> bool:
         assert demo.process.poll() is None, demo.shown
-        return demo.orders_at_bng >= 10
+        return demo.orders_at_bng >= orders
 
     await until(orders_arrive, seconds=120, what="the table of orders at BNG")
     demo.children = processes = psutil.Process(demo.process.pid).children(recursive=True)
@@ -125,7 +128,6 @@ async def test_the_live_demo_plays_until_it_is_ended_and_leaves_nothing_behind(e
     assert len(processes) >= len({*ROLES, SHOP, ERP, "up", "kafka", "java"})
     assert len(ports) >= len({*ROLES, SHOP, ERP, "kafka", "webhooks"})
 
-    act, code = ENDS[end]
     act(demo)
     assert await demo.ended(20) == code
     assert left_alive(processes, 10 if end == "SIGKILL" else 1) == []

@@ -22,8 +22,8 @@ from towpath.testing.waiting import until
 ANALYST = Path(__file__).parents[2] / "examples" / "analytics" / "revenue.py"
 PLAN = Plan("bng-nopcommerce", 20, 7, "mild")
 VICTIMS = {
-    "faust": [["processor"], ["broker", "receiver", "adapter"], [SHOP, "up"]],
-    "native": [["processor"], ["broker", "poller", "sink"], [ERP, "indexer", "registry"]],
+    "faust": [["processor", "receiver", "adapter"], ["broker", SHOP, "up"]],
+    "native": [["processor", "poller", "sink"], ["broker", ERP, "indexer", "registry"]],
 }
 """Those that die together, in turn. Processor and broker try the engine itself; what else dies is dealt out over the two."""
 

@@ -19,7 +19,7 @@ from towpath.testing.waiting import until
 OUTAGE_SECONDS, PROBE_SECONDS = 27.0, 1.0
 """Of ten hours: what may happen in them happens once a probe, and each probe costs the same, so the count of probes is what is kept small."""
 OPENING_SECONDS = 3.0
-ORDERS, PER_SECOND = 300, 15.0
+ORDERS, PER_SECOND = 150, 15.0
 GROWTH_MIB = 16.0
 OF_ORDER = f"{SHOP}/order/"
 CHANGES = {"paid_later": 0.5, "cancelled": 0.05, "edited": 0.05}

@@ -61,10 +61,9 @@ def test_a_broker_reads_its_classes_from_the_cache(tmp_path: Path) -> None:
     assert str(cache) in mapped
 
 
-@pytest.mark.parametrize("content", [b"", b"rubbish" * 1000])
-def test_a_damaged_cache_of_classes_is_passed_by(tmp_path: Path, own_cache: Path, content: bytes) -> None:
+def test_a_damaged_cache_of_classes_is_passed_by(tmp_path: Path, own_cache: Path) -> None:
     assert own_cache == kept.class_cache().parent
-    kept.class_cache().write_bytes(content)
+    kept.class_cache().write_bytes(b"rubbish" * 1000)
     with started(tmp_path / "kafka") as broker:
         assert broker.answers()
 

@@ -38,17 +38,25 @@ def registered(pair: Played, content: Newer) -> None:
             assert id_of(content) == client.register_schema(f"{topic}-towpath.OrderPlaced", Schema(json.dumps(content), "AVRO"))
 
 
-def order_in(pair: Played, topic: str, number: int, schema_id: int) -> bytes:
-    """Return the record of an order's placement in a topic, written with this schema."""
-    key, records = business_key(SHOP, "order", str(number)).encode(), read_all(pair.stack.config().kafka, [topic])
-    return next(one.value for one in records if one.key == key and one.value is not None and HEADER.unpack_from(one.value)[1] == schema_id)
+async def order_in(pair: Played, topic: str, number: int, schema_id: int) -> bytes:
+    """Return the record of an order's placement in a topic, written with this schema, once it is there."""
+    key, found = business_key(SHOP, "order", str(number)).encode(), list[bytes]()
+
+    async def is_there() -> bool:
+        records = await in_daemon(lambda: read_all(pair.stack.config().kafka, [topic]))
+        values = [one.value for one in records if one.key == key and one.value is not None]
+        found[:] = [value for value in values if HEADER.unpack_from(value)[1] == schema_id]
+        return bool(found)
+
+    await until(is_there, what=f"order {number} in {topic}, with the schema {schema_id}")
+    return found[0]
 
 
 async def placed_by_a_newer_version(pair: Played, number: int, content: Newer, **more: str) -> None:
     """Write the order of that number as a newer adapter would, made of one that the shop has."""
     like = (await pair.buy(number - 1)).order["id"]
     await pair.sales_order(int(like))
-    own = await in_daemon(lambda: order_in(pair, "received.orders", int(like), default_codec().by_name["OrderPlaced"].id))
+    own = await order_in(pair, "received.orders", int(like), default_codec().by_name["OrderPlaced"].id)
     event = Event("OrderPlaced", renumbered(default_codec().decode_as("OrderPlaced", own), number))
     data = io.BytesIO()
     data.write(HEADER.pack(0, id_of(content)))
@@ -71,7 +79,7 @@ async def test_a_field_that_is_added_while_everything_runs_loses_nothing(pair: P
     await placed_by_a_newer_version(pair, 9102, content, gift_note="For Zoë")
     await pair.sales_order(9102)
     await pair.bought(9103)
-    public = await in_daemon(lambda: order_in(pair, "orders", 9102, id_of(content)))
+    public = await order_in(pair, "orders", 9102, id_of(content))
     with SchemaRegistryClient({"url": f"http://127.0.0.1:{pair.stack.ports['registry']}"}) as client:
         assert "For Zoë" == AvroDeserializer(client)(public, None)["gift_note"]
     assert [] == await pair.letters(business_key(SHOP, "order", "9102"))
