@@ -19,7 +19,7 @@ demo: setup
 test: setup
 	$(BIN)/python -m compileall -q towpath producers processors sinks schemas
 	$(BIN)/towpath kafka warm
-	$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -17,7 +17,7 @@ from towpath.broker import Broker
 from towpath.broker.ports import free_ports
 from towpath.config import Config, load_config
 from towpath.demo.pairs import ERP, SHOP, find_pair
-from towpath.runtime import read_run_file
+from towpath.runtime.runfile import read_run_file
 from towpath.topic_setup import ensure
 from towpath.topics import load_topics
 

@@ -14,7 +14,7 @@ from benchmarks.processes import measured, wait_until
 from benchmarks.sizes import Sizes
 from towpath.broker.ports import answers
 from towpath.demo.pairs import ERP, SHOP, find_pair
-from towpath.demo.play import figures, place, quiet
+from towpath.demo.play import figures, place, settle
 from towpath.demo.stack import Stack
 
 TITLE = "Latency: webhook to BNG's order, 50 orders a second"
@@ -42,7 +42,7 @@ def run(folder: Path, sizes: Sizes) -> Benchmark:
 async def _behind_roles(stack: Stack, orders: int) -> None:
     await stack.start()
     await place(stack, orders=orders, seed=SEED, per_second=PER_SECOND)
-    await quiet(stack)
+    await settle(stack)
 
 
 async def _behind_relay(stack: Stack, orders: int) -> None:

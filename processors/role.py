@@ -17,7 +17,7 @@ from towpath.errors import ConfigError
 from towpath.events import AGGREGATES
 from towpath.metrics import Metrics
 from towpath.registry.codec import ready_codec
-from towpath.runtime import RoleContext
+from towpath.runtime.role import RoleContext
 from towpath.topics import PROCESSOR, load_topics
 
 GROUP = "processor"

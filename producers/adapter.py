@@ -30,7 +30,7 @@ from towpath.http import ApiClient
 from towpath.metrics import DECODED, DROPPED, RECEIVED, REPLAYED, Counted, Metrics
 from towpath.records import TRACEPARENT, Record
 from towpath.registry.codec import ready_codec
-from towpath.runtime import RoleContext
+from towpath.runtime.role import RoleContext
 from towpath.systems.base import Clients
 
 ARRIVALS: Final = {"ProductChanged": ("product", "sku")}

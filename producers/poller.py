@@ -15,7 +15,8 @@ from towpath.delivery.budget import Priority
 from towpath.delivery.cursors import Cursors
 from towpath.delivery.database import open_engine
 from towpath.metrics import POLL_AGE, Metrics
-from towpath.runtime import Health, RoleContext
+from towpath.runtime.health import Health
+from towpath.runtime.role import RoleContext
 from towpath.systems.base import Clients
 
 

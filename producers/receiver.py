@@ -20,7 +20,7 @@ from towpath.delivery.bucket import Bucket
 from towpath.errors import ConfigError, DataError, RetryableError
 from towpath.metrics import RECEIVED, REFUSED, Metrics
 from towpath.records import new_trace
-from towpath.runtime import RoleContext
+from towpath.runtime.role import RoleContext
 from towpath.signatures import AddressVerifier, NotAuthenticError, Verifier
 from towpath.systems.base import system_module
 

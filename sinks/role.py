@@ -24,7 +24,7 @@ from towpath.delivery.parking import Parking
 from towpath.delivery.retention import Sweeper
 from towpath.delivery.runner import LaneRunner, run_all
 from towpath.registry.codec import ready_codec
-from towpath.runtime import RoleContext
+from towpath.runtime.role import RoleContext
 from towpath.systems.base import Clients
 
 LANES_A_CALL = 2

@@ -17,7 +17,7 @@ import yaml
 
 from towpath.codec import SCHEMAS
 from towpath.config import Config
-from towpath.runtime import read_run_file
+from towpath.runtime.runfile import read_run_file
 
 MAPPINGS: Final = SCHEMAS.parent / "processors" / "mappings"
 KNOWN, CONFIGURED, RUNNING = "known", "configured", "running"

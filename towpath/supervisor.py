@@ -15,9 +15,8 @@ from typing import Protocol
 
 from towpath.errors import ConfigError
 from towpath.prefork import Prefork
-from towpath.runtime.guardian import PARENT_VARIABLE
+from towpath.runtime.guardian import ERROR_FILE_VARIABLE, PARENT_VARIABLE, RESTARTS_VARIABLE
 from towpath.runtime.lock import only_one
-from towpath.runtime.role import ERROR_FILE_VARIABLE, RESTARTS_VARIABLE
 from towpath.runtime.runfile import RunFile, read_run_file, remove_run_file
 
 CONFIG_ERROR_CODE = 2

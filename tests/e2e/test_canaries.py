@@ -26,7 +26,7 @@ from towpath.failpoints import Failpoints
 from towpath.hiding import HIDDEN
 from towpath.index.asking import told_letters
 from towpath.kafka import make_admin
-from towpath.runtime import read_run_file
+from towpath.runtime.runfile import read_run_file
 from towpath.startup import in_daemon
 from towpath.testing.reading import read_all
 from towpath.testing.waiting import until

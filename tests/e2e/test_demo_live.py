@@ -22,7 +22,7 @@ import pytest
 
 from towpath.demo.pairs import ERP, SHOP
 from towpath.demo.stack import ROLES
-from towpath.runtime import read_run_file
+from towpath.runtime.runfile import read_run_file
 from towpath.testing.waiting import until
 
 TAKE_TERMINAL = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"

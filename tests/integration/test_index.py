@@ -30,7 +30,8 @@ from towpath.index.tables import metadata as tables
 from towpath.kafka import KafkaSettings, make_admin, make_producer
 from towpath.metrics import Metrics
 from towpath.records import Output, Record
-from towpath.runtime import DRAIN_SECONDS, Health, RoleContext
+from towpath.runtime.health import Health
+from towpath.runtime.role import DRAIN_SECONDS, RoleContext
 from towpath.testing.events import an_order
 from towpath.testing.index import of_event
 from towpath.testing.waiting import until

@@ -27,7 +27,7 @@ from towpath.delivery.database import open_engine
 from towpath.failpoints import VARIABLE
 from towpath.kafka import KafkaSettings
 from towpath.records import Record
-from towpath.runtime import read_run_file
+from towpath.runtime.runfile import read_run_file
 from towpath.testing.lists import BngLists, Query
 from towpath.testing.reading import read_all
 from towpath.testing.waiting import until

@@ -13,7 +13,8 @@ import psutil
 import pytest
 
 from towpath.broker.ready import wait_for
-from towpath.runtime import ROLE_MODULES, read_run_file
+from towpath.runtime.role import ROLE_MODULES
+from towpath.runtime.runfile import read_run_file
 
 SUPERVISE = Path(__file__).parent / "frames" / "supervise.py"
 

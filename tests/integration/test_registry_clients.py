@@ -28,7 +28,8 @@ from towpath.registry.codec import ready_codec
 from towpath.registry.log import TOPIC, SchemaLog
 from towpath.registry.store import Registered
 from towpath.registry.subjects import subjects
-from towpath.runtime import Health, RoleContext
+from towpath.runtime.health import Health
+from towpath.runtime.role import RoleContext
 from towpath.startup import in_daemon
 from towpath.testing.events import an_order
 from towpath.testing.kafka import kafka_for_tests

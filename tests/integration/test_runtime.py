@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from towpath.runtime import PARENT_VARIABLE, read_run_file
+from towpath.runtime.guardian import PARENT_VARIABLE
+from towpath.runtime.runfile import read_run_file
 
 TINY_ROLE = Path(__file__).parent / "frames" / "tiny_role.py"
 Start = Callable[..., "subprocess.Popen[str]"]

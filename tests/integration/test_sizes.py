@@ -25,7 +25,8 @@ from towpath.codec import default_codec
 from towpath.config import Config
 from towpath.kafka import KafkaSettings, make_consumer, record_of
 from towpath.metrics import Metrics
-from towpath.runtime import Health, RoleContext
+from towpath.runtime.health import Health
+from towpath.runtime.role import RoleContext
 from towpath.testing.waiting import until
 from towpath.topic_setup import ensure
 from towpath.topics import TopicSpec, load_topics

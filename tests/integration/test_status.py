@@ -23,7 +23,8 @@ from towpath.kafka import KafkaSettings, make_consumer, make_producer
 from towpath.lag import Backlog
 from towpath.metrics import CIRCUIT_OPEN, RESTARTS, Metrics
 from towpath.records import Record
-from towpath.runtime import Health, HealthServer, RunFile
+from towpath.runtime.health import Health, HealthServer
+from towpath.runtime.runfile import RunFile
 from towpath.status.report import Report, gathered
 from towpath.topic_reader import Place, TopicReader
 from towpath.topic_setup import ensure

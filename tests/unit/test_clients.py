@@ -16,7 +16,8 @@ from towpath.delivery.cursors import Cursors
 from towpath.delivery.database import open_engine
 from towpath.delivery.gate import OPENS_AFTER
 from towpath.metrics import CIRCUIT_OPEN, Metrics
-from towpath.runtime import Health, RoleContext
+from towpath.runtime.health import Health
+from towpath.runtime.role import RoleContext
 from towpath.systems.base import Clients
 from towpath.testing.producer import FakeProducer
 from towpath.testing.waiting import until

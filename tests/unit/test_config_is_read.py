@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 
 from towpath.config import Config, Health, system_names
-from towpath.runtime import ROLE_MODULES
+from towpath.runtime.role import ROLE_MODULES
 from towpath.systems.base import system_module
 
 ROOT = Path(__file__).parents[2]

@@ -20,7 +20,8 @@ from towpath.demo.stack import Stack
 from towpath.errors import RetryableError
 from towpath.kafka import KafkaSettings
 from towpath.metrics import Metrics
-from towpath.runtime import Health, RoleContext
+from towpath.runtime.health import Health
+from towpath.runtime.role import RoleContext
 from towpath.testing.records import ScriptedHandler
 from towpath.testing.waiting import until
 

@@ -16,7 +16,7 @@ from towpath.config import load_config
 from towpath.demo.pairs import PAIRS, configuration
 from towpath.events import AGGREGATES
 from towpath.flows import CONFIGURED, KNOWN, NO_FLOW, RUNNING, Line, ends_of, known_flows, lines, page, shipped
-from towpath.runtime import RunFile
+from towpath.runtime.runfile import RunFile
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -5,7 +5,7 @@ import pytest
 from towpath.cli.up import chosen_roles
 from towpath.config import Config, SchemaRegistry
 from towpath.errors import ConfigError
-from towpath.runtime import REGISTRY, ROLE_MODULES
+from towpath.runtime.role import REGISTRY, ROLE_MODULES
 
 OWN, OTHER = Config(), Config(schema_registry=SchemaRegistry(url="https://registry.example"))
 

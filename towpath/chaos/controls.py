@@ -19,7 +19,7 @@ from towpath.demo.play import settle
 from towpath.failpoints import OFF, Armed
 from towpath.kafka import KafkaSettings, make_producer
 from towpath.lag import lag
-from towpath.runtime import PARENT_VARIABLE
+from towpath.runtime.guardian import PARENT_VARIABLE
 from towpath.startup import in_daemon
 from towpath.topic_setup import ensure
 from towpath.topics import TopicSpec

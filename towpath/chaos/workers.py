@@ -17,7 +17,8 @@ import yaml
 
 from towpath.demo.stack import Stack
 from towpath.failpoints import VARIABLE, Armed
-from towpath.runtime import PARENT_VARIABLE, read_run_file
+from towpath.runtime.guardian import PARENT_VARIABLE
+from towpath.runtime.runfile import read_run_file
 
 LOOK_SECONDS = 0.05
 END_SECONDS = 15.0

@@ -17,7 +17,8 @@ def run(
 ) -> None:
     """Run one role until SIGTERM or Ctrl-C."""
     from towpath.config import config_path, load_config
-    from towpath.runtime import ERROR_FILE_VARIABLE, die_with_parent, find_role, run_role
+    from towpath.runtime.guardian import ERROR_FILE_VARIABLE, die_with_parent
+    from towpath.runtime.role import find_role, run_role
 
     die_with_parent()
     try:

@@ -26,7 +26,8 @@ def up(
 
     from towpath.config import config_path, load_config
     from towpath.prefork import prefork
-    from towpath.runtime import ROLE_MODULES, die_with_parent
+    from towpath.runtime.guardian import die_with_parent
+    from towpath.runtime.role import ROLE_MODULES
     from towpath.startup import topics_ready
     from towpath.supervisor import Supervisor
 
@@ -79,7 +80,7 @@ def chosen_roles(listed: str, config: Config) -> list[str]:
 
     An empty text names every role, but the registry where another one is configured.
     """
-    from towpath.runtime import REGISTRY, ROLE_MODULES
+    from towpath.runtime.role import REGISTRY, ROLE_MODULES
 
     names = [name.strip() for name in listed.split(",") if name.strip()]
     unknown = [name for name in names if name not in ROLE_MODULES]

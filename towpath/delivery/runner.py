@@ -21,7 +21,7 @@ from towpath.failpoints import Failpoints
 from towpath.kafka import KafkaSettings, make_consumer, record_of
 from towpath.metrics import LAG, Metrics
 from towpath.records import Record
-from towpath.runtime import Health
+from towpath.runtime.health import Health
 
 log = structlog.get_logger(__name__)
 

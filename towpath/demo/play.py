@@ -62,19 +62,19 @@ async def play(stack: Stack, plan: Plan, tell: Tell | None = None) -> None:
     """
     for item in SCARCE:
         await ask(stack, ERP, "warehouse/count", {"sku": item, "on_hand": SCARCE_PIECES})
-    await quiet(stack, tell)
+    await settle(stack, tell)
     first = max(1, plan.orders * 3 // 5)
     edited = 0.05 if stack.pair.takes("OrderChanged") else 0.0
     await place(stack, orders=first, seed=plan.seed, per_second=PACE, paid_later=0.5, cancelled=0.05, edited=edited, later_seconds=LATER_SECONDS)
-    await quiet(stack, tell)
+    await settle(stack, tell)
     await ask(stack, ERP, "warehouse", {"orders": plan.orders // 2 or 1, "seed": plan.seed, "per_second": PACE, **CORRECTIONS})
     if plan.orders > first:
         await place(
             stack, orders=plan.orders - first, seed=plan.seed, per_second=PACE, first_id=1001 + first, paid_later=0.5, later_seconds=LATER_SECONDS
         )
-    await quiet(stack, tell)
+    await settle(stack, tell)
     await _top_up(stack, plan)
-    await quiet(stack, tell)
+    await settle(stack, tell)
     await ask(stack, ERP, "warehouse", {"seed": plan.seed, "partial": 0.3})
     await settle(stack, tell)
 
@@ -95,13 +95,7 @@ async def ask(stack: Stack, name: str, what: str, body: Mapping[str, Any]) -> No
 
 
 async def settle(stack: Stack, tell: Tell | None = None, seconds: float = SETTLE_SECONDS) -> None:
-    """Return when all is quiet and late commits have come; raises what `quiet` raises."""
-    await quiet(stack, tell, seconds)
-    await asyncio.sleep(LATE_COMMIT_SECONDS + 0.5)
-
-
-async def quiet(stack: Stack, tell: Tell | None = None, seconds: float = SETTLE_SECONDS) -> None:
-    """Return when every webhook is accepted and every group has caught up.
+    """Return when every webhook is accepted, every late commit has come, and every group has caught up.
 
     Raises:
         TimeoutError: it has not come to that; says what was left, or what kept from knowing it.
@@ -130,6 +124,7 @@ async def _left(stack: Stack, tell: Tell | None) -> dict[str, int]:
             async with http.get(f"{stack.url(name)}/_sandbox/stats") as response:
                 stats = await response.json()
                 left[f"the webhooks of {name}"] = int(stats["webhooks_pending"])
+                left[f"the late commits of {name}"] = int(stats["late_commits_pending"])
                 left[f"the crew of {name}"] = int(stats.get("busy", False))
         for name, who in ((SHOP, "shopper"), (ERP, "warehouse")):
             async with http.get(f"{stack.url(name)}/_sandbox/{who}") as response:

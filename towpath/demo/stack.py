@@ -23,7 +23,8 @@ from towpath.broker.ports import free_ports
 from towpath.config import Config, load_config
 from towpath.demo.pairs import ERP, SHOP, THREEPL, Pair, configuration
 from towpath.errors import ConfigError
-from towpath.runtime import PARENT_VARIABLE, read_run_file
+from towpath.runtime.guardian import PARENT_VARIABLE
+from towpath.runtime.runfile import read_run_file
 
 ROLES = ("receiver", "poller", "adapter", "processor", "sink", "indexer", "registry")
 START_SECONDS = 180.0

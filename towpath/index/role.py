@@ -19,7 +19,7 @@ from towpath.index.queries import open_letters
 from towpath.index.restoring import restore_parked
 from towpath.index.store import FORGOTTEN_AT_ONCE, forget_before
 from towpath.metrics import OLDEST_LETTER, OPEN_LETTERS, Metrics
-from towpath.runtime import RoleContext
+from towpath.runtime.role import RoleContext
 from towpath.startup import in_daemon
 
 _log = structlog.get_logger(__name__)

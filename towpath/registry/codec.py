@@ -17,7 +17,8 @@ from towpath.config import Config
 from towpath.errors import ConfigError, DataError, RetryableError
 from towpath.registry.lookup import Asked, SchemaLookup
 from towpath.registry.subjects import subjects
-from towpath.runtime import Health, RoleContext
+from towpath.runtime.health import Health
+from towpath.runtime.role import RoleContext
 from towpath.startup import in_daemon
 from towpath.topics import load_topics
 

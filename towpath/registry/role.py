@@ -13,7 +13,7 @@ from towpath.errors import ConfigError, RetryableError
 from towpath.registry.api import application
 from towpath.registry.log import SchemaLog
 from towpath.registry.service import Registry
-from towpath.runtime import RoleContext
+from towpath.runtime.role import RoleContext
 from towpath.startup import in_daemon
 
 PAUSE_SECONDS = 1.0

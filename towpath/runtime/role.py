@@ -18,7 +18,7 @@ from towpath import logs
 from towpath.config import Config
 from towpath.errors import ConfigError
 from towpath.metrics import RESTARTS, Metrics
-from towpath.runtime.guardian import Guardian, die_with_parent
+from towpath.runtime.guardian import RESTARTS_VARIABLE, Guardian, die_with_parent
 from towpath.runtime.health import Health, HealthServer
 from towpath.runtime.runfile import RunFile, remove_run_file
 
@@ -32,8 +32,6 @@ ROLE_MODULES = {
     "indexer": "towpath.index.role",
     REGISTRY: "towpath.registry.role",
 }
-RESTARTS_VARIABLE = "TOWPATH_RESTARTS"
-ERROR_FILE_VARIABLE = "TOWPATH_ERROR_FILE"
 DRAIN_SECONDS = 7.0
 
 _log = structlog.get_logger(__name__)

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from towpath.config import Config
 from towpath.metrics import CIRCUIT_OPEN, RESTARTS
-from towpath.runtime import RunFile, read_run_file
+from towpath.runtime.runfile import RunFile, read_run_file
 
 SECONDS = 2.0
 READY, NOT_READY, DOWN = "ready", "not ready", "down"

@@ -20,7 +20,7 @@ from towpath.delivery.tokens import SharedTokens
 from towpath.failpoints import Failpoints
 from towpath.http import ApiClient
 from towpath.metrics import Metrics
-from towpath.runtime import RoleContext
+from towpath.runtime.role import RoleContext
 
 
 def system_module(name: str) -> Any:  # noqa: ANN401 - a module

@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from towpath.demo.stack import Stack
-from towpath.runtime import read_run_file
+from towpath.runtime.runfile import read_run_file
 
 
 async def samples_of(stack: Stack, role: str) -> list[Sample]:

@@ -9,7 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
-from towpath.runtime import ERROR_FILE_VARIABLE, die_with_parent
+from towpath.runtime.guardian import ERROR_FILE_VARIABLE, die_with_parent
 
 if __name__ == "__main__":
     behaviour = sys.argv[1]

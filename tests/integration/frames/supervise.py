@@ -33,7 +33,7 @@ async def supervise(data_dir: Path, behaviours: dict[str, str], forks: Prefork |
 
 
 def main(data_dir: str, *children: str, forked: bool) -> None:
-    forks = prefork([sys.executable, CHILD], ["towpath.runtime"]) if forked else None
+    forks = prefork([sys.executable, CHILD], ["towpath.runtime.guardian"]) if forked else None
     if isinstance(forks, list):
         sys.argv[1:] = forks
         runpy.run_path(CHILD, run_name="__main__")

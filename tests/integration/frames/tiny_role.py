@@ -12,7 +12,7 @@ from pathlib import Path
 
 from towpath.config import Config, Health
 from towpath.errors import ConfigError
-from towpath.runtime import RoleContext, run_role
+from towpath.runtime.role import RoleContext, run_role
 
 
 class TinyRole:

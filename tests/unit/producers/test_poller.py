@@ -27,7 +27,7 @@ from towpath.errors import DataError, RetryableError
 from towpath.http import ApiClient
 from towpath.metrics import Metrics
 from towpath.records import TRACEPARENT, Output
-from towpath.runtime import Health
+from towpath.runtime.health import Health
 from towpath.sandbox.kit.clock import ManualClock
 from towpath.testing.clock import STARTS_AT, VirtualClock
 from towpath.testing.lists import BngLists

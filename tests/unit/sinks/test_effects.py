@@ -71,7 +71,7 @@ class Process:
         async def done() -> bool:
             return len(self.finished) >= wanted
 
-        await self.clock.run(until(done, seconds=20))
+        await self.clock.run(until(done))
 
     @property
     def receipts(self) -> list[tuple[str, str]]:

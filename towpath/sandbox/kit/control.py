@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from towpath.sandbox.kit.faults import KINDS, Faults, FaultSettings
+from towpath.sandbox.kit.faults import KINDS, LATE_COMMIT, Faults, FaultSettings
 from towpath.sandbox.kit.journal import Journal
 from towpath.sandbox.kit.messages import Answer, Call, Control, Refusal
 from towpath.sandbox.kit.system import Site, World
@@ -50,11 +50,12 @@ class Controls:
         return Answer(body={"status": "ok", "system": self._name})
 
     async def stats(self, _call: Call) -> Answer:
-        """Count the calls by path, the statuses (`none`: nothing was answered), and the webhooks that wait; the system adds its own."""
+        """Count the calls by path, the statuses (`none`: nothing was answered), webhooks and commits that are to come; the system adds its own."""
         store = self._world.store
         statuses = store.counters("status/")
         body = {"calls": store.counters("call/"), "statuses": statuses, "throttled": statuses.get("429", 0)}
-        return Answer(body={**body, "webhooks_pending": self._world.outbox.pending(), **self._site.stats()})
+        pending = {"webhooks_pending": self._world.outbox.pending(), "late_commits_pending": self._world.tasks.running(LATE_COMMIT)}
+        return Answer(body={**body, **pending, **self._site.stats()})
 
     async def journal(self, call: Call) -> Answer:
         """Return requests after a number; `last` is where to go on."""

@@ -9,6 +9,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Kind = Literal["unavailable", "throttle", "response_lost", "late_commit", "webhook_duplicate", "webhook_shuffle"]
+LATE_COMMIT: Final[Kind] = "late_commit"
 KINDS: Final[tuple[Kind, ...]] = ("unavailable", "throttle", "response_lost", "late_commit", "webhook_duplicate", "webhook_shuffle")
 
 PRESETS: Final[dict[str, dict[str, float]]] = {

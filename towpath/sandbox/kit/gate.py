@@ -10,7 +10,7 @@ import time
 from aiohttp import web
 
 from towpath.sandbox.kit.clock import stamp
-from towpath.sandbox.kit.faults import Faults
+from towpath.sandbox.kit.faults import LATE_COMMIT, Faults
 from towpath.sandbox.kit.journal import Journal
 from towpath.sandbox.kit.limits import RateLimit
 from towpath.sandbox.kit.messages import Answer, Call, Endpoint, Refusal
@@ -85,7 +85,7 @@ class Gate:
     async def _commit_late(self, request: web.Request, call: Call, endpoint: Endpoint, seq: int, started: float) -> web.StreamResponse:
         left = asyncio.Event()
         self._finish(seq, None, "late_commit", started, None)
-        self._world.tasks.start(self._commit_after(left, call, endpoint, seq))
+        self._world.tasks.start(self._commit_after(left, call, endpoint, seq), LATE_COMMIT)
         try:
             await wait_until_gone(request, self._faults.settings.hold_seconds)
         finally:
