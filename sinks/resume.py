@@ -44,15 +44,25 @@ class Resumer:
                 continue
 
     async def resume(self, connection: str) -> None:
-        """Send again what is due of one connection."""
+        """Send again what is due of one connection; what cannot be read or sent now is due again at once."""
         due = await self._parking.due(connection)
         if not due:
             return
+        left = {one.dead_letter_id for one in due}
+        try:
+            await self._send(due, left)
+        finally:
+            await self._parking.give_back(sorted(left))
+
+    async def _send(self, due: Sequence[Parked], left: set[str]) -> None:
+        """Send these again, and take from `left` whatever is dealt with."""
         letters = []
         records, gone = await asyncio.to_thread(_read, self._kafka, due)
         for one in gone:
             log.error("a record that waits is gone, past its topic's retention", dead_letter=one.dead_letter_id, topic=one.topic, offset=one.offset)
         await self._parking.forget([one.dead_letter_id for one in gone])
+        left -= {one.dead_letter_id for one in gone}
+        ids = {(one.topic, one.partition, one.offset): one.dead_letter_id for one in due}
         for record in records:
             try:
                 letters.append(self._codec.decode_as("DeadLetter", record.value))
@@ -60,8 +70,10 @@ class Resumer:
                 log.warning(
                     "a record that waits cannot be read", topic=record.topic, partition=record.partition, offset=record.offset, reason=str(error)
                 )
+                left.discard(ids[record.topic, record.partition, record.offset])  # looked at again when its claim ends
         for letter in in_order(letters):
             await self._producer.send(*replay_of(letter, by_itself=True))
+            left.discard(letter["dead_letter_id"])
 
 
 def _read(kafka: KafkaSettings, due: Sequence[Parked]) -> tuple[list[Record], list[Parked]]:

@@ -130,6 +130,12 @@ class Parking:
 
         return await self._database.run(work)
 
+    async def give_back(self, ids: Sequence[str]) -> None:
+        """Have tried at once what was claimed as due, and could not be tried."""
+        if ids:
+            statement = sa.update(parked).where(parked.c.dead_letter_id.in_(ids)).values(retry_at=self._clock.now().timestamp())
+            await self._database.run(lambda database: database.execute(statement).rowcount)
+
     async def count(self, connection: str) -> int:
         """Return how many records are parked, dead letters apart."""
         wanted = sa.select(sa.func.count()).select_from(parked).where(parked.c.connection == connection, parked.c.topic.like("parked.%"))
