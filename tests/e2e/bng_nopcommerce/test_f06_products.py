@@ -55,10 +55,17 @@ async def test_f06_a_shop_that_is_down_or_loses_its_answers_gets_each_product_on
         await pair.erp("PUT", "products/CAP-6004", {"name": "Cap", "price": "4.00"})
         await until(lambda: received(pair, "CAP-6004"), what="Towpath was told of it")
     await pair.product("CAP-6004", price=4.0)
+
+    async def change(number: int) -> None:
+        await pair.erp("PUT", f"products/CAP-605{number}", {"name": f"Cap {number}", "attributes": {"Brim": f"{number} cm"}})
+
+    first, *others = range(6)
+    await change(first)  # makes the attribute: of two products at once that do, each may, where the answer to one is late
+    await pair.product(f"CAP-605{first}", name=f"Cap {first}")
     async with pair.faults(SHOP, response_lost=0.5, late_commit=0.2, late_commit_seconds=0.5, seed=6):
-        for number in range(6):
-            await pair.erp("PUT", f"products/CAP-605{number}", {"name": f"Cap {number}", "attributes": {"Brim": f"{number} cm"}})
-        for number in range(6):
+        for number in others:
+            await change(number)
+        for number in others:
             await pair.product(f"CAP-605{number}", name=f"Cap {number}")
     await settle(pair.stack)
     for number in range(6):
