@@ -107,9 +107,7 @@ class Parking:
 
     async def wake(self, connection: str, awaited: str) -> None:
         """Have what waits for this effect or arrival tried now."""
-        waiting = (parked.c.connection == connection, parked.c.awaits == awaited)
-        statement = sa.update(parked).where(*waiting).values(retry_at=self._clock.now().timestamp())
-        await self._database.run(lambda database: database.execute(statement).rowcount)
+        await self._try_now(parked.c.connection == connection, parked.c.awaits == awaited)
 
     async def forget(self, ids: Sequence[str]) -> None:
         """Drop the rows of what is parked no more: it succeeded, was superseded, or died."""
@@ -133,8 +131,7 @@ class Parking:
     async def give_back(self, ids: Sequence[str]) -> None:
         """Have tried at once what was claimed as due, and could not be tried."""
         if ids:
-            statement = sa.update(parked).where(parked.c.dead_letter_id.in_(ids)).values(retry_at=self._clock.now().timestamp())
-            await self._database.run(lambda database: database.execute(statement).rowcount)
+            await self._try_now(parked.c.dead_letter_id.in_(ids))
 
     async def count(self, connection: str) -> int:
         """Return how many records are parked, dead letters apart."""
@@ -144,3 +141,7 @@ class Parking:
     async def close(self) -> None:
         """Commit what waits and leave the database."""
         await self._database.close()
+
+    async def _try_now(self, *which: sa.ColumnElement[bool]) -> None:
+        statement = sa.update(parked).where(*which).values(retry_at=self._clock.now().timestamp())
+        await self._database.run(lambda database: database.execute(statement).rowcount)

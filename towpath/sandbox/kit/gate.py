@@ -36,7 +36,7 @@ class Gate:
             await self._world.clock.sleep(self._faults.settings.latency_ms / 1000)
         answer, fault = self._turned_away(call, endpoint)
         if answer is None and endpoint is not None:
-            if self._strikes("late_commit", endpoint):
+            if self._strikes(LATE_COMMIT, endpoint):
                 return await self._commit_late(request, call, endpoint, seq, started)
             answer = self._run(call, endpoint)
             if answer.status < 300 and self._strikes("response_lost", endpoint):  # noqa: PLR2004 - 2xx
@@ -66,7 +66,7 @@ class Gate:
     def _strikes(self, kind: str, endpoint: Endpoint) -> bool:
         if not endpoint.write or endpoint.public:
             return False
-        return self._faults.strikes("late_commit" if kind == "late_commit" else "response_lost")
+        return self._faults.strikes(LATE_COMMIT if kind == LATE_COMMIT else "response_lost")
 
     def _run(self, call: Call, endpoint: Endpoint) -> Answer:
         try:
@@ -84,7 +84,7 @@ class Gate:
 
     async def _commit_late(self, request: web.Request, call: Call, endpoint: Endpoint, seq: int, started: float) -> web.StreamResponse:
         left = asyncio.Event()
-        self._finish(seq, None, "late_commit", started, None)
+        self._finish(seq, None, LATE_COMMIT, started, None)
         self._world.tasks.start(self._commit_after(left, call, endpoint, seq), LATE_COMMIT)
         try:
             await wait_until_gone(request, self._faults.settings.hold_seconds)
