@@ -117,7 +117,8 @@ async def test_a_worker_that_slept_through_the_loss_of_its_partitions_writes_no_
     counts: dict[bytes, list[int]] = {}
     for message in place.read(settings.changelog):
         counts.setdefault(message.key() or b"", []).append(int(message.value() or b""))
-    assert {key: found for key, found in counts.items() if older_than_before(found) > 1} == {}  # one may have been on its way (docs/engines.md)
+    on_its_way = {"faust": 1, "native": 0}[kind]  # what Faust's producer had taken before the sleep may still arrive (docs/engines.md)
+    assert {key: found for key, found in counts.items() if older_than_before(found) > on_its_way} == {}
     assert min(found[-1] for found in counts.values()) >= 60  # more where a batch was read again whose state stood
     assert sum(place.committed()) == 2400
 
