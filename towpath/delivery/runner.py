@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 MOST_PENDING = 2_000
 AT_ONCE = 200
 POLL_SECONDS = 0.1
+IDLE_SECONDS = 0.5
 COMMIT_SECONDS = 0.5
 DRAIN_SECONDS = 5.0
 ASK_SECONDS = 1.0
@@ -75,8 +76,8 @@ class LaneRunner:
             while not stop.is_set():
                 if self._lanes.failure is not None:
                     raise self._lanes.failure
-                await self._call(partial(self._keep_bounded, self.pending))  # counted here: lanes come and go while the thread works
-                for message in await self._call(self._poll):
+                seconds = POLL_SECONDS if self.pending or self._committable() else IDLE_SECONDS
+                for message in await self._call(partial(self._poll, self.pending, seconds)):  # counted here: lanes change while the thread works
                     self._take(message)
                 if time.monotonic() - committed_at >= COMMIT_SECONDS:
                     await self._commit()
@@ -92,9 +93,10 @@ class LaneRunner:
     async def _call(self, work: Callable[[], list[Message] | None]) -> list[Message]:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work) or []
 
-    def _poll(self) -> list[Message]:
+    def _poll(self, pending: int, seconds: float) -> list[Message]:
         assert self._consumer is not None  # noqa: S101 - run() makes it first
-        first = self._consumer.poll(POLL_SECONDS)
+        self._keep_bounded(pending)
+        first = self._consumer.poll(seconds)
         return [] if first is None else [first, *self._consumer.consume(AT_ONCE, 0)]
 
     def _keep_bounded(self, pending: int) -> None:
