@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from towpath.config import Config
 from towpath.kafka import KafkaSettings
-from towpath.topic_reader import Place, TopicReader
+from towpath.topic_reader import Extent, Place, TopicReader
 from towpath.topics import PROCESSOR, load_topics
 
 SECONDS = 5.0
@@ -32,14 +32,16 @@ def lag(kafka: KafkaSettings, group: str, topics: Sequence[str]) -> int:
 
 def behind(reader: TopicReader, groups: Mapping[str, Sequence[str]]) -> dict[str, int]:
     """Return how many records each group has yet to read of its topics; raises ConfigError or RetryableError as the reader does."""
-    return {group: sum(end - start for start, end in _waiting(reader, group, topics).values()) for group, topics in groups.items()}
+    extents = reader.extents({topic for topics in groups.values() for topic in topics})
+    waiting = {group: _waiting(reader, group, topics, extents) for group, topics in groups.items()}
+    return {group: sum(end - start for start, end in spans.values()) for group, spans in waiting.items()}
 
 
 def backlogs(reader: TopicReader, groups: Mapping[str, Sequence[str]]) -> list[Backlog]:
     """Return what each group has yet to read of each of its topics; raises ConfigError or RetryableError as the reader does."""
-    found = []
+    found, extents = [], reader.extents({topic for topics in groups.values() for topic in topics})
     for group, topics in groups.items():
-        waiting = _waiting(reader, group, topics)
+        waiting = _waiting(reader, group, topics, extents)
         oldest = reader.first_records({place: start for place, (start, _) in waiting.items()})
         for topic in topics:
             records = sum(end - start for place, (start, end) in waiting.items() if place.topic == topic)
@@ -48,11 +50,11 @@ def backlogs(reader: TopicReader, groups: Mapping[str, Sequence[str]]) -> list[B
     return found
 
 
-def _waiting(reader: TopicReader, group: str, topics: Sequence[str]) -> dict[Place, tuple[int, int]]:
+def _waiting(reader: TopicReader, group: str, topics: Sequence[str], extents: Mapping[Place, Extent]) -> dict[Place, tuple[int, int]]:
     """Return where the group goes on and where the topic ends, of the places where something waits."""
-    extents = reader.extents(topics)
-    committed = reader.committed(group, list(extents))
-    spans = {place: (max(extent.low, committed.get(place, 0)), extent.high) for place, extent in extents.items()}
+    places = [place for place in extents if place.topic in topics]
+    committed = reader.committed(group, places)
+    spans = {place: (max(extents[place].low, committed.get(place, 0)), extents[place].high) for place in places}
     return {place: span for place, span in spans.items() if span[0] < span[1]}
 
 

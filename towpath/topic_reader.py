@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple, TypeVar
 
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException, Message, TopicCollection, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicCollection, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
 from towpath.errors import ConfigError, RetryableError
@@ -63,7 +63,7 @@ class Batch(NamedTuple):
 
 
 class TopicReader:
-    """Reads with one connection until it is closed.
+    """Reads until it is closed, with one connection, and one for each group whose offsets were asked for.
 
     Making it raises ConfigError where the brokers refuse us and RetryableError where none answers within `seconds`; so does each method.
     """
@@ -79,12 +79,14 @@ class TopicReader:
             queued_max_messages_kbytes=PREFETCHED_KILOBYTES,
             fetch_wait_max_ms=FETCH_MILLISECONDS,
         )
+        self._members: dict[str, Consumer] = {}
         self._ends: dict[Place, int] = {}
         self._left: set[Place] = set()
 
     def close(self) -> None:
         """Leave Kafka."""
-        self._consumer.close()
+        for consumer in (self._consumer, *self._members.values()):
+            consumer.close()
 
     def cluster_id(self) -> str:
         """Return the id that the cluster was given when it was set up."""
@@ -120,12 +122,10 @@ class TopicReader:
 
     def committed(self, group: str, places: Sequence[Place]) -> dict[Place, int]:
         """Return the offset that a consumer group has committed at each place, of those where it has committed one."""
-        consumer = make_consumer(self._kafka, group)  # the admin client's own call crashes librdkafka 2.16.1 while a coordinator is being chosen
-        try:
-            asked = [TopicPartition(*place) for place in places]
-            found = self._patiently(f"the offsets of {group}", lambda: consumer.committed(asked, self._seconds))
-        finally:
-            consumer.close()
+        if group not in self._members:  # the admin client's own call crashes librdkafka 2.16.1 while a coordinator is being chosen
+            self._members[group] = make_consumer(self._kafka, group)
+        asked = [TopicPartition(*place) for place in places]
+        found = self._patiently(f"the offsets of {group}", lambda: self._members[group].committed(asked, self._seconds))
         return {Place(at.topic, at.partition): at.offset for at in found if at.offset >= 0}
 
     def read(self, spans: Mapping[Place, tuple[int, int]]) -> Iterator[Batch]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 
+from towpath.config import Config
 from towpath.demo.pairs import ERP, RATES, SHOP, THREEPL
 from towpath.demo.proof import Proof, first_holds, prove, quantiles, read_stores, session, stock_waits
 from towpath.demo.stack import Stack
@@ -25,6 +25,7 @@ PLACE_SECONDS = 300.0
 SETTLE_SECONDS = 300.0
 LETTERS_SECONDS = 60.0
 PACE = 40.0
+LOOK_SECONDS = 0.4
 LATER_SECONDS = 2.0  # so that what becomes of an order comes after the order
 SCARCE = tuple(item.sku for item in catalogue()[:60:12])
 SCARCE_PIECES = 12
@@ -101,23 +102,27 @@ async def settle(stack: Stack, tell: Tell | None = None, seconds: float = SETTLE
         TimeoutError: it has not come to that; says what was left, or what kept from knowing it.
         ConfigError: a process of the stack has ended.
     """
-    waiting, times = "neither the sandbox nor Kafka has told what is left", 0
+    waiting, times, groups = "neither the sandbox nor Kafka has told what is left", 0, Groups(stack.config())
     try:
         async with asyncio.timeout(seconds):
             while times < 2:  # noqa: PLR2004 - twice in a row, since a record may be between two groups
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(LOOK_SECONDS)
                 stack.require_running()
                 try:
-                    waiting = ", ".join(f"{count} at {name}" for name, count in (await _left(stack, tell)).items() if count)
+                    left = await _left(stack, tell)
+                    if not any(left.values()):
+                        left = await in_daemon(groups.behind)
+                    waiting = ", ".join(f"{count} at {name}" for name, count in left.items() if count)
                 except (aiohttp.ClientError, TimeoutError, RetryableError) as error:
                     waiting = f"{type(error).__name__} {error}"
                 times = 0 if waiting else times + 1
     except TimeoutError:
         raise TimeoutError(f"not settled after {seconds:g} s: {waiting}") from None
+    groups.close()
 
 
 async def _left(stack: Stack, tell: Tell | None) -> dict[str, int]:
-    """Return how much waits at the shop and before each consumer group."""
+    """Return how much waits at the systems."""
     left: dict[str, int] = {}
     async with session() as http:
         for name in stack.pair.sandboxes:
@@ -132,13 +137,26 @@ async def _left(stack: Stack, tell: Tell | None) -> dict[str, int]:
     if tell is not None:
         proof = await figures(stack)
         tell("orders at BNG", proof.orders_in_target, proof.orders_placed)
-    return left | await in_daemon(lambda: _behind(stack))
+    return left
 
 
-def _behind(stack: Stack) -> dict[str, int]:
-    config = stack.config()
-    with closing(TopicReader(config.kafka)) as reader:
-        return behind(reader, pipeline(config))
+class Groups:
+    """The consumer groups of a configuration, asked again and again over the same connections."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._reader: TopicReader | None = None
+
+    def behind(self) -> dict[str, int]:
+        """Return how many records each group has yet to read; raises as the reader does."""
+        if self._reader is None:
+            self._reader = TopicReader(self._config.kafka)
+        return behind(self._reader, pipeline(self._config))
+
+    def close(self) -> None:
+        """Leave Kafka."""
+        if self._reader is not None:
+            self._reader.close()
 
 
 async def figures(stack: Stack) -> Proof:

@@ -179,7 +179,7 @@ class Stack:
                 self.require_running()
                 if asyncio.get_running_loop().time() > deadline:
                     raise ConfigError(f"not ready after {START_SECONDS:.0f} s: {', '.join(sorted(waiting))}\n{self.log_tail('up')}")
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.25)
 
     async def _answers(self, session: aiohttp.ClientSession, name: str) -> bool:
         if name in self.pair.sandboxes:
