@@ -37,10 +37,17 @@ def worker(kind: str, place: Place, tmp_path: Path) -> Iterator[Start]:
     for process in started:
         process.kill()
         process.wait()
+    if started:
+        sys.stdout.write((tmp_path / "log").read_text(errors="replace")[-8000:])  # pytest shows it where the test failed
 
 
 async def ended(process: subprocess.Popen[bytes]) -> int:
-    return await asyncio.to_thread(process.wait, 40)
+    try:
+        return await asyncio.to_thread(process.wait, 40)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGUSR1)
+        await asyncio.sleep(1)  # while it writes where its threads are
+        raise
 
 
 async def test_a_worker_killed_again_and_again_loses_nothing_and_ends_all_committed(place: Place, worker: Start) -> None:

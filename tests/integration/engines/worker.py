@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import signal
 import sys
 from pathlib import Path
@@ -18,4 +19,5 @@ async def main(engine: str, servers: str, group: str, datadir: str, processor: s
 
 
 if __name__ == "__main__":
+    faulthandler.register(signal.SIGUSR1)  # tells where each thread is, even of a process that hangs
     asyncio.run(main(*sys.argv[1:]))
