@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -32,6 +33,18 @@ STACK_EACH = ("tests/e2e/test_f01_kills.py", "tests/e2e/test_f01_many.py", "test
 
 settings.register_profile("towpath", max_examples=50, deadline=None)  # how long an example takes says how busy the machine is
 settings.load_profile("towpath")
+
+
+@pytest.fixture(autouse=True)
+def own_logs() -> Iterator[None]:
+    """Let a test that sets up the logs do so for itself: else each later record finds its handler closed and tells of it."""
+    root = logging.getLogger()
+    handlers, level = tuple(root.handlers), root.level
+    yield
+    if root.level != level or set(root.handlers) - set(handlers):
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        logging.captureWarnings(capture=False)
 
 
 @pytest.fixture(scope="session")

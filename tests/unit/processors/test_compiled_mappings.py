@@ -137,7 +137,7 @@ def test_a_sample_needs_the_engine_only_for_its_error(name: str, sample: dict[st
     assert ("expected_error" in sample or (name, sample["name"]) in ZEROS) == alike(LOADED[name], event, sample["flow"], sample.get("known") or {})
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @pytest.mark.parametrize("name", NAMES)
 @given(data=st.data())
 def test_any_event_is_mapped_alike(name: str, data: st.DataObject) -> None:
@@ -145,7 +145,7 @@ def test_any_event_is_mapped_alike(name: str, data: st.DataObject) -> None:
     noted(f"refused, or by the engine: {alike(LOADED[name], event, data.draw(FLOWS), data.draw(KNOWN))}")
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @pytest.mark.parametrize("name", NAMES)
 @given(data=st.data(), steps=st.lists(st.integers(0, 60), min_size=1, max_size=3), junk=st.one_of(JUNK, AMOUNTS))
 def test_what_no_schema_lets_through_is_mapped_alike(name: str, data: st.DataObject, steps: list[int], junk: Any) -> None:  # noqa: ANN401 - any value

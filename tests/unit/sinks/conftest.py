@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -16,7 +17,7 @@ from sqlalchemy.engine import URL
 from sinks.effector import Effected, Effector, Patience
 from sinks.role import find_target
 from towpath.config.connections import Connection
-from towpath.delivery.database import open_engine
+from towpath.delivery.database import make_tables, open_engine
 from towpath.delivery.ledger import Ledger, Order
 from towpath.errors import OutcomeUnknownError, RetryableError
 from towpath.metrics import Metrics
@@ -178,13 +179,22 @@ async def play(tmp_path: Path) -> AsyncIterator[Callable[[str], Awaitable[Played
         yield start
 
 
+@pytest.fixture(scope="session")
+def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a ledger that nothing was written to: half of what a test here would spend is making its tables."""
+    path = tmp_path_factory.mktemp("ledger") / "towpath.db"
+    make_tables(open_engine(URL.create("sqlite", database=str(path))))
+    return path
+
+
 @pytest.fixture
-async def sink_to(tmp_path: Path, clock: VirtualClock) -> AsyncIterator[Callable[..., Sink]]:
+async def sink_to(tmp_path: Path, clock: VirtualClock, empty_ledger: Path) -> AsyncIterator[Callable[..., Sink]]:
     """What makes a process of the sink; all share one ledger."""
+    database = Path(shutil.copyfile(empty_ledger, tmp_path / "towpath.db"))
     async with AsyncExitStack() as stack:
 
         def start(played: Played, owner: str = "one") -> Sink:
-            sink = Sink(played, tmp_path / "towpath.db", clock, owner)
+            sink = Sink(played, database, clock, owner)
             stack.push_async_callback(sink.close)
             return sink
 
