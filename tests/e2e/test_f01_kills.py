@@ -20,7 +20,7 @@ from towpath.testing.played import Played
 from towpath.testing.waiting import until
 
 ANALYST = Path(__file__).parents[2] / "examples" / "analytics" / "revenue.py"
-PLAN = Plan("bng-nopcommerce", 20, 7, "mild")
+PLAN = Plan("bng-nopcommerce", 12, 7, "mild")
 VICTIMS = {
     "faust": [["processor", "receiver", "adapter"], ["broker", SHOP, "up"]],
     "native": [["processor", "poller", "sink"], ["broker", ERP, "indexer", "registry"]],

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import aiohttp
@@ -93,10 +92,12 @@ async def recovered(arena: Arena) -> float | None:
     began = asyncio.get_running_loop().time()
     try:
         async with asyncio.timeout(CATCH_UP_SECONDS):
-            goals = await _patiently(lambda: _ends(arena))
+            reader = await _patiently(lambda: TopicReader(arena.stack.config().kafka))
+            goals = await _patiently(lambda: _ends(reader, pipeline(arena.stack.config())))
             await arena.ready()
-            while not await _patiently(lambda: _passed(arena, goals)):  # noqa: ASYNC110 - no event tells it
+            while not await _patiently(lambda: _passed(reader, goals)):  # noqa: ASYNC110 - no event tells it
                 await asyncio.sleep(LOOK_SECONDS)
+            reader.close()
     except TimeoutError:
         return None
     return asyncio.get_running_loop().time() - began
@@ -111,18 +112,15 @@ async def _patiently(ask: Callable[[], T]) -> T:
             await asyncio.sleep(LOOK_SECONDS)
 
 
-def _ends(arena: Arena) -> Goals:
+def _ends(reader: TopicReader, groups: Mapping[str, Sequence[str]]) -> Goals:
     """Return where the topics of each group end now."""
-    config = arena.stack.config()
-    with closing(TopicReader(config.kafka)) as reader:
-        return {group: {place: extent.high for place, extent in reader.extents(topics).items()} for group, topics in pipeline(config).items()}
+    return {group: {place: extent.high for place, extent in reader.extents(topics).items()} for group, topics in groups.items()}
 
 
-def _passed(arena: Arena, goals: Goals) -> bool:
+def _passed(reader: TopicReader, goals: Goals) -> bool:
     """Tell whether each group has committed all that stood there then."""
-    with closing(TopicReader(arena.stack.config().kafka)) as reader:
-        for group, ends in goals.items():
-            done = reader.committed(group, list(ends))
-            if any(done.get(place, 0) < end for place, end in ends.items()):
-                return False
+    for group, ends in goals.items():
+        done = reader.committed(group, list(ends))
+        if any(done.get(place, 0) < end for place, end in ends.items()):
+            return False
     return True
