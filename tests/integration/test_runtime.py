@@ -16,6 +16,7 @@ from towpath.runtime.guardian import PARENT_VARIABLE
 from towpath.runtime.runfile import read_run_file
 
 TINY_ROLE = Path(__file__).parent / "frames" / "tiny_role.py"
+GREEDY = TINY_ROLE.with_name("greedy.py")
 Start = Callable[..., "subprocess.Popen[str]"]
 
 
@@ -83,6 +84,12 @@ def test_a_role_that_does_not_come_back_ends_within_10_seconds(start: Start, beh
     process.terminate()
     assert process.wait(15) == 1
     assert time.monotonic() - before < 10
+
+
+def test_a_process_in_which_no_python_runs_any_more_ends_and_says_where_it_was() -> None:
+    ended = subprocess.run([sys.executable, str(GREEDY)], capture_output=True, text=True, timeout=20, check=False)
+    assert (ended.returncode, ended.stdout) == (1, "ready\n")
+    assert "greedy.py" in ended.stderr
 
 
 @pytest.mark.parametrize(("behaviour", "code", "told"), [("crash", 1, "a bug"), ("return", 1, "ended by itself"), ("misconfigured", 2, "erp.url")])

@@ -23,7 +23,7 @@ from towpath.topic_reader import Place, TopicReader
 CATCH_UP_SECONDS = 180.0
 SETTLE_SECONDS = 300.0
 LOOK_SECONDS = 0.3
-TRIES = 5
+REST_SECONDS = 30.0
 TROUBLE = (TimeoutError, RetryableError, ConfigError, aiohttp.ClientError)
 
 T = TypeVar("T")
@@ -68,14 +68,14 @@ async def _unsettled(arena: Arena) -> list[str]:
 
 
 async def _at_rest(arena: Arena) -> Evidence:
-    """Return the evidence of a moment at which nothing was on its way: a poller goes on reading, and what it finds may come in between."""
-    evidence = await gather(arena)
-    for _ in range(TRIES):
-        if not any(evidence.lag.values()):
-            break
-        await asyncio.sleep(LOOK_SECONDS)
+    """Return the evidence of a moment at which nothing was on its way: what is parked comes back by itself, a poller goes on reading."""
+    end = asyncio.get_running_loop().time() + REST_SECONDS
+    while True:
         evidence = await gather(arena)
-    return evidence
+        moving = any(evidence.lag.values()) or any(letter["state"] == "parked" for letter in evidence.open_letters)
+        if not moving or asyncio.get_running_loop().time() > end:
+            return evidence
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 async def settled(arena: Arena) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
@@ -15,8 +17,10 @@ PARENT_VARIABLE = "TOWPATH_PARENT_PID"
 RESTARTS_VARIABLE = "TOWPATH_RESTARTS"
 ERROR_FILE_VARIABLE = "TOWPATH_ERROR_FILE"
 HARD_EXIT_SECONDS = 8.5
+SILENT_SECONDS = 120.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _POLL_SECONDS = 0.25
+_ARM_SECONDS = 5.0
 _PR_SET_PDEATHSIG = 1
 
 
@@ -37,12 +41,13 @@ def _parent_is_gone() -> bool:
 class Guardian:
     """While entered (in the main thread): calls `stop` on SIGTERM and SIGINT, and ends the process `hard_exit_seconds` later.
 
-    A thread of its own waits for the signals, so that they are heard also while the main thread is stuck in a C library.
+    A thread of its own waits for the signals, so that they are heard also while the main thread is stuck in a C library. Where no Python runs any
+    more, because that library keeps the interpreter to itself, the process ends after `silent_seconds`. Either end writes the threads' stacks.
     """
 
-    def __init__(self, stop: Callable[[], object], *, hard_exit_seconds: float = HARD_EXIT_SECONDS) -> None:
-        self._stop, self._hard_exit_seconds = stop, hard_exit_seconds
-        self._done = threading.Event()
+    def __init__(self, stop: Callable[[], object], *, hard_exit_seconds: float = HARD_EXIT_SECONDS, silent_seconds: float = SILENT_SECONDS) -> None:
+        self._stop, self._hard_exit_seconds, self._silent_seconds = stop, hard_exit_seconds, silent_seconds
+        self._done, self._told = threading.Event(), False
         self._thread = threading.Thread(target=self._watch, name="guardian", daemon=True)
         self._mask: set[signal.Signals | int] = set()
 
@@ -54,13 +59,25 @@ class Guardian:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._done.set()
         self._thread.join()
+        if not self._told:  # else all that is left of the process has to end in that time
+            faulthandler.cancel_dump_traceback_later()
         signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
 
     def _watch(self) -> None:
+        armed = float("-inf")
         while not self._done.is_set():
+            if time.monotonic() - armed > min(_ARM_SECONDS, self._silent_seconds / 2):
+                armed = time.monotonic()
+                _end_after(self._silent_seconds)
             if _parent_is_gone():
                 os._exit(1)
             if signal.sigtimedwait(_SIGNALS, _POLL_SECONDS) is not None:
+                self._told = True
+                _end_after(self._hard_exit_seconds)
                 self._stop()
-                if not self._done.wait(self._hard_exit_seconds):
-                    os._exit(1)
+                self._done.wait()
+
+
+def _end_after(seconds: float) -> None:
+    """Have the process end with 1 after so long, unless this is called again; the timer needs no Python to run."""
+    faulthandler.dump_traceback_later(seconds, exit=True, file=sys.__stderr__ or 2)

@@ -42,12 +42,7 @@ def worker(kind: str, place: Place, tmp_path: Path) -> Iterator[Start]:
 
 
 async def ended(process: subprocess.Popen[bytes]) -> int:
-    try:
-        return await asyncio.to_thread(process.wait, 40)
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGUSR1)
-        await asyncio.sleep(1)  # while it writes where its threads are
-        raise
+    return await asyncio.to_thread(process.wait, 40)
 
 
 async def test_a_worker_killed_again_and_again_loses_nothing_and_ends_all_committed(place: Place, worker: Start) -> None:
