@@ -36,6 +36,12 @@ settings.load_profile("towpath")
 
 
 @pytest.fixture(autouse=True)
+def own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the secrets of a test behind it: they are struck out of what systems answer, in later tests too."""
+    monkeypatch.setattr("towpath.hiding._forms", {})
+
+
+@pytest.fixture(autouse=True)
 def own_logs() -> Iterator[None]:
     """Let a test that sets up the logs do so for itself: else each later record finds its handler closed and tells of it."""
     root = logging.getLogger()

@@ -205,7 +205,10 @@ async def test_parked_keys_are_redriven_under_live_traffic_in_order_and_nothing_
             async def done() -> bool:
                 return len(target.orders) == ORDERS and all(target.versions[desk.key(number)][-1:] == [VERSIONS] for number in range(ORDERS))
 
-            await until(done, seconds=180, what="every order in its newest version")
+            try:
+                await until(done, seconds=180, what="every order in its newest version")
+            except AssertionError as error:
+                raise AssertionError(f"{error}; open: {await asyncio.to_thread(open_ones, desk)}"[:5000]) from error
 
     assert {desk.key(number) for number in range(ORDERS)} == set(target.orders)
     assert ORDERS == len(target.orders), "0 duplicates"
