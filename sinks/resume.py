@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import structlog
 
@@ -15,11 +15,13 @@ from towpath.errors import DataError, RetryableError
 from towpath.kafka import KafkaSettings
 from towpath.metrics import PARKED, Metrics
 from towpath.records import Record
-from towpath.topic_reader import Place, TopicReader
+from towpath.topic_reader import Extent, Place, TopicReader
 
 log = structlog.get_logger(__name__)
 
 TICK_SECONDS = 1.0
+CLOSE = 200
+"""Records that cost less to read than another request."""
 
 
 class Resumer:
@@ -78,17 +80,27 @@ class Resumer:
 
 def _read(kafka: KafkaSettings, due: Sequence[Parked]) -> tuple[list[Record], list[Parked]]:
     """Return the records at these places, in their order, and those whose record retention has taken; what does not come now is in neither."""
-    reader, found, gone = TopicReader(kafka), list[Record](), list[Parked]()
+    reader, found = TopicReader(kafka), dict[tuple[str, int, int], Record]()
+    wanted = dict.fromkeys((one.topic, one.partition, one.offset) for one in due)
     try:
         extents = reader.extents({one.topic for one in due})
-        for one in due:
-            place = Place(one.topic, one.partition)
-            if place in extents and one.offset < extents[place].low:
-                gone.append(one)
-                continue
-            record = reader.first_records({place: one.offset}).get(place)
-            if record is not None and record.offset == one.offset:
-                found.append(record)
-        return found, gone
+        gone = [one for one in due if (extent := extents.get(Place(one.topic, one.partition))) is not None and one.offset < extent.low]
+        for spans in _spans(due, extents):
+            for batch in reader.read(spans):
+                found |= {at: record for record in batch.records if (at := (record.topic, record.partition, record.offset)) in wanted}
+        return [found[at] for at in wanted if at in found], gone
     finally:
         reader.close()
+
+
+def _spans(due: Sequence[Parked], extents: Mapping[Place, Extent]) -> Iterator[dict[Place, tuple[int, int]]]:
+    """Yield what to read of each place, until all that is there now was read: what stands close together at once, for each span is asked anew."""
+    spans: dict[Place, list[tuple[int, int]]] = {}
+    for place, offset in sorted((Place(one.topic, one.partition), one.offset) for one in due):
+        if place in extents and extents[place].low <= offset < extents[place].high:
+            known = spans.setdefault(place, [(offset, offset)])
+            if offset - known[-1][1] > CLOSE:
+                known.append((offset, offset))
+            known[-1] = (known[-1][0], offset + 1)
+    for turn in range(max(map(len, spans.values()), default=0)):
+        yield {place: known[turn] for place, known in spans.items() if turn < len(known)}
