@@ -64,31 +64,30 @@ class Resumer:
             log.error("a record that waits is gone, past its topic's retention", dead_letter=one.dead_letter_id, topic=one.topic, offset=one.offset)
         await self._parking.forget([one.dead_letter_id for one in gone])
         left -= {one.dead_letter_id for one in gone}
-        ids = {(one.topic, one.partition, one.offset): one.dead_letter_id for one in due}
-        for record in records:
+        for dead_letter_id, record in records.items():
             try:
                 letters.append(self._codec.decode_as("DeadLetter", record.value))
             except DataError as error:
                 log.warning(
                     "a record that waits cannot be read", topic=record.topic, partition=record.partition, offset=record.offset, reason=str(error)
                 )
-                left.discard(ids[record.topic, record.partition, record.offset])  # looked at again when its claim ends
+                left.discard(dead_letter_id)  # looked at again when its claim ends
         for letter in in_order(letters):
             await self._producer.send(*replay_of(letter, by_itself=True))
             left.discard(letter["dead_letter_id"])
 
 
-def _read(kafka: KafkaSettings, due: Sequence[Parked]) -> tuple[list[Record], list[Parked]]:
-    """Return the records at these places, in their order, and those whose record retention has taken; what does not come now is in neither."""
-    reader, found = TopicReader(kafka), dict[tuple[str, int, int], Record]()
-    wanted = dict.fromkeys((one.topic, one.partition, one.offset) for one in due)
+def _read(kafka: KafkaSettings, due: Sequence[Parked]) -> tuple[dict[str, Record], list[Parked]]:
+    """Return the records by dead letter, in their order, and those whose record retention has taken; what is not there now is in neither."""
+    reader, found = TopicReader(kafka), dict[str, Record]()
+    ids = {(one.topic, one.partition, one.offset): one.dead_letter_id for one in due}
     try:
         extents = reader.extents({one.topic for one in due})
         gone = [one for one in due if (extent := extents.get(Place(one.topic, one.partition))) is not None and one.offset < extent.low]
         for spans in _spans(due, extents):
             for batch in reader.read(spans):
-                found |= {at: record for record in batch.records if (at := (record.topic, record.partition, record.offset)) in wanted}
-        return [found[at] for at in wanted if at in found], gone
+                found |= {ids[at]: record for record in batch.records if (at := (record.topic, record.partition, record.offset)) in ids}
+        return {one.dead_letter_id: found[one.dead_letter_id] for one in due if one.dead_letter_id in found}, gone
     finally:
         reader.close()
 

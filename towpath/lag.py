@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from towpath.config import Config
 from towpath.kafka import KafkaSettings
-from towpath.topic_reader import Extent, Place, TopicReader
+from towpath.topic_reader import Place, TopicReader
 from towpath.topics import PROCESSOR, load_topics
 
 SECONDS = 5.0
@@ -32,30 +32,31 @@ def lag(kafka: KafkaSettings, group: str, topics: Sequence[str]) -> int:
 
 def behind(reader: TopicReader, groups: Mapping[str, Sequence[str]]) -> dict[str, int]:
     """Return how many records each group has yet to read of its topics; raises ConfigError or RetryableError as the reader does."""
-    extents = reader.extents({topic for topics in groups.values() for topic in topics})
-    waiting = {group: _waiting(reader, group, topics, extents) for group, topics in groups.items()}
-    return {group: sum(end - start for start, end in spans.values()) for group, spans in waiting.items()}
+    return {group: sum(end - start for start, end in spans.values()) for group, spans in _waiting(reader, groups).items()}
 
 
 def backlogs(reader: TopicReader, groups: Mapping[str, Sequence[str]]) -> list[Backlog]:
     """Return what each group has yet to read of each of its topics; raises ConfigError or RetryableError as the reader does."""
-    found, extents = [], reader.extents({topic for topics in groups.values() for topic in topics})
-    for group, topics in groups.items():
-        waiting = _waiting(reader, group, topics, extents)
+    found = []
+    for group, waiting in _waiting(reader, groups).items():
         oldest = reader.first_records({place: start for place, (start, _) in waiting.items()})
-        for topic in topics:
+        for topic in groups[group]:
             records = sum(end - start for place, (start, end) in waiting.items() if place.topic == topic)
             times = [record.written_at for place, record in oldest.items() if place.topic == topic]
             found.append(Backlog(group, topic, records, min(times, default=None)))
     return found
 
 
-def _waiting(reader: TopicReader, group: str, topics: Sequence[str], extents: Mapping[Place, Extent]) -> dict[Place, tuple[int, int]]:
-    """Return where the group goes on and where the topic ends, of the places where something waits."""
-    places = [place for place in extents if place.topic in topics]
-    committed = reader.committed(group, places)
-    spans = {place: (max(extents[place].low, committed.get(place, 0)), extents[place].high) for place in places}
-    return {place: span for place, span in spans.items() if span[0] < span[1]}
+def _waiting(reader: TopicReader, groups: Mapping[str, Sequence[str]]) -> dict[str, dict[Place, tuple[int, int]]]:
+    """Return where each group goes on and where the topic ends, of the places where something waits."""
+    extents = reader.extents({topic for topics in groups.values() for topic in topics})
+    waiting = {}
+    for group, topics in groups.items():
+        places = [place for place in extents if place.topic in topics]
+        committed = reader.committed(group, places)
+        spans = {place: (max(extents[place].low, committed.get(place, 0)), extents[place].high) for place in places}
+        waiting[group] = {place: span for place, span in spans.items() if span[0] < span[1]}
+    return waiting
 
 
 def pipeline(config: Config) -> dict[str, list[str]]:

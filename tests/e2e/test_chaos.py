@@ -21,9 +21,8 @@ async def test_sinks_that_die_at_every_failpoint_break_nothing_and_a_sink_withou
     async with arena(tmp_path, RUN, control.needs) as made:
         killed = (await strike(made, all_faults()["F2"])).told()
         slow = {"I6"}  # how long it takes to recover says here how busy the machine is
-        assert (4, {}) == (killed["injected"], {name: count for name, count in killed["violations"].items() if count and name not in slow}), killed[
-            "why"
-        ]
+        broken = {name: count for name, count in killed["violations"].items() if count and name not in slow}
+        assert (4, {}) == (killed["injected"], broken), killed["why"]
 
         unguarded = await strike(made, control)
         assert unguarded.holds, unguarded.told()

@@ -10,7 +10,7 @@ import time
 from aiohttp import web
 
 from towpath.sandbox.kit.clock import stamp
-from towpath.sandbox.kit.faults import LATE_COMMIT, Faults
+from towpath.sandbox.kit.faults import LATE_COMMIT, Faults, Kind
 from towpath.sandbox.kit.journal import Journal
 from towpath.sandbox.kit.limits import RateLimit
 from towpath.sandbox.kit.messages import Answer, Call, Endpoint, Refusal
@@ -63,10 +63,8 @@ class Gate:
             return refuse(Refusal(429, "rate_limited", "too many requests", headers={"Retry-After": str(wait)})), fault
         return (refuse(Refusal(404, "not_found", f"no such path: {call.method} {call.path}")), None) if endpoint is None else (None, None)
 
-    def _strikes(self, kind: str, endpoint: Endpoint) -> bool:
-        if not endpoint.write or endpoint.public:
-            return False
-        return self._faults.strikes(LATE_COMMIT if kind == LATE_COMMIT else "response_lost")
+    def _strikes(self, kind: Kind, endpoint: Endpoint) -> bool:
+        return endpoint.write and not endpoint.public and self._faults.strikes(kind)
 
     def _run(self, call: Call, endpoint: Endpoint) -> Answer:
         try:
