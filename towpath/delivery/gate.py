@@ -12,6 +12,7 @@ from towpath.delivery.budget import PROBE_SECONDS, VIEW_SECONDS, Ask, Budget, Ow
 from towpath.delivery.nap import Nap
 
 OPENS_AFTER: Final = 5
+RESOLUTION: Final = 1e-6  # seconds that two clocks may differ by in what is left of a pause, by rounding
 OVERSLEPT: Final = 1.0  # seconds after which booked tokens are no longer there: the process was stopped
 
 
@@ -100,7 +101,7 @@ class Gate:
     @property
     def holds_up(self) -> bool:
         """Tell whether no call may go out now."""
-        return self._open or self.clock.monotonic() < self._paused_until
+        return self._open or self.clock.monotonic() < self._paused_until - RESOLUTION
 
     async def exchange(self, waiting: int = 0, priority: Priority = Priority.ORDERS, *, is_due: bool = False) -> Told:
         """Tell what is new, ask for tokens, and learn how the connection stands."""

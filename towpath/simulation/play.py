@@ -102,7 +102,7 @@ class _Stage:
         if self._world.run(self._at_rest, FAULTS_END + REST_SECONDS):
             return True
         self._set_clock(LOST_ON_THE_WAY)
-        return self._world.run(self._at_rest, REST_SECONDS)
+        return self._world.run(self._at_rest, 2 * REST_SECONDS)  # a lane may have begun to wait for a minute just before
 
     def _start(self, role: str, *, stays: bool = True) -> Callable[[], None]:
         self._count += 1

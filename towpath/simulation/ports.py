@@ -24,11 +24,10 @@ import towpath.delivery.parking
 import towpath.delivery.runner
 import towpath.http
 from towpath.kafka import record_of
-from towpath.records import Record
 from towpath.simulation import threads
 from towpath.simulation.clients import Consumer, Producer
 from towpath.simulation.log import Log
-from towpath.topic_reader import Extent, Place
+from towpath.topic_reader import Batch, Extent, Place
 
 _logs: list[Log] = []
 
@@ -60,14 +59,16 @@ class _Reader:
     def __init__(self, _kafka: object) -> None:
         pass
 
-    def extents(self, _topics: Iterable[str]) -> dict[Place, Extent]:
-        """Return nothing: each partition begins with its first record."""
-        return {}
+    def extents(self, topics: Iterable[str]) -> dict[Place, Extent]:
+        """Return how far each partition goes."""
+        log = _logs[-1]
+        places = [Place(topic, partition) for topic in topics for partition in range(log.partitions)]
+        return {place: Extent(place.topic, 0, len(log.at(place))) for place in places}
 
-    def first_records(self, starts: Mapping[Place, int]) -> dict[Place, Record]:
-        """Return the record at each place."""
-        there = {place: _logs[-1].at((place.topic, place.partition))[offset:] for place, offset in starts.items()}
-        return {place: record_of(messages[0]) for place, messages in there.items() if messages}  # type: ignore[arg-type]
+    def read(self, spans: Mapping[Place, tuple[int, int]]) -> Iterator[Batch]:
+        """Yield what stands between the two offsets of each place."""
+        for place, (start, end) in spans.items():
+            yield Batch([record_of(message) for message in _logs[-1].at(place)[start:end]], {place: end})  # type: ignore[arg-type]
 
     def close(self) -> None:
         """Do nothing."""

@@ -83,9 +83,9 @@ async def test_partitions_that_go_to_another_worker_and_come_back_find_the_newes
         await until(place.done)
         async with running(kind, place.settings(tmp_path / "two")) as second:
             place.produce(rows)
-            await asyncio.wait_for(second.ready.wait(), 20)
+            await asyncio.wait_for(second.ready.wait(), 60)
             await until(place.done)
-        await asyncio.wait_for(first.ready.wait(), 20)
+        await asyncio.wait_for(first.ready.wait(), 60)
         place.produce(rows)
         await until(place.done)
     found = [(message.key(), message.value()) for message in place.outputs()]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from towpath.delivery.budget import PROBE_SECONDS, Priority
+from towpath.delivery.budget import PROBE_SECONDS, OwnBudget, Priority
 from towpath.delivery.gate import OPENS_AFTER, OVERSLEPT, Gate
 from towpath.testing.clock import VirtualClock, settled
 
@@ -62,6 +62,24 @@ def test_no_window_has_more_calls_than_the_burst_and_the_rate_allow(rate: float,
     for index, first in enumerate(times):
         for later in range(index, len(times)):
             assert later - index + 1 <= burst + (times[later] - first) * rate + 1e-6
+
+
+async def test_what_rounding_adds_to_a_pause_holds_nobody_up() -> None:
+    clock, asked = VirtualClock(), 0
+
+    def elsewhere() -> float:
+        nonlocal asked
+        asked += 1
+        assert asked < 1000, "it is asked again and again, and time does not go on"
+        return clock.monotonic() + 1000 / 3
+
+    gate = Gate(clock, budget=OwnBudget(elsewhere))
+    for pause in range(1, 21):
+        gate.throttled(pause / 7)
+        caller = asyncio.create_task(gate.enter())
+        await clock.advance(pause / 7 + 0.1)
+        await caller
+    await gate.close()
 
 
 async def test_without_a_rate_calls_are_not_held_up() -> None:
