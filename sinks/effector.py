@@ -77,7 +77,7 @@ class Wanted(NamedTuple):
         outcome = "superseded" if known.version is not None and known.version != self.version else "unchanged"
         other = outcome == "unchanged" and known.state == State.DONE and known.digest not in ("", self.digest)  # else it is that of a newer one
         reason = "the content changed after it was written; the change was not applied" if other else ""
-        return Effected(outcome, known.external_id, known.external_at, known.dead_letters, reason)
+        return Effected(outcome, known.external_id, known.external_at, known.closed_by(known.version), reason)
 
     def stale(self, field_at_fault: str) -> str | None:
         """Return the entity whose reference the target knows no more where it blames this field, None where that is another matter."""
@@ -206,10 +206,11 @@ class Effector:
                 standing = await one_left(effect, wanted.operation.twins, self._api, document, standing, self._metrics)
         self._failpoints.hit("sink.after_response")
         await self._ledger.complete(effect, standing.id, at=standing.at, digest=digest if written else None, version=wanted.version)
+        closes = claim.closed_by(wanted.version)
         if written:
-            return Effected("applied", standing.id, standing.at, claim.dead_letters, standing.review)
+            return Effected("applied", standing.id, standing.at, closes, standing.review)
         reason = "it stood there before Towpath wrote it" if claim.fresh and self.is_awaited(effect.operation) else ""
-        return Effected("found", standing.id, standing.at, claim.dead_letters, standing.review or reason)
+        return Effected("found", standing.id, standing.at, closes, standing.review or reason)
 
     async def _write_blindly(self, wanted: Wanted, document: Document) -> Effected:
         """Write as a sink without a ledger does: what `towpath chaos --controls` must find out."""

@@ -91,7 +91,8 @@ class DeliveryHandler:
         subject = _subject(self._connection, delivery) if delivery else Subject(self._connection)
         if delivery is not None:
             effect = Effect(self._connection, delivery["operation"], delivery["effect_key"])
-            await self._ledger.blame(effect, self._books.letter_id(record, failure, subject))
+            version = _version(delivery) if self._effector.is_state(delivery["operation"]) else None
+            await self._ledger.blame(effect, self._books.letter_id(record, failure, subject), version)
         await self._books.give_up(record, failure, subject)
 
 

@@ -6,8 +6,8 @@ A row found unfinished means that the outcome is unknown: its caller looks the e
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -30,7 +30,7 @@ effects = sa.Table(
     sa.Column("owner", sa.String(40), nullable=False),
     sa.Column("external_id", sa.String(200), nullable=False, default=""),
     sa.Column("digest", sa.String(64), nullable=False, default=""),
-    sa.Column("dead_letters", sa.Text, nullable=False, default=""),  # ids, a space between: all that a later success closes
+    sa.Column("dead_letters", sa.Text, nullable=False, default=""),  # what a later success closes, a space between: `id`, or `id@major.minor`
     sa.Column("leased_until", sa.Float, nullable=False),
     sa.Column("settled_at", sa.Float, nullable=False),
     sa.Column("updated_at", sa.Float, nullable=False),
@@ -87,10 +87,14 @@ class Claim:
     wait: float
     external_id: str = ""
     digest: str = ""
-    dead_letters: frozenset[str] = frozenset()
+    dead_letters: Mapping[str, Order | None] = field(default_factory=dict)
     version: Order | None = None
     external_at: datetime | None = None
     taken: bool = False
+
+    def closed_by(self, version: Order | None) -> frozenset[str]:
+        """Return the dead letters that end when this version stands: all of a one-shot effect, else not those of a newer version."""
+        return frozenset(letter for letter, failed in self.dead_letters.items() if version is None or failed is None or failed <= version)
 
 
 FRESH = Claim(State.PENDING, mine=True, fresh=True, wait=0.0)
@@ -184,20 +188,24 @@ class Ledger:
         values = {**_place(effect), "state": State.FAILED, "updated_at": self._now()}
         await self._database.run(lambda connection: connection.execute(statement, values).rowcount)
 
-    async def blame(self, effect: Effect, dead_letter_id: str) -> None:
-        """Note a dead letter that a later success of this effect closes, also where the effect was never begun (what it refers to failed)."""
-        if not dead_letter_id.isascii() or not dead_letter_id.isprintable() or " " in dead_letter_id:
+    async def blame(self, effect: Effect, dead_letter_id: str, version: Order | None = None) -> None:
+        """Note a dead letter that a later success of this effect closes, also where the effect was never begun (what it refers to failed).
+
+        With a `version` the effect is state-like, and only that version or a newer one closes it.
+        """
+        if not dead_letter_id.isascii() or not dead_letter_id.isprintable() or {" ", "@"} & {*dead_letter_id}:
             return  # forged: no dead letter of ours has such an id
+        note = dead_letter_id if version is None else f"{dead_letter_id}@{version[0]}.{version[1]}"
         now = self._now()
 
         values = {"state": State.FAILED, "owner": self._owner, "leased_until": now, "settled_at": now, "updated_at": now}
 
         def work(connection: Connection) -> None:
-            if self._inserted(connection, [_row(effect, dead_letters=dead_letter_id, **values)]) == [True]:
+            if self._inserted(connection, [_row(effect, dead_letters=note, **values)]) == [True]:
                 return
             row = connection.execute(FOUND_TO_CHANGE, _place(effect)).one()
-            if dead_letter_id not in row.dead_letters.split():
-                noted = f"{row.dead_letters} {dead_letter_id}".strip()
+            if note not in row.dead_letters.split():
+                noted = f"{row.dead_letters} {note}".strip()
                 connection.execute(CHANGED, {**_place(effect), "dead_letters": noted, "updated_at": now})
 
         await self._database.run(work)
@@ -266,9 +274,15 @@ def _known(row: sa.Row[Any]) -> dict[str, Any]:
         "external_id": row.external_id,
         "external_at": None if row.external_at is None else datetime.fromtimestamp(row.external_at, UTC),
         "digest": row.digest,
-        "dead_letters": frozenset(row.dead_letters.split()),
+        "dead_letters": dict(map(_blamed, row.dead_letters.split())),
         "version": None if row.major is None else (row.major, row.minor),
     }
+
+
+def _blamed(note: str) -> tuple[str, Order | None]:
+    letter, _, version = note.partition("@")
+    major, _, minor = version.partition(".")
+    return letter, (int(major), int(minor)) if version else None
 
 
 def _change(connection: Connection, changes: Sequence[dict[str, Any]]) -> list[None]:

@@ -164,13 +164,24 @@ async def test_every_dead_letter_of_an_effect_is_kept_and_found_after_its_succes
     await one.blame(ORDER, "letter-1")
     await other.blame(ORDER, "letter-2")
     await other.blame(ORDER, "letter-1")
-    assert frozenset({"letter-1", "letter-2"}) == (await begin(one)).dead_letters
+    assert {"letter-1", "letter-2"} == (await begin(one)).closed_by(None)
     await one.complete(ORDER, "SO-1")
     await clock.advance(1)
-    assert frozenset({"letter-1", "letter-2"}) == (await begin(other)).dead_letters
+    assert {"letter-1", "letter-2"} == (await begin(other)).closed_by(None)
 
 
-@pytest.mark.parametrize("forged", ["two words", "line\nbreak", "nul\0", "naïve"])
+async def test_a_dead_letter_of_a_newer_version_is_not_closed_by_an_older_one(ledger_of: Open) -> None:
+    one = ledger_of("one")
+    for letter, version in (("older", (1, 9)), ("same", (2, 0)), ("newer", (2, 1)), ("newest", (10, 0))):
+        await one.blame(STOCK, letter, version)
+    await one.blame(STOCK, "of-before-versions")
+    claim = await one.peek(STOCK)
+    assert claim is not None
+    assert {"older", "same", "of-before-versions"} == claim.closed_by((2, 0))
+    assert {"older", "same", "newer", "newest", "of-before-versions"} == claim.closed_by((10, 0))
+
+
+@pytest.mark.parametrize("forged", ["two words", "line\nbreak", "nul\0", "naïve", "at@1.0"])
 async def test_a_forged_dead_letter_id_is_not_noted(ledger_of: Open, forged: str) -> None:
     one = ledger_of("one")
     await one.blame(ORDER, forged)

@@ -1,7 +1,9 @@
-"""What a sink that dies while it gives a delivery up leaves behind: the simulation found a dead letter that nothing closed."""
+"""What is given up stays until it is done: whoever dies meanwhile, and whatever else of the same order succeeds."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import URL
 
+from sinks.base import Document, Operation, Standing, Target, Update
 from sinks.bng import TARGET
 from sinks.effector import Effector, Patience
 from sinks.handler import DeliveryHandler
@@ -20,45 +23,85 @@ from towpath.delivery.deadletters import PARKED, Failure, Registrar
 from towpath.delivery.ledger import Effect, Ledger
 from towpath.delivery.parking import Parking
 from towpath.errors import RetryableError
+from towpath.http import ApiClient
 from towpath.metrics import Metrics
 from towpath.records import Record
 from towpath.testing.clock import STARTS_AT, VirtualClock
 from towpath.testing.producer import FakeProducer
 
 
-def a_delivery() -> Record:
+class Told:
+    """A target that notes which changes of an order it was told."""
+
+    def __init__(self) -> None:
+        self.changes: list[int] = []
+        self.creates: Mapping[str, str] = {}
+        self.operations: Mapping[str, Operation | Update] = {"change_order": Update(self._change)}
+
+    async def _change(self, _api: ApiClient, document: Document, _known: int | None) -> tuple[bool, Standing]:
+        self.changes.append(document["Change"])
+        return True, Standing("SO-1")
+
+
+class Process:
+    """A sink for one target, over a database in this folder."""
+
+    def __init__(self, folder: Path, target: Target) -> None:
+        clock, self.producer = VirtualClock(), FakeProducer()
+        url = URL.create("sqlite", database=str(folder / "towpath.db"))
+        self.ledger, self.parking = Ledger(open_engine(url), clock, "one"), Parking(open_engine(url), clock, timedelta(seconds=60))
+        registrar = Registrar(default_codec(), "sink", "sink.erp", frozenset({"erp"}))
+        books = Books("erp", registrar, self.parking, self.producer, clock, Metrics())
+        api: Any = SimpleNamespace(at=lambda _priority: api, fenced=lambda _fence: api)
+        effector = Effector("erp", target, api, self.ledger, Patience(timeout=10, settle=5), clock)
+        self.handler = DeliveryHandler("erp", effector=effector, ledger=self.ledger, books=books, metrics=Metrics())
+
+    async def close(self) -> None:
+        await self.ledger.close()
+        await self.parking.close()
+
+
+def a_delivery(operation: str = "create_order", version: int = 1) -> Record:
     texts = dict.fromkeys(("flow", "source", "event_id", "key", "trace_id", "mapping", "mapping_version", "delivery_id"), "x")
     value: dict[str, Any] = {
         **texts,
         "target": "erp",
-        "operation": "create_order",
+        "operation": operation,
         "effect_key": "shop/order/1001",
-        "version": {"major": 1, "minor": 0},
+        "version": {"major": version, "minor": 0},
+        "document": json.dumps({"Change": version}),
     }
-    value |= {"event_type": "OrderPlaced", "occurred_at": STARTS_AT, "received_at": STARTS_AT, "document": "{}", "related": {}, "event": b""}
-    return Record("deliver.erp", 0, 3, 0.0, b"shop/order/1001", default_codec().encode("Delivery", value))
+    value |= {"event_type": "OrderPlaced", "occurred_at": STARTS_AT, "received_at": STARTS_AT, "related": {}, "event": b""}
+    return Record("deliver.erp", 0, version, 0.0, b"shop/order/1001", default_codec().encode("Delivery", value))
 
 
 async def test_a_dead_letter_is_noted_at_its_effect_before_it_is_sent(tmp_path: Path) -> None:
-    clock, producer = VirtualClock(), FakeProducer()
-    url = URL.create("sqlite", database=str(tmp_path / "towpath.db"))
-    ledger, parking = Ledger(open_engine(url), clock, "one"), Parking(open_engine(url), clock, timedelta(seconds=60))
-    books = Books("erp", Registrar(default_codec(), "sink", "sink.erp", frozenset({"erp"})), parking, producer, clock, Metrics())
-    api: Any = SimpleNamespace(at=lambda _priority: None)
-    effector = Effector("erp", TARGET, api, ledger, Patience(timeout=10, settle=5), clock)
-    handler = DeliveryHandler("erp", effector=effector, ledger=ledger, books=books, metrics=Metrics())
+    process = Process(tmp_path, TARGET)
 
     async def die(_topic: str) -> None:
         raise RetryableError("the process died here")
 
-    producer.before = die
+    process.producer.before = die
     with pytest.raises(RetryableError):
-        await handler.give_up(a_delivery(), Failure("503", "passing", state=PARKED))
-    noted = await ledger.peek(Effect("erp", "create_order", "shop/order/1001"))
-    producer.before = None
-    await handler.give_up(a_delivery(), Failure("503", "passing", state=PARKED))
-    [letter] = producer.decoded("parked.erp")
+        await process.handler.give_up(a_delivery(), Failure("503", "passing", state=PARKED))
+    noted = await process.ledger.peek(Effect("erp", "create_order", "shop/order/1001"))
+    process.producer.before = None
+    await process.handler.give_up(a_delivery(), Failure("503", "passing", state=PARKED))
+    [letter] = process.producer.decoded("parked.erp")
     assert noted is not None
-    assert frozenset({letter["dead_letter_id"]}) == noted.dead_letters
-    await ledger.close()
-    await parking.close()
+    assert {letter["dead_letter_id"]} == noted.closed_by(None)
+    await process.close()
+
+
+async def test_a_change_that_is_parked_outlives_the_success_of_an_older_one(tmp_path: Path) -> None:
+    process = Process(tmp_path, target := Told())
+    for version in (2, 1):
+        await process.handler.give_up(a_delivery("change_order", version), Failure("no such order yet", "passing", state=PARKED))
+    newer, older = (letter["dead_letter_id"] for letter in process.producer.decoded("parked.erp"))
+    await process.handler.handle(a_delivery("change_order", 1))
+    assert [older] == [receipt["dead_letter_id"] for receipt in process.producer.decoded("receipts")]
+    assert 1 == await process.parking.count("erp")
+    await process.handler.handle(a_delivery("change_order", 2))
+    assert newer in {receipt["dead_letter_id"] for receipt in process.producer.decoded("receipts")}
+    assert (0, [1, 2]) == (await process.parking.count("erp"), target.changes)
+    await process.close()
