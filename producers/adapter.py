@@ -170,7 +170,7 @@ class AdapterRole:
         parking = Parking(open_engine(config.database_url()), clock, timedelta(seconds=config.defaults.park_retry_seconds))
         producer = AckedProducer(config.kafka)
         runners, clients = [], Clients(context, clock)
-        for name, connection in config.connections.items():
+        for name, connection in config.here.items():
             source = find_source(connection.system)
             if source is None:
                 continue

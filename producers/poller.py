@@ -56,7 +56,7 @@ class PollerRole:
         producer = AckedProducer(self.config.kafka)
         cursors = Cursors(open_engine(self.config.database_url()), clock)
         clients = Clients(context, clock)
-        found = [self._polled(name, clients, producer, cursors, clock, context.metrics) for name in self.config.connections]
+        found = [self._polled(name, clients, producer, cursors, clock, context.metrics) for name in self.config.here]
         polled = [one for one in found if one is not None]
         context.health.set_ready("polling", ok=True, detail=", ".join(one.name for one in polled) or "no connection has lists to poll")
         try:

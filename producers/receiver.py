@@ -131,7 +131,7 @@ def _again(door: Door, usual: int) -> int:
 def doors(config: Config) -> dict[str, Door]:
     """Return the way in of every connection that has a webhook secret; ConfigError names a secret that cannot sign."""
     found = {}
-    for name, connection in config.connections.items():
+    for name, connection in config.here.items():
         if connection.webhook_secret is None:
             continue
         system = system_module(connection.system)

@@ -41,7 +41,7 @@ class SinkRole:
     async def run(self, context: RoleContext) -> None:
         """Deliver until asked to stop."""
         clock, config, codec = SystemClock(), self.config, await ready_codec(self.config, context)
-        targets = sorted({flow.target for flow in config.flows.values()})
+        targets = sorted({flow.target for flow in config.flows.values()} & config.here.keys())
         producer = AckedProducer(config.kafka)
         parking = Parking(open_engine(config.database_url()), clock, timedelta(seconds=config.defaults.park_retry_seconds))
         ledger = Ledger(open_engine(config.database_url()), clock, owner=str(uuid.uuid4()))
@@ -61,7 +61,7 @@ class SinkRole:
             limits = LaneLimits(LANES_A_CALL * calls, patient.lane_retry_seconds, patient.dependency_wait_seconds)
             place = {"group": f"sink.{name}", "topic": f"deliver.{name}", "connection": name}
             runners.append(LaneRunner(config.kafka, **place, handler=handler, clock=clock, limits=limits, metrics=context.metrics))
-        resumer = Resumer(config.kafka, list(config.connections), parking, producer, codec)
+        resumer = Resumer(config.kafka, list(config.here), parking, producer, codec)
         try:
             beside = (resumer.run(context.stop, context.metrics), sweeper.run(context.stop))
             await run_all(runners, producer, context.stop, context.health, *beside)

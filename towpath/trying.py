@@ -24,7 +24,7 @@ class Tried:
 
 async def tried(config: Config) -> list[Tried]:
     """Return what each connection's system says to its credentials, all asked at once."""
-    return list(await asyncio.gather(*(_try(name, connection) for name, connection in config.connections.items())))
+    return list(await asyncio.gather(*(_try(name, connection) for name, connection in config.here.items())))
 
 
 async def _try(name: str, connection: Connection) -> Tried:

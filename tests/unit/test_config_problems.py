@@ -78,6 +78,11 @@ LITERAL = "a secret may not stand in the file itself; put it elsewhere and write
             "connections.shop.credentials.api_key: the secret file /no/such cannot be read: No such file or directory",
         ),
         (shop(credentials={"api_keyy": "env:HOME"}), 'connections.shop.credentials.api_keyy: unknown key; did you mean "api_key"?'),
+        (shop(site="the works"), "connections.shop.site: a name must be small letters, digits and single hyphens, at most 40, such as shop-berlin"),
+        (
+            document(site="works"),
+            'site: no connection is at "works"; none is known; give connections that are reached from there alone this `site`',
+        ),
         (document(flows={"a": {**FLOW, "source": "shp"}}), 'flows.a.source: no connection is called "shp"; did you mean "shop"?'),
         (document(flows={"a": {**FLOW, "event": "OrderPlacd"}}), 'flows.a.event: no event is called "OrderPlacd"; did you mean "OrderPlaced"?'),
         (document(flows={"a": {**FLOW, "target": "shop"}}), "flows.a.target: is the flow's own source; name another connection"),

@@ -72,6 +72,7 @@ def _places(config: Config) -> Table:
         "schemas": config.schema_registry.address + (", the registry role" if config.schema_registry.is_own else ""),
         "vault": "none" if config.vault is None else f"{config.vault.dir} (its key: {config.vault.key})",
         "data_dir": str(config.data_dir),
+        "site": config.site or "none",
         "engine": config.engine,
         "receiver": f"{config.receiver.host}:{config.receiver.port}",
         "health": f"{config.health.host}: {health}",
@@ -82,11 +83,18 @@ def _places(config: Config) -> Table:
 
 
 def _connections(config: Config) -> Table:
-    table = _table("Connections", "Name", "System", "Address", "Secrets found", "Calls a minute")
+    table = _table("Connections", "Name", "System", "Address", "Site", "Secrets found", "Calls a minute")
     for name, connection in config.connections.items():
         found = [connection.webhook_secret, *connection.credentials.values()]
         secrets = ", ".join(str(value) for value in found if value is not None and not isinstance(value, str))
-        table.add_row(name, connection.system, connection.url, secrets or "none", str(connection.limits.requests_per_minute or "no limit"))
+        table.add_row(
+            name,
+            connection.system,
+            connection.url,
+            connection.site or "none",
+            secrets or "none",
+            str(connection.limits.requests_per_minute or "no limit"),
+        )
     return table
 
 

@@ -78,14 +78,16 @@ def broker_command(config: Config) -> list[str]:
 def chosen_roles(listed: str, config: Config) -> list[str]:
     """Return the roles that `listed` names with commas between; ConfigError for a name nobody knows.
 
-    An empty text names every role, but the registry where another one is configured.
+    An empty text names every role, but the registry where another one is configured; at a site, those that call its systems.
     """
-    from towpath.runtime.role import REGISTRY, ROLE_MODULES
+    from towpath.runtime.role import REGISTRY, ROLE_MODULES, SITE_ROLES
 
     names = [name.strip() for name in listed.split(",") if name.strip()]
     unknown = [name for name in names if name not in ROLE_MODULES]
     if unknown:
         raise ConfigError(f"--roles: no role is called {', '.join(unknown)}; known: {', '.join(ROLE_MODULES)}")
+    if not names and config.site is not None:
+        return list(SITE_ROLES)
     return list(dict.fromkeys(names)) or [name for name in ROLE_MODULES if name != REGISTRY or config.schema_registry.is_own]
 
 

@@ -20,6 +20,7 @@ from towpath.topics import load_topics
 def problems_across(document: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield what is wrong between flows and connections, and in what each system's own models say."""
     connections, flows = _section(document, "connections"), _section(document, "flows")
+    yield from _site_problems(document.get("site"), connections)
     for name, connection in connections.items():
         yield from _system_problems(name, connection)
         yield from _settle_problems(name, connection.get("limits", {}), document.get("defaults", {}))
@@ -32,6 +33,12 @@ def problems_across(document: Mapping[str, Any]) -> Iterator[Problem]:
 def _section(document: Mapping[str, Any], name: str) -> dict[str, dict[str, Any]]:
     section = document.get(name)
     return {str(key): value for key, value in section.items() if isinstance(value, dict)} if isinstance(section, dict) else {}
+
+
+def _site_problems(site: object, connections: Mapping[str, Mapping[str, Any]]) -> Iterator[Problem]:
+    known = sorted({str(connection["site"]) for connection in connections.values() if connection.get("site") is not None})
+    if isinstance(site, str) and site not in known:
+        yield Problem("site", f'no connection is at "{site}"; {near(site, known)}; give connections that are reached from there alone this `site`')
 
 
 def _system_problems(name: str, connection: Mapping[str, Any]) -> Iterator[Problem]:

@@ -17,6 +17,9 @@ from towpath.config.secret import Credential, Secret, SecretRef, refuse
 from towpath.errors import ConfigError
 from towpath.events import EPOCH
 
+NAME = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
+Name = Annotated[str, Field(pattern=NAME, max_length=40)]
+
 
 class Settings(BaseModel):
     """What every part of the configuration is: frozen, and refusing keys it does not know."""
@@ -90,6 +93,7 @@ class Connection(Settings):
     limits: Limits = Field(default_factory=Limits)
     poll_seconds: float | None = Field(default=60, gt=0, le=86_400, description="pause between two reads of its lists; null: it is not polled")
     poll_overlap_seconds: float = Field(default=900, ge=0, le=86_400, description="how far a read goes back behind the newest change seen")
+    site: Name | None = Field(default=None, description="where alone it can be reached: only roles of that site call it; null: those of no site")
     poll_from: Annotated[datetime | Literal["now"], PlainValidator(_beginning)] = Field(
         default="now", description="where the first read of a new connection begins; it has no effect on one that was read before"
     )
@@ -101,10 +105,6 @@ class Connection(Settings):
         if value is None:
             raise ConfigError(f"credentials.{name} is missing for a connection of {self.system}; add it")
         return value.resolve() if isinstance(value, SecretRef) else SecretStr(value)
-
-
-NAME = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
-Name = Annotated[str, Field(pattern=NAME, max_length=40)]
 
 
 class Flow(Settings):

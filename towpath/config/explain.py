@@ -9,7 +9,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from towpath.config.connections import near
+from towpath.config.connections import NAME, near
 from towpath.config.document import Problem
 from towpath.config.secret import is_secret_name
 
@@ -27,7 +27,7 @@ def _path(loc: tuple[int | str, ...]) -> tuple[str, ...]:
 
 def _message(details: ErrorDetails, model: type[BaseModel], prefix: tuple[str, ...]) -> str:
     kind, loc = details["type"], details["loc"]
-    if loc[-1:] == ("[key]",):
+    if loc[-1:] == ("[key]",) or details.get("ctx", {}).get("pattern") == NAME:
         return _NAME_RULE
     if kind == "extra_forbidden":
         return f"unknown key; {near(str(loc[-1]), _fields_at(model, loc[:-1]))}"

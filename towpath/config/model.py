@@ -106,6 +106,7 @@ class Config(Settings):
     vault: VaultSettings | None = Field(default=None, description="where secrets that are written vault:NAME are; null: there is no vault")
     schema_registry: SchemaRegistry = Field(default_factory=SchemaRegistry)
     data_dir: Path = Path("data")
+    site: Name | None = Field(default=None, description="where these roles run; they call the connections of this site alone (docs/sites.md)")
     engine: Literal["faust", "native"] = Field(default="faust", description="what feeds the processor; docs/engines.md says when to choose which")
     mappings_dir: Path | None = Field(default=None, description="a folder of mappings of your own; null: those that ship")
     health: Health = Field(default_factory=Health)
@@ -114,6 +115,11 @@ class Config(Settings):
     retention: Retention = Field(default_factory=Retention)
     connections: Mapping[Name, Connection] = Field(default_factory=dict)
     flows: Mapping[Name, Flow] = Field(default_factory=dict)
+
+    @property
+    def here(self) -> Mapping[str, Connection]:
+        """The connections that can be reached from where these roles run; the others are other sites' to read and to write."""
+        return {name: connection for name, connection in self.connections.items() if connection.site == self.site}
 
     @property
     def run_dir(self) -> Path:

@@ -18,13 +18,16 @@ from towpath.vault import Vault
 def parse_references(document: Mapping[str, Any], base: Path, *, resolve: bool) -> tuple[dict[str, Any], list[Problem]]:
     """Return the document with a SecretRef for every reference, and the problems: secrets written out, and (`resolve`) missing ones.
 
-    Kafka's secrets become SecretStr at once, because its clients take them as they are.
+    Kafka's secrets become SecretStr at once, because its clients take them as they are. Those of a connection of another site need not be there.
     """
     settings, problems = vault_of(document, base)
     vault = None if settings is None else settings.vault()
     if resolve and vault is not None:
         problems += _troubles_of(vault)
     told = bool(problems)  # for the vault itself, and so for none of its references
+
+    def elsewhere(path: tuple[str, ...]) -> bool:
+        return path[0] == "connections" and len(path) > 1 and _site_of(document, path[1]) != document.get("site")
 
     def convert(value: Any, path: tuple[str, ...]) -> Any:  # noqa: ANN401  # any YAML value
         if isinstance(value, dict):
@@ -37,7 +40,7 @@ def parse_references(document: Mapping[str, Any], base: Path, *, resolve: bool) 
             reference = parse_reference(value, base, vault)
             if told and reference.kind == "vault":
                 return _unknown(path)
-            secret = reference.resolve() if resolve or path[0] == "kafka" else None
+            secret = reference.resolve() if (resolve and not elsewhere(path)) or path[0] == "kafka" else None
             return secret if path[0] == "kafka" else reference
         except ConfigError as error:
             problems.append(Problem(".".join(path), str(error)))
@@ -49,6 +52,13 @@ def parse_references(document: Mapping[str, Any], base: Path, *, resolve: bool) 
 
 def _is_secret(path: tuple[str, ...], value: str) -> bool:
     return is_secret_name(path[-1]) or ("credentials" in path and is_reference(value))
+
+
+def _site_of(document: Mapping[str, Any], connection: str) -> object:
+    """Return the site that a document gives a connection, whatever else is wrong with it."""
+    connections = document["connections"]
+    found = connections.get(connection) if isinstance(connections, dict) else None
+    return found.get("site") if isinstance(found, dict) else None
 
 
 def _unknown(path: tuple[str, ...]) -> SecretStr | SecretRef:

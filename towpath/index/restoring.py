@@ -40,9 +40,9 @@ async def restore_parked(config: Config, indexer: Indexer, settled: timedelta = 
 
 
 def _parked(config: Config, indexer: Indexer, before: datetime) -> list[tuple[str, Parked]]:
-    """Return what has been parked since before then, with its connection; one that no configured connection has is nobody's to try."""
+    """Return what has been parked since before then, with its connection; one that no connection of ours has is not ours to try."""
     columns = (letters.c.connection, letters.c.dead_letter_id, letters.c.topic, letters.c.partition, letters.c.offset)
     wanted = sa.select(*columns).select_from(with_closings)
-    conditions = (still_open, letters.c.state == PARKED, letters.c.last_at < micros(before), letters.c.connection.in_(list(config.connections)))
+    conditions = (still_open, letters.c.state == PARKED, letters.c.last_at < micros(before), letters.c.connection.in_(list(config.here)))
     with indexer.transaction() as connection:
         return [(row.connection, Parked(*row[1:])) for row in connection.execute(wanted.where(*conditions))]

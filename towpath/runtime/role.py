@@ -32,6 +32,8 @@ ROLE_MODULES = {
     "indexer": "towpath.index.role",
     REGISTRY: "towpath.registry.role",
 }
+SITE_ROLES = ("poller", "adapter", "sink", "indexer")
+"""What `towpath up` runs at a site: what calls its systems, outwards alone, and the index that puts back what was parked there."""
 DRAIN_SECONDS = 7.0
 
 _log = structlog.get_logger(__name__)
