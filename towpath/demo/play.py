@@ -125,7 +125,7 @@ async def _left(stack: Stack, tell: Tell | None) -> dict[str, int]:
     """Return how much waits at the systems."""
     left: dict[str, int] = {}
     async with session() as http:
-        for name in stack.pair.sandboxes:
+        for name in stack.sandboxes:
             async with http.get(f"{stack.url(name)}/_sandbox/stats") as response:
                 stats = await response.json()
                 left[f"the webhooks of {name}"] = int(stats["webhooks_pending"])
@@ -161,7 +161,7 @@ class Groups:
 
 async def figures(stack: Stack) -> Proof:
     """Return the figures as the systems' stores give them now."""
-    threepl = stack.url(THREEPL) if THREEPL in stack.pair.sandboxes else None
+    threepl = stack.url(THREEPL) if THREEPL in stack.sandboxes else None
     stores = await read_stores(stack.url(SHOP), stack.url(ERP), stack.pair.shop, erp_system=stack.pair.erp, threepl=threepl)
     return prove(stores, stack.pair.reference_prefix)
 

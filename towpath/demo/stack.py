@@ -45,9 +45,16 @@ class Stack:
     """Those that run under `towpath up`."""
     broker: bool = True
     """Whether an embedded Kafka runs beside them; else there is one at `ports["kafka"]` already."""
+    systems: bool = True
+    """Whether the sandbox systems run beside them; else another stack has them at their `ports`."""
     threepl_faults: Mapping[str, Any] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def sandboxes(self) -> Mapping[str, str]:
+        """The system of each connection that this stack runs."""
+        return self.pair.sandboxes if self.systems else {}
 
     @property
     def config_path(self) -> Path:
@@ -67,7 +74,7 @@ class Stack:
         self.directory.mkdir(parents=True, exist_ok=True)
         if any(self.directory.iterdir()):
             raise ConfigError(f"--dir: {self.directory} is not empty; name an empty or new folder")
-        names = ("kafka", "receiver", "registry", *self.pair.sandboxes)
+        names = ("kafka", "receiver", "registry", *self.sandboxes)
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
         secrets = self.directory / "secrets"
         secrets.mkdir(mode=0o700)
@@ -80,7 +87,7 @@ class Stack:
         self.config_path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
         owns = {SHOP: self.pair.shop_settings, ERP: self.pair.erp_settings, THREEPL: self.pair.threepl_settings or {}}
         dialled = {SHOP: self.shop_faults, ERP: self.erp_faults, THREEPL: self.threepl_faults}
-        for name in self.pair.sandboxes:
+        for name in self.sandboxes:
             own, faults = owns[name], dialled[name]
             address = f"http://127.0.0.1:{self.ports['receiver']}/hooks/{name}{self.pair.erp_hook if name == ERP else ''}"
             hooks = {"webhook_url": address, "webhook_retry_max_seconds": 2.0}
@@ -89,7 +96,7 @@ class Stack:
 
     async def start(self) -> None:
         """Start what does not run, and return when every role is ready; raises ConfigError with the end of the log when it does not become so."""
-        for name, system in self.pair.sandboxes.items():
+        for name, system in self.sandboxes.items():
             self.start_sandbox(name, system)
         if not self._runs("up"):
             self._spawn("up", ["up", *(["--broker"] if self.broker else []), "--roles", ",".join(self.roles), "--config", str(self.config_path)])
@@ -171,7 +178,7 @@ class Stack:
     async def _ready(self) -> None:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
             deadline = asyncio.get_running_loop().time() + START_SECONDS
-            waiting = {*self.pair.sandboxes, *self.roles}
+            waiting = {*self.sandboxes, *self.roles}
             while waiting:
                 for name in sorted(waiting):
                     if await self._answers(session, name):
@@ -182,7 +189,7 @@ class Stack:
                 await asyncio.sleep(0.25)
 
     async def _answers(self, session: aiohttp.ClientSession, name: str) -> bool:
-        if name in self.pair.sandboxes:
+        if name in self.sandboxes:
             address = f"{self.url(name)}/_sandbox/healthz"
         else:
             found = read_run_file(self.directory / "data" / "run", name)
