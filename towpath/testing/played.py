@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from towpath.sandbox.kit.catalogue import catalogue
 from towpath.sandbox.nopcommerce.bundle import Bundle, draw
 from towpath.sandbox.nopcommerce.settings import NopSettings
 from towpath.startup import in_daemon
+from towpath.testing.command import ran
 from towpath.testing.waiting import until
 
 SEEDS = 5_000
@@ -26,6 +25,13 @@ CUSTOMERS = 50
 SKUS = {item.number: item.sku for item in catalogue()}
 
 Row = dict[str, Any]
+
+
+async def printed(stack: Stack, *arguments: str) -> str:
+    """Return what an operator's command prints about a stack; one that does not end well fails the test."""
+    done = await in_daemon(lambda: ran(*arguments, "--config", str(stack.config_path)))
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +155,7 @@ class Played:
 
     async def command(self, *arguments: str) -> str:
         """Return what an operator's command prints."""
-        command = [sys.executable, "-m", "towpath", *arguments, "--config", str(self.stack.config_path)]
-        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-        printed, _ = await process.communicate()
-        assert process.returncode == 0
-        return printed.decode()
+        return await printed(self.stack, *arguments)
 
     async def outcomes(self, number: int, hop: str) -> list[str]:
         """Return what became of a shop order and all that came of it at a hop, oldest first, by `towpath trace`."""
