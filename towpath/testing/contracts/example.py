@@ -72,6 +72,8 @@ class Example:
     """Of its sandbox."""
     logins: ClassVar[tuple[str, ...]] = ()
     """Paths below `base` that give tokens."""
+    changing_gets: ClassVar[tuple[str, ...]] = ()
+    """What the paths below `base` begin with where a GET changes something."""
     webhook_secret: ClassVar[str] = "whsec_c2VjcmV0LW9mLXRoZS1jb250cmFjdC1zdWl0ZXM="  # noqa: S105 - made up
     webhook_query: ClassVar[str] = ""
     """What stands in the address of its webhooks, where they are not signed."""

@@ -116,6 +116,7 @@ class NopCommerceExample(Example):
     system = "nopcommerce"
     base = "/api-backend/"
     logins = ("Authenticate/",)
+    changing_gets = ("OrderProcessing/",)
     credentials = {"username": "api@shop.example", "password": "towpath-sandbox-password"}
     missing = Reply(404, "not found")
     pages = "producers.nopcommerce.polls"
