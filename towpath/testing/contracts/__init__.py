@@ -1,6 +1,6 @@
 """Contract suites: the promises that every source and every target keeps, each a named test, run on every system that is discovered.
 
-A system has them by one small class in `towpath/testing/systems/<system>.py` (see `example.Example`); a test file by
+A system has them by the small `EXAMPLE` of `towpath/testing/systems/<system>.py` (see `example.Example`), a test file by
 
     globals().update(contract_tests())          # every system
     TestShopify = source_tests("shopify")       # one of them

@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from towpath.testing.contracts.bench import Bench, bench_of
 from towpath.testing.contracts.example import Example
+from towpath.testing.contracts.unfilled import unfilled
 
 
 class Contract:
@@ -28,9 +29,16 @@ class Contract:
             if name in metafunc.fixturenames:
                 metafunc.parametrize(name, values, ids=str)
 
+    async def test_nothing_is_left_to_fill_in(self) -> None:
+        left = unfilled(self.example.system)
+        if left:
+            pytest.fail("\n  ".join([f"{self.example.system} has {len(left)} places to fill in (docs/add-a-system.md):", *left]), pytrace=False)
+
     @pytest_asyncio.fixture(scope="class", loop_scope="class")
     @classmethod
     async def bench(cls, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench]:
-        """Give the system, the same for all tests of the suite."""
+        """Give the system, the same for all tests of the suite, once there is nothing left to fill in."""
+        if unfilled(cls.example.system):
+            pytest.skip("test_nothing_is_left_to_fill_in says what is to be written first")
         async with bench_of(cls.example, tmp_path_factory.mktemp(cls.example.system)) as bench:
             yield bench

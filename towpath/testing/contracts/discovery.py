@@ -9,6 +9,7 @@ from typing import Any
 
 import towpath.testing.systems
 from producers.adapter import find_source
+from sinks.role import find_target
 from towpath.config.connections import system_names
 from towpath.testing.contracts.example import Example
 from towpath.testing.contracts.sinks import SinkContract
@@ -19,21 +20,22 @@ def example_of(system: str) -> Example:
     """Return the example of a system; raises LookupError that says where to write it."""
     if system not in {info.name for info in pkgutil.iter_modules(towpath.testing.systems.__path__)}:
         raise LookupError(f"the system {system} has no example: write towpath/testing/systems/{system}.py (docs/add-a-system.md)")
-    module = importlib.import_module(f"towpath.testing.systems.{system}")
-    found = [kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, Example) and kind is not Example]
-    if len(found) != 1:
-        raise LookupError(f"{module.__name__} has {len(found)} subclasses of Example, not one")
-    example: Example = found[0]()
-    return example
+    found = getattr(importlib.import_module(f"towpath.testing.systems.{system}"), "EXAMPLE", None)
+    if not isinstance(found, Example):
+        raise LookupError(f"towpath/testing/systems/{system}.py has no EXAMPLE (docs/add-a-system.md)")  # noqa: TRY004 - the module lacks it
+    return found
 
 
 def source_tests(system: str) -> type[SourceContract]:
     """Return the suite of a system as a source; assign it to a name that begins with `Test`."""
+    if find_source(system) is None:
+        raise LookupError(f"the system {system} is no source: there is no package producers.{system}")
     return type(f"Test{_name(system)}AsSource", (SourceContract,), {"example": example_of(system), "__doc__": f"{system} as a source."})
 
 
 def sink_tests(system: str) -> type[SinkContract]:
     """Return the suite of a system as a target; assign it to a name that begins with `Test`."""
+    find_target(system)
     return type(f"Test{_name(system)}AsTarget", (SinkContract,), {"example": example_of(system), "__doc__": f"{system} as a target."})
 
 

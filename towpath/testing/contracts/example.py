@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from towpath.testing.contracts.bench import Bench
@@ -57,37 +58,38 @@ class Writes:
     newer: Callable[[Mapping[str, Json]], Mapping[str, Json]] | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """One system; a subclass in `towpath/testing/systems/<system>.py` is found by itself."""
+    """One system; the `EXAMPLE` of `towpath/testing/systems/<system>.py` is found by itself."""
 
-    system: ClassVar[str]
-    base: ClassVar[str]
+    system: str
+    base: str
     """What every path of its API begins with; what lies elsewhere, such as where it gives tokens, meets no faults."""
-    address: ClassVar[str] = "/"
+    address: str = "/"
     """What follows the server in a connection's url."""
-    credentials: ClassVar[Mapping[str, str]]
-    headers: ClassVar[Mapping[str, str]] = {}
+    credentials: Mapping[str, str]
+    headers: Mapping[str, str] = field(default_factory=dict)
     """What proves to its API who somebody else is: `Bench.ask` calls as one of the system's own people."""
-    settings: ClassVar[Mapping[str, Json]] = {}
+    settings: Mapping[str, Json] = field(default_factory=dict)
     """Of its sandbox."""
-    logins: ClassVar[tuple[str, ...]] = ()
+    logins: tuple[str, ...] = ()
     """Paths below `base` that give tokens."""
-    changing_gets: ClassVar[tuple[str, ...]] = ()
+    changing_gets: tuple[str, ...] = ()
     """What the paths below `base` begin with where a GET changes something."""
-    webhook_secret: ClassVar[str] = "whsec_c2VjcmV0LW9mLXRoZS1jb250cmFjdC1zdWl0ZXM="  # noqa: S105 - made up
-    webhook_query: ClassVar[str] = ""
+    webhook_secret: str = "whsec_c2VjcmV0LW9mLXRoZS1jb250cmFjdC1zdWl0ZXM="  # noqa: S105 - made up
+    webhook_query: str = ""
     """What stands in the address of its webhooks, where they are not signed."""
-    throttled: ClassVar[Reply] = Reply(429, {"error": "too many requests"}, {"Retry-After": str(int(WAIT))})
+    throttled: Reply = Reply(429, {"error": "too many requests"}, MappingProxyType({"Retry-After": str(int(WAIT))}))
     """How it says that it is asked too often, and to wait `WAIT` seconds."""
-    anew: ClassVar[frozenset[str]] = frozenset()
+    anew: frozenset[str] = frozenset()
     """Operations that make another where none is known, because nothing at the target tells one from the next."""
-    missing: ClassVar[Reply] = Reply(404, {"error": "not found"})
+    missing: Reply = Reply(404, {"error": "not found"})
     """How it says that an entity is not there."""
-    maps: ClassVar[frozenset[str]] = frozenset()
+    maps: frozenset[str] = frozenset()
     """Names of JSON objects whose keys are data, such as a map of attributes: an unknown key there is no unknown field."""
-    pages: ClassVar[str] = ""
+    pages: str = ""
     """The module whose `PAGE_SIZE` is how much a poll asks for at once."""
-    emits: ClassVar[Mapping[str, Emits]] = {}
+    emits: Mapping[str, Emits] = field(default_factory=dict)
     """By the entity's name, as `Source.fetch` takes it."""
-    writes: ClassVar[Mapping[str, Writes]] = {}
+    writes: Mapping[str, Writes] = field(default_factory=dict)
     """By the operation's name, as `Target.operations` has it."""

@@ -7,7 +7,25 @@ from typing import Any, Final
 
 Json = Any
 Step = str | int
-ODD: Final[Sequence[Json]] = (None, True, -1, 0, 1.5, 1e300, 10**30, "", " ", "x", "\ud800", "9" * 400, "2026-13-45T99:00:00Z", [], [None], {}, {"a": 1})
+ODD: Final[Sequence[Json]] = (
+    None,
+    True,
+    -1,
+    0,
+    1.5,
+    1e300,
+    10**30,
+    "",
+    " ",
+    "x",
+    "\ud800",
+    "9" * 400,
+    "2026-13-45T99:00:00Z",
+    [],
+    [None],
+    {},
+    {"a": 1},
+)
 UNKNOWN: Final = "towpath_unknown_field"
 MOST_ITEMS: Final = 1
 """Of a list: what is wrong in the second is as wrong in the first."""

@@ -55,11 +55,11 @@ class SinkContract(Contract):
     async def test_writing_twice_makes_one_effect_and_the_second_time_no_call(self, bench: Bench, operation: str) -> None:
         key, asked = await self._asked(bench, operation)
         async with bench.sink() as sink:
-            assert "applied" == (await sink.insist(operation, key, asked)).outcome
+            assert (await sink.insist(operation, key, asked)).outcome == "applied"
             bench.wire.calls.clear()
-            assert "unchanged" == (await sink.apply(operation, key, asked)).outcome
-        assert [] == bench.wire.calls
-        assert 1 == await self._count(bench, operation, asked)
+            assert (await sink.apply(operation, key, asked)).outcome == "unchanged"
+        assert bench.wire.calls == []
+        assert await self._count(bench, operation, asked) == 1
 
     async def test_what_stands_there_is_found_by_who_knows_nothing_of_it(self, bench: Bench, operation: str) -> None:
         if isinstance(found := find_target(self.example.system).operations[operation], Operation) and found.may_repeat is not None:
@@ -71,8 +71,8 @@ class SinkContract(Contract):
             again = await sink.insist(operation, f"{key}/as-of-another-ledger", asked)
         if operation not in self.example.anew:
             assert first.external_id == again.external_id
-            assert "found" == again.outcome or isinstance(found, Update), "what stands there was written once more"
-            assert 1 == await self._count(bench, operation, asked)
+            assert again.outcome == "found" or isinstance(found, Update), "what stands there was written once more"
+            assert await self._count(bench, operation, asked) == 1
 
     @pytest.mark.parametrize("how", ["lost", "unsent", "late"])
     async def test_a_call_without_an_answer_makes_one_effect(self, bench: Bench, operation: str, how: str) -> None:
@@ -82,10 +82,11 @@ class SinkContract(Contract):
                     continue
                 key, asked = await self._asked(bench, operation)
                 late = wire.Late()
-                with bench.wire.acting(wire.Once({"lost": wire.lost, "unsent": wire.unsent, "late": late}[how], nth)):
+                act: wire.Act = {"lost": wire.lost, "unsent": wire.unsent}.get(how, late)
+                with bench.wire.acting(wire.Once(act, nth)):
                     effected = await sink.insist(operation, key, asked, late=late)
                 assert effected.external_id
-                assert 1 == await self._count(bench, operation, asked), f"{call.method} {call.path} was {how}"
+                assert await self._count(bench, operation, asked) == 1, f"{call.method} {call.path} was {how}"
 
     async def test_an_answer_that_says_something_else_is_no_success_and_makes_one_effect(self, bench: Bench, operation: str) -> None:
         async with bench.sink() as sink:
@@ -104,15 +105,15 @@ class SinkContract(Contract):
                 effected = await sink.insist(operation, key, asked)
         assert effected.external_id
         assert "sentence" not in effected.external_id
-        assert 1 == await self._count(bench, operation, asked), f"call {nth} was answered with {text!r}"
+        assert await self._count(bench, operation, asked) == 1, f"call {nth} was answered with {text!r}"
 
     async def test_two_processes_at_once_make_one_effect(self, bench: Bench, operation: str) -> None:
         key, asked = await self._asked(bench, operation)
         async with bench.sink("one") as one, bench.sink("two") as two:
             tried = await gather(one.apply(operation, key, asked), two.apply(operation, key, asked))
-            assert [] == [error for error in tried if isinstance(error, BaseException) and not isinstance(error, TowpathError)]
+            assert [error for error in tried if isinstance(error, BaseException) and not isinstance(error, TowpathError)] == []
             await two.insist(operation, key, asked)
-        assert 1 == await self._count(bench, operation, asked)
+        assert await self._count(bench, operation, asked) == 1
 
     async def test_a_status_means_what_its_table_says(self, bench: Bench, row: tuple[int, str]) -> None:
         status, outcome = row
@@ -137,7 +138,7 @@ class SinkContract(Contract):
             with bench.wire.acting(wire.Once(wire.answers(Reply(422, {"message": "no"})), count=_is_write)), suppress(DataError):
                 await sink.insist(operation, key, asked)
             await sink.insist(operation, key, asked)
-        assert 1 == await self._count(bench, operation, asked), "what was refused can be delivered again"
+        assert await self._count(bench, operation, asked) == 1, "what was refused can be delivered again"
 
     async def test_an_outage_is_nobody_s_dead_letter(self, bench: Bench, operation: str) -> None:
         key, asked = await self._asked(bench, operation)
@@ -148,7 +149,7 @@ class SinkContract(Contract):
                 await bench.clock.advance(60)
         async with bench.sink() as sink:
             await sink.insist(operation, key, asked)
-        assert 1 == await self._count(bench, operation, asked)
+        assert await self._count(bench, operation, asked) == 1
 
     async def test_throttling_is_kept_and_fails_nothing(self, bench: Bench, operation: str) -> None:
         key, asked = await self._asked(bench, operation)
@@ -162,7 +163,7 @@ class SinkContract(Contract):
                 assert calls + 1 == len(bench.wire.calls), "no other call follows one that was throttled"
                 await sink.apply(operation, key, asked)
         assert WAIT - 0.001 <= bench.clock.monotonic() - began < 10 * WAIT
-        assert 1 == await self._count(bench, operation, asked)
+        assert await self._count(bench, operation, asked) == 1
 
     async def test_an_older_version_never_overwrites_a_newer_one(self, bench: Bench, state: str) -> None:
         newer = self.example.writes[state].newer
@@ -172,9 +173,9 @@ class SinkContract(Contract):
         async with bench.sink() as sink:
             await sink.insist(state, key, latest, (2, 0))
             bench.wire.calls.clear()
-            assert "superseded" == (await sink.apply(state, key, asked, (1, 0))).outcome
-        assert [] == bench.wire.calls
-        assert 1 == await self._count(bench, state, latest)
+            assert (await sink.apply(state, key, asked, (1, 0))).outcome == "superseded"
+        assert bench.wire.calls == []
+        assert await self._count(bench, state, latest) == 1
 
     async def test_a_newer_version_is_written(self, bench: Bench, state: str) -> None:
         newer = self.example.writes[state].newer
@@ -183,15 +184,15 @@ class SinkContract(Contract):
         latest = Asked(newer(asked.document), asked.related)
         async with bench.sink() as sink:
             await sink.insist(state, key, asked, (1, 0))
-            assert "applied" == (await sink.insist(state, key, latest, (2, 0))).outcome
-        assert 1 == await self._count(bench, state, latest)
+            assert (await sink.insist(state, key, latest, (2, 0))).outcome == "applied"
+        assert await self._count(bench, state, latest) == 1
 
     async def test_unknown_fields_in_answers_change_nothing(self, bench: Bench, operation: str) -> None:
         key, asked = await self._asked(bench, operation)
         async with bench.sink() as sink:
             with bench.wire.acting(wire.changed(lambda body: with_unknown(body, self.example.maps))):
-                assert "applied" == (await sink.insist(operation, key, asked)).outcome
-        assert 1 == await self._count(bench, operation, asked)
+                assert (await sink.insist(operation, key, asked)).outcome == "applied"
+        assert await self._count(bench, operation, asked) == 1
 
     async def test_money_arrives_as_it_was(self, bench: Bench, operation: str) -> None:
         key, asked = await self._asked(bench, operation)
@@ -200,7 +201,7 @@ class SinkContract(Contract):
             await sink.insist(operation, key, asked)
         sent = [number for call in bench.wire.calls if call.body for one in numbers([as_json(call.body.decode())]) if (number := _decimal(one))]
         assert {Decimal(amount) for amount in asked.money} <= set(sent)
-        assert [] == [number for number in sent if -int(number.as_tuple().exponent) > 6], "a number that binary fractions have spoilt"  # noqa: PLR2004
+        assert [number for number in sent if -int(number.as_tuple().exponent) > 6] == [], "a number that binary fractions have spoilt"  # noqa: PLR2004
 
     async def test_a_wrong_document_is_refused_by_its_field(self, bench: Bench, operation: str) -> None:
         asked = await self.example.writes[operation].ask(bench, bench.next())
@@ -269,4 +270,3 @@ def _decimal(value: object) -> Decimal | None:
         return Decimal(str(value)) if isinstance(value, int | str | Decimal) else None
     except InvalidOperation:
         return None
-

@@ -5,16 +5,18 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from sqlalchemy.engine import URL
 
+from producers.adapter import find_source
 from producers.base import Fetch
 from producers.polled import Inbox, PolledList
 from towpath.blanking import blank
+from towpath.codec import default_codec
 from towpath.delivery.cursors import Cursors
 from towpath.delivery.database import open_engine
 from towpath.errors import DataError, RetryableError
@@ -83,8 +85,6 @@ class SourceContract(Contract):
         assert max(versions[1]) > max(versions[0])
 
     async def test_every_event_can_be_written_and_read_back(self, bench: Bench, entity: str) -> None:
-        from towpath.codec import default_codec
-
         async with bench.client() as api:
             reader = Reader(bench, api)
             for event in await reader.events(await reader.any_of(entity, await reader.make(entity))):
@@ -106,7 +106,7 @@ class SourceContract(Contract):
         async with bench.client() as api:
             reader = Reader(bench, api)
             for event in await reader.events(await reader.any_of(entity, await reader.make(entity))):
-                assert [] == [name for name, value in leaves(event.value) if isinstance(value, float)]
+                assert [name for name, value in leaves(event.value) if isinstance(value, float)] == []
                 if any(isinstance(event.value.get(name), Decimal) for name in ("total", "price", "amount")):
                     assert str(event.value.get("currency")).isalpha(), f"{event.type} has an amount of no currency"
 
@@ -133,7 +133,7 @@ class SourceContract(Contract):
             except Exception as error:
                 raise AssertionError(f"{entity} with {name}: {type(error).__name__}: {error}; raise DataError(…, field=…)") from error
         for whole in ("", "nonsense", "null", "[]", "{}", '"x"', "[" * 50_000, text[: len(text) // 2], '{"a": NaN}', '{"a": 1, "a": 2}'):
-            assert "events" != reader.outcome(entity, whole), f"{entity}: {whole[:20]} became events"
+            assert reader.outcome(entity, whole) != "events", f"{entity}: {whole[:20]} became events"
 
     async def test_whatever_is_wrong_with_a_webhook_is_named_and_its_key_is_asked_for_safely(self, bench: Bench, hooked: str) -> None:
         async with bench.client() as api:
@@ -167,8 +167,10 @@ class SourceContract(Contract):
         hook = bench.hooks[-1]
         assert verifier.verify(hook.body, hook.headers, now(), hook.query)
         forged = [(other, hook, now()), (verifier, Hook(hook.body, {}, {}), now())]
+        if kind is not AddressVerifier:
+            forged.append((verifier, hook._replace(body=hook.body + b" "), now()))
         if kind is Verifier:
-            forged += [(verifier, hook._replace(body=hook.body + b" "), now()), (verifier, hook, now() + timedelta(minutes=6))]
+            forged.append((verifier, hook, now() + timedelta(minutes=6)))
         for by, said, at in forged:
             with pytest.raises(NotAuthenticError):
                 by.verify(said.body, said.headers, at, said.query)
@@ -272,8 +274,6 @@ class SourceContract(Contract):
 
 
 def _polls(system: str) -> list[str]:
-    from producers.adapter import find_source
-
     source = find_source(system)
     return [] if source is None else [poll.entity for poll in source.polls]
 
@@ -292,4 +292,3 @@ def _has_no_secret(credentials: Mapping[str, str], *texts: str) -> None:
     for name, secret in credentials.items():
         if len(secret) > 15:  # noqa: PLR2004 - what is shorter is a name, such as an app's reference
             assert not any(secret in text for text in texts), f"{name} stands in an error"
-

@@ -109,27 +109,27 @@ async def _paid(bench: Bench, document: Document) -> int:
     return len(await bench.rows("sales_orders", SalesOrderID=document["SalesOrderID"], PaymentStatus="Paid"))
 
 
-class BngExample(Example):
-    """BNG by its API key."""
-
-    system = "bng"
-    base = "/api/v1/"
-    credentials = {"api_key": "towpath-sandbox-key"}
-    headers = {"X-API-Key": "towpath-sandbox-key"}
-    throttled = Reply(429, {"error": {"code": "rate_limited", "message": "too many requests"}}, {"Retry-After": str(int(WAIT))})
-    missing = Reply(404, {"error": {"code": "not_found", "message": "there is none"}})
-    maps = frozenset({"Attributes", "CustomFields", "Dimensions"})
-    pages = "producers.bng.polls"
-    emits = {
+EXAMPLE = Example(
+    system="bng",
+    base="/api/v1/",
+    credentials={"api_key": "towpath-sandbox-key"},
+    headers={"X-API-Key": "towpath-sandbox-key"},
+    throttled=Reply(429, {"error": {"code": "rate_limited", "message": "too many requests"}}, {"Retry-After": str(int(WAIT))}),
+    missing=Reply(404, {"error": {"code": "not_found", "message": "there is none"}}),
+    maps=frozenset({"Attributes", "CustomFields", "Dimensions"}),
+    pages="producers.bng.polls",
+    emits={
         "product": Emits(_product, _reprice),
         "inventory": Emits(_stock, _count),
         "sales_order": Emits(_ordered, _recall),
         "shipment": Emits(_shipped),
-    }
-    writes = {
+    },
+    writes={
         "create_customer": Writes(_customer, _customers),
         "create_order": Writes(_order, _orders),
         "change_order": Writes(_change, _changed, lambda one: {**one, "Change": {"ShippingAmount": "5.90"}}),
         "cancel_order": Writes(_cancellation, _cancelled),
         "set_payment_status": Writes(_payment, _paid),
-    }
+    },
+)
+"""BNG by its API key."""

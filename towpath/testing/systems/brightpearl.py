@@ -42,7 +42,9 @@ async def _remarry(bench: Bench, contact: str) -> None:
 async def _sold(bench: Bench, number: int) -> str:
     contact = int(await _contact(bench, number))
     rows = [{"productId": 1001, "quantity": "2", "taxCode": "T20", "net": "10.00", "tax": "2.00"}]
-    order = int((await bench.ask("POST", "order-service/sales-order", {"customer": {"id": contact}, "ref": f"SOLD-{number}", "rows": rows}))["response"])
+    order = int(
+        (await bench.ask("POST", "order-service/sales-order", {"customer": {"id": contact}, "ref": f"SOLD-{number}", "rows": rows}))["response"]
+    )
     (placed,) = (await bench.ask("GET", f"order-service/order/{order}"))["response"]
     products = [{"productId": row["productId"], "salesOrderRowId": int(one), "quantity": 2} for one, row in placed["orderRows"].items()]
     await bench.ask("POST", f"warehouse-service/order/{order}/reservation/warehouse/2", {"products": products})
@@ -76,8 +78,8 @@ async def _customer(_bench: Bench, number: int) -> Asked:
 
 
 async def _order(bench: Bench, number: int) -> Asked:
-    row = {"SKU": SKU, "name": "Bag", "quantity": "2", "taxCode": "T20", "net": "0.30", "tax": "0.10"}
-    document = {"customer": {"id": int(await _contact(bench, number))}, "ref": f"TP-{number}", "placedOn": "2026-11-20T02:30:00.000000Z"}
+    row: Json = {"SKU": SKU, "name": "Bag", "quantity": "2", "taxCode": "T20", "net": "0.30", "tax": "0.10"}
+    document: Json = {"customer": {"id": int(await _contact(bench, number))}, "ref": f"TP-{number}", "placedOn": "2026-11-20T02:30:00.000000Z"}
     document |= {"timeZone": "America/Chicago", "warehouseId": 2, "statusId": 2, "currency": {"code": "USD"}, "rows": [row]}
     return Asked(document, money=("0.30", "0.10"))
 
@@ -134,33 +136,31 @@ async def _products(bench: Bench, document: Document) -> int:
     return len(rows) if [channel["productName"] for row in rows for channel in row["salesChannels"]] == [document["Name"]] else 0
 
 
-class BrightpearlExample(Example):
-    """An account by a private app."""
-
-    system = "brightpearl"
-    base = "/public-api/acme/"
-    address = "/public-api/acme"
-    credentials = {"app_ref": "acme_towpath", "account_token": TOKEN}
-    headers = {"brightpearl-app-ref": "acme_towpath", "brightpearl-account-token": TOKEN}
-    settings = {"calls_per_minute": None}
-    webhook_query = f"secret={SECRET}"
-    throttled = Reply(
+EXAMPLE = Example(
+    system="brightpearl",
+    base="/public-api/acme/",
+    address="/public-api/acme",
+    credentials={"app_ref": "acme_towpath", "account_token": TOKEN},
+    headers={"brightpearl-app-ref": "acme_towpath", "brightpearl-account-token": TOKEN},
+    settings={"calls_per_minute": None},
+    webhook_query=f"secret={SECRET}",
+    throttled=Reply(
         503,
         {"response": "You have sent too many requests. Please wait before sending another request"},
         {"brightpearl-requests-remaining": "0", "brightpearl-next-throttle-period": str(int(WAIT * 1000))},
-    )
-    missing = Reply(200, {"response": []})
-    maps = frozenset({"response", "orderRows", "reference", "warehouses", "postAddressIds", "quantityPrice", "customFields"})
-    anew = frozenset({"create_address"})
-    pages = "producers.brightpearl.polls"
-    emits = {
+    ),
+    missing=Reply(200, {"response": []}),
+    maps=frozenset({"response", "orderRows", "reference", "warehouses", "postAddressIds", "quantityPrice", "customFields"}),
+    anew=frozenset({"create_address"}),
+    pages="producers.brightpearl.polls",
+    emits={
         "product": Emits(_product, _rename),
         "stock": Emits(_product, _count),
         "contact": Emits(_contact, _remarry, hooked=False),
         "order": Emits(_ordered, _set_status),
         "goods_out_note": Emits(_shipped),
-    }
-    writes = {
+    },
+    writes={
         "create_address": Writes(_address, _addresses),
         "create_customer": Writes(_customer, _contacts),
         "create_order": Writes(_order, _orders),
@@ -168,4 +168,6 @@ class BrightpearlExample(Example):
         "ship_note": Writes(_shipping, _left),
         "track_note": Writes(_tracking, _tracked),
         "put_product": Writes(_new_product, _products, lambda one: {**one, "Name": "Cap, wool"}),
-    }
+    },
+)
+"""An account by a private app."""

@@ -95,21 +95,21 @@ async def _products(bench: Bench, document: Document) -> int:
     return len([row for row in rows if str(row["price"]) == str(float(document["Price"]))])
 
 
-class MagentoExample(Example):
-    """A shop whose integration's token is a bearer."""
-
-    system = "magento"
-    base = "/rest/V1/"
-    credentials = {"access_token": "towpath-sandbox-token"}
-    headers = {"Authorization": "Bearer towpath-sandbox-token"}
-    missing = Reply(404, {"message": "No such entity with %fieldName = %fieldValue", "parameters": {"fieldName": "id", "fieldValue": 7}})
-    maps = frozenset({"parameters"})
-    pages = "producers.magento.polls"
-    emits = {"order": Emits(_order, _pay), "customer": Emits(_customer, _rename)}
-    writes = {
+EXAMPLE = Example(
+    system="magento",
+    base="/rest/V1/",
+    credentials={"access_token": "towpath-sandbox-token"},
+    headers={"Authorization": "Bearer towpath-sandbox-token"},
+    missing=Reply(404, {"message": "No such entity with %fieldName = %fieldValue", "parameters": {"fieldName": "id", "fieldValue": 7}}),
+    maps=frozenset({"parameters"}),
+    pages="producers.magento.polls",
+    emits={"order": Emits(_order, _pay), "customer": Emits(_customer, _rename)},
+    writes={
         "set_order_status": Writes(_status, _comments, lambda one: {**one, "Comment": "erp: Shipped"}),
         "cancel_order": Writes(_cancellation, _cancelled),
         "create_shipment": Writes(_shipment, _shipments),
         "set_stock": Writes(_stock, _salable, lambda one: {**one, "Salable": one["Salable"] + 7, "RaisedAt": 2}),
         "put_product": Writes(_product, _products, lambda one: {**one, "Name": "Cap, wool"}),
-    }
+    },
+)
+"""A shop whose integration's token is a bearer."""

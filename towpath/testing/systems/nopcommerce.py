@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from towpath.testing.contracts.bench import Bench
+from towpath.testing.contracts.bench import Bench, now
 from towpath.testing.contracts.example import Asked, Emits, Example, Reply, Writes
 
 Json = Any
@@ -105,26 +105,24 @@ async def _products(bench: Bench, document: Document) -> int:
 
 
 def _now() -> str:
-    from towpath.testing.contracts.bench import now
-
     return now().isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-class NopCommerceExample(Example):
-    """A shop with the official Web API Backend."""
-
-    system = "nopcommerce"
-    base = "/api-backend/"
-    logins = ("Authenticate/",)
-    changing_gets = ("OrderProcessing/",)
-    credentials = {"username": "api@shop.example", "password": "towpath-sandbox-password"}
-    missing = Reply(404, "not found")
-    pages = "producers.nopcommerce.polls"
-    emits = {"order": Emits(_order, _cancel), "customer": Emits(_customer, _move), "product": Emits(_product, _reprice, hooked=False)}
-    writes = {
+EXAMPLE = Example(
+    system="nopcommerce",
+    base="/api-backend/",
+    logins=("Authenticate/",),
+    changing_gets=("OrderProcessing/",),
+    credentials={"username": "api@shop.example", "password": "towpath-sandbox-password"},
+    missing=Reply(404, "not found"),
+    pages="producers.nopcommerce.polls",
+    emits={"order": Emits(_order, _cancel), "customer": Emits(_customer, _move), "product": Emits(_product, _reprice, hooked=False)},
+    writes={
         "set_order_status": Writes(_status, _moved_on, lambda one: {**one, "Status": 30}),
         "cancel_order": Writes(_cancellation, _cancelled),
         "create_shipment": Writes(_shipment, _shipments),
         "set_stock": Writes(_stock, _quantity, lambda one: {**one, "StockQuantity": one["StockQuantity"] + 7, "RaisedAt": 2}),
         "put_product": Writes(_new_product, _products, lambda one: {**one, "Name": "Cap, wool"}),
-    }
+    },
+)
+"""A shop with the official Web API Backend."""

@@ -44,14 +44,14 @@ async def _cancelled(bench: Bench, document: Document) -> int:
     return len(await bench.rows("requests", id=document["Requests"][0], status="cancelled"))
 
 
-class ThreeplExample(Example):
-    """The 3PL by its token."""
-
-    system = "threepl"
-    base = "/v1/"
-    credentials = {"token": "towpath-sandbox-token"}
-    headers = {"Authorization": "Bearer towpath-sandbox-token"}
-    throttled = Reply(429, {"error": {"code": "rate_limited", "message": "too many requests"}}, {"Retry-After": str(int(WAIT))})
-    missing = Reply(404, {"error": {"code": "not_found", "message": "there is none"}})
-    emits = {"shipment": Emits(_shipped)}
-    writes = {"create_request": Writes(_request, _requests), "cancel_requests": Writes(_cancellation, _cancelled)}
+EXAMPLE = Example(
+    system="threepl",
+    base="/v1/",
+    credentials={"token": "towpath-sandbox-token"},
+    headers={"Authorization": "Bearer towpath-sandbox-token"},
+    throttled=Reply(429, {"error": {"code": "rate_limited", "message": "too many requests"}}, {"Retry-After": str(int(WAIT))}),
+    missing=Reply(404, {"error": {"code": "not_found", "message": "there is none"}}),
+    emits={"shipment": Emits(_shipped)},
+    writes={"create_request": Writes(_request, _requests), "cancel_requests": Writes(_cancellation, _cancelled)},
+)
+"""The 3PL by its token."""
