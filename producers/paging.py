@@ -7,6 +7,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
+from urllib.parse import parse_qsl, urlsplit
 
 from producers.base import Item
 from producers.wire import member
@@ -51,7 +52,7 @@ async def read_page(api: ApiClient, path: str, params: Mapping[str, str], total:
     Where nothing is listed, the items may be null.
     """
     what = f"{api.name}: GET {path}"
-    answer = await _when_let_through(api, path, params)
+    answer = await when_let_through(api, path, params)
     if answer.status == NOT_FOUND:
         raise RetryableError(f"{what}: 404, though a list always exists; is this connection's url right?", system_wide=True)
     try:
@@ -74,7 +75,13 @@ def require_whole(what: str, seen: Collection[object], announced: int | None) ->
         raise RetryableError(f"{what}: {len(seen)} of {announced} were listed; the list changed while it was read")
 
 
-async def _when_let_through(api: ApiClient, path: str, params: Mapping[str, str]) -> Answer:
+def following(answer: Answer) -> dict[str, str]:
+    """Return the query of the page that an answer's `Link` names as the next (RFC 8288), an empty one on the last."""
+    links = [link for link in answer.headers.get("Link", "").split(",") if 'rel="next"' in link]
+    return dict(parse_qsl(urlsplit(links[0].partition("<")[2].partition(">")[0]).query)) if links else {}
+
+
+async def when_let_through(api: ApiClient, path: str, params: Mapping[str, str]) -> Answer:
     """Call again after being throttled, once the gate lets it through: a long list, begun anew for that, might never be read to its end."""
     for _ in range(THROTTLED_TRIES):
         try:

@@ -61,6 +61,28 @@ def part(bundle: Json, name: str) -> dict[str, Any]:
     return found
 
 
+def text(record: Json, field: str) -> str:
+    """Return what a field says as a text, empty where it says nothing."""
+    value = record.get(field)
+    return "" if value is None else str(value)
+
+
+def rows(record: Json, field: str) -> list[dict[str, Any]]:
+    """Return the objects of a list, none where there is no list; raises DataError for what is no list of objects."""
+    found = record.get(field)
+    if found is not None and (not isinstance(found, list) or not all(isinstance(row, dict) for row in found)):
+        raise DataError(f"{field} is no list of objects", field=field, value=repr(found)[:80])
+    return found or []
+
+
+def amount(record: Json, field: str) -> Decimal:
+    """Return a number, or a text that is one, exact; raises DataError naming it."""
+    found = decimal_of(record.get(field))
+    if found is None:
+        raise DataError(f"{field} is no amount", field=field, value=str(record.get(field)))
+    return found
+
+
 def decimal_of(value: object, places: Decimal = SIX_PLACES) -> Decimal | None:
     """Return a number, or a text that is one, as a Decimal of so many places; None for what is none, or one beyond 22 digits."""
     if isinstance(value, bool) or not isinstance(value, int | str | Decimal):

@@ -250,9 +250,16 @@ class ApiClient:
 
 def _written(body: Any) -> bytes:  # noqa: ANN401 - whatever is JSON
     try:
-        return orjson.dumps(body)
+        return orjson.dumps(body, default=_as_it_was)
     except TypeError:  # an integer of more than 64 bits, half a surrogate
-        return json.dumps(body).encode()
+        return json.dumps(body, default=float).encode()
+
+
+def _as_it_was(value: object) -> orjson.Fragment:
+    """Return a number with a fraction with the digits that it came with: what a system answered may be sent back to it."""
+    if isinstance(value, Decimal) and value.is_finite():
+        return orjson.Fragment(str(value))
+    raise TypeError(f"{type(value).__name__} is no JSON")
 
 
 async def _sent_once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:

@@ -7,16 +7,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import sinks
-import towpath.systems
-from towpath.config.connections import system_names
+from towpath import plugging
 
 HERE = Path(__file__).resolve().parent
 
 
 def plug_in() -> None:
     """Have this process know the system `slow`."""
-    for package, folder in ((towpath.systems, HERE / "systems"), (sinks, HERE / "sinks")):
-        if str(folder) not in package.__path__:
-            package.__path__.append(str(folder))
-    system_names.cache_clear()
+    plugging.plug_in(HERE)

@@ -81,6 +81,9 @@ def _ship_to(delivery: Json) -> Address:
 
 def _lines(sent: Json, rows: Json) -> list[ShipmentLine]:
     """Return the lines of a note, numbered as the order's rows are by their ids; rows are objects keyed by id."""
+    for row, value in rows.items():
+        if not row.isdecimal() or not isinstance(value, dict):
+            raise DataError(f"row {row[:40]} of the order is no row by its id", field="order.orderRows", value=row)
     numbers = {row: index for index, row in enumerate(sorted(rows, key=int), start=1)}
     lines: list[ShipmentLine] = []
     for row, items in sent.items():

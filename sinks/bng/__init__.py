@@ -80,8 +80,8 @@ def _awaiting_products(lines: Sequence[Record]) -> Iterator[None]:
         yield
     except DataError as refusal:
         at_fault = A_SKU.fullmatch(refusal.field)
-        if at_fault is not None and int(at_fault[1]) < len(lines):
-            refusal.awaits = f"product {lines[int(at_fault[1])]['SKU']}"
+        if at_fault is not None and int(at_fault[1]) < len(lines) and (sku := lines[int(at_fault[1])].get("SKU")):
+            refusal.awaits = f"product {sku}"
         raise
 
 
@@ -107,13 +107,16 @@ async def _change(api: ApiClient, document: Document, _known: int | None) -> tup
     order = await _open_order(api, document, "the change")
     if order.get("OrderStatus") == CANCELLED:
         return False, _standing("SalesOrderID", order)
-    with _awaiting_products(document["Change"].get("Lines", ())):
-        return True, _standing("SalesOrderID", await Bng(api).change_sales_order(document["SalesOrderID"], document["Change"]))
+    change = document.get("Change")
+    if not isinstance(change, Mapping):
+        raise DataError("the mapped document has no object Change", field="Change", value=repr(change))
+    with _awaiting_products(change.get("Lines") or ()):
+        return True, _standing("SalesOrderID", await Bng(api).change_sales_order(document["SalesOrderID"], change))
 
 
 async def _find_paid(api: ApiClient, document: Document) -> Standing | None:
     order = await Bng(api).sales_order(_reference(document, "SalesOrderID"))
-    return _standing("SalesOrderID", order) if order.get("PaymentStatus") == document["PaymentStatus"] else None
+    return _standing("SalesOrderID", order) if order.get("PaymentStatus") == _reference(document, "PaymentStatus") else None
 
 
 async def _set_paid(api: ApiClient, document: Document) -> Standing:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from sinks.base import Document, Standing
-from sinks.brightpearl.fields import address, text
-from towpath.errors import DataError
+from sinks.brightpearl.fields import address, part, text
 from towpath.http import ApiClient
 from towpath.systems.brightpearl import created_id, search
 
@@ -37,7 +36,4 @@ async def create_contact(api: ApiClient, document: Document) -> Standing:
 
 
 def _email(document: Document) -> str:
-    try:
-        return text(document["communication"]["emails"]["PRI"], "email")
-    except (KeyError, TypeError):
-        raise DataError("the contact has no e-mail address to be found by", field="communication.emails.PRI.email") from None
+    return text(part(part(part(document, "communication"), "emails"), "PRI"), "email", "communication.emails.PRI.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from sinks.base import Document
@@ -17,6 +18,14 @@ def text(document: Document, field: str, where: str = "") -> str:
     value = document.get(field)
     if not isinstance(value, str) or not value.strip() or len(value) > LONGEST or not value.isprintable():
         raise DataError(f"the mapped document has no {where}{field}", field=f"{where}{field}", value=repr(value))
+    return value
+
+
+def part(document: Document, field: str) -> Document:
+    """Return an object inside a document; raises DataError naming the field."""
+    value = document.get(field)
+    if not isinstance(value, Mapping):
+        raise DataError(f"the mapped document has no object {field}", field=field, value=repr(value)[:80])
     return value
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from sinks.base import Document, Standing
-from sinks.brightpearl.fields import address, number, text
+from sinks.brightpearl.fields import address, number, part, text
 from sinks.brightpearl.products import forget, product_ids
 from towpath.errors import DataError, RetryableError
 from towpath.http import Answer, ApiClient
@@ -110,9 +110,9 @@ def _wire(api: ApiClient, document: Document, products: Mapping[str, int | None]
     dates = {"placedOn": placed.isoformat(timespec="milliseconds"), "taxDate": placed.date().isoformat()}
     key = {"externalRef": document["ref"], "installedIntegrationInstanceId": _instances[api.name]} if api.name in _instances else {}
     plain = {name: value for name, value in document.items() if name not in {"timeZone", "rows", "customer"}}
-    customer = {"id": number(document.get("customer") or {}, "id", "customer.")}
-    delivery = document.get("delivery") or {}
-    to = {"delivery": {**delivery, "address": address(delivery["address"], "delivery.address.")}} if delivery.get("address") else {}
+    customer = {"id": number(part(document, "customer"), "id", "customer.")}
+    delivery = part(document, "delivery") if document.get("delivery") is not None else {}
+    to = {"delivery": {**delivery, "address": address(part(delivery, "address"), "delivery.address.")}} if delivery.get("address") else {}
     return {**plain, **dates, **key, **to, "customer": customer, "rows": [_row(row, products) for row in _rows(document)]}
 
 
@@ -168,7 +168,7 @@ def _free_text(sku: str) -> str:
 
 
 async def _knows_contact(api: ApiClient, document: Document) -> bool:
-    answer = await api.get(f"/contact-service/contact/{number(document.get('customer') or {}, 'id', 'customer.')}")
+    answer = await api.get(f"/contact-service/contact/{number(part(document, 'customer'), 'id', 'customer.')}")
     return answer.status != 404  # noqa: PLR2004 - not found
 
 

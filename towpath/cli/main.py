@@ -11,6 +11,7 @@ from rich.console import Console
 
 import towpath.cli
 from towpath.errors import ConfigError
+from towpath.plugging import plug_in
 
 
 def build_app(asked: str = "") -> typer.Typer:
@@ -31,6 +32,7 @@ def build_app(asked: str = "") -> typer.Typer:
 def main() -> None:
     """Run the command; a ConfigError prints its message alone and exits 2."""
     try:
+        plug_in()
         build_app(*sys.argv[1:2])()
     except ConfigError as error:
         Console(stderr=True).print(f"towpath: {error}", style="red", markup=False, highlight=False, soft_wrap=True)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from towpath.sandbox.kit.faults import KINDS, LATE_COMMIT, Faults, FaultSettings
 from towpath.sandbox.kit.journal import Journal
 from towpath.sandbox.kit.messages import Answer, Call, Control, Refusal
+from towpath.sandbox.kit.store import Condition
 from towpath.sandbox.kit.system import Site, World
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -64,14 +65,14 @@ class Controls:
         return Answer(body={"items": items, "last": items[-1]["seq"] if items else after})
 
     async def dump(self, call: Call) -> Answer:
-        """Return everything of one entity, or `limit` from `offset` on."""
+        """Return everything of one entity, or `limit` from `offset` on; any other name in the query is a field, and the value that it has."""
         entity, limit, offset = call.params["entity"], number(call, "limit", -1), number(call, "offset", 0)
         if entity == "webhooks":
             return Answer(body={"items": self._world.outbox.rows(after=number(call, "after", 0), limit=limit)})
         if entity not in self._site.dumps:
             raise Refusal(404, "not_found", f"no {entity!r}: there are {', '.join(sorted([*self._site.dumps, 'webhooks']))}")
-        kind = self._site.dumps[entity]
-        return Answer(body={"items": self._world.store.find(kind, limit=limit, offset=offset), "total": self._world.store.count(kind)})
+        kind, where = self._site.dumps[entity], _where(call)
+        return Answer(body={"items": self._world.store.find(kind, where, limit=limit, offset=offset), "total": self._world.store.count(kind, where)})
 
     async def faults(self, _call: Call) -> Answer:
         """Return what is dialled and how often each kind happened."""
@@ -94,6 +95,14 @@ class Controls:
     async def expire(self, _call: Call) -> Answer:
         """Make every issued token invalid."""
         return Answer(body={"expired": self._world.tokens.expire()})
+
+
+def _where(call: Call) -> list[Condition]:
+    """Return the fields of the query with the values that are wanted; what reads as a number may be one."""
+    fields = {name: value for name, value in call.query.items() if name not in {"limit", "offset"}}
+    if wrong := next((name for name in fields if not name.isidentifier()), None):
+        raise Refusal(400, "invalid_query", f"{wrong}: expected the name of a field", field=wrong)
+    return [(name, "in", [value, int(value)] if value.isascii() and value.isdecimal() else [value]) for name, value in fields.items()]
 
 
 def number(call: Call, name: str, default: int) -> int:

@@ -45,7 +45,7 @@ def build(system: System, folder: Path, settings: Settings, clock: Clock | None 
     for endpoint in site.endpoints:
         app.router.add_route(endpoint.method, endpoint.path, _api(gate, endpoint))
     app.router.add_route("*", "/{anything:.*}", _api(gate, None))
-    app.cleanup_ctx.append(_background(world, Sender(outbox, clock, settings), settings))
+    app.cleanup_ctx.append(_background(world, Sender(outbox, clock, settings, system.sign), settings))
     return app
 
 

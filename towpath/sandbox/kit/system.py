@@ -53,12 +53,16 @@ class Open(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """A system that the sandbox can play; `indexes` are the fields of each kind that it searches by."""
+    """A system that the sandbox can play; `indexes` are the fields of each kind that it searches by.
+
+    `sign` returns the headers that sign a webhook, from the secret, its id and its body, where they are not Standard Webhooks' own.
+    """
 
     name: str
     settings: type[Settings]
     open: Open
     indexes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    sign: Callable[[str, str, str], Mapping[str, str]] | None = None
 
 
 def names() -> list[str]:

@@ -1,0 +1,1 @@
+"""Shopify, as far as orders and stock go."""

@@ -1,0 +1,82 @@
+"""Systems that stand outside the tree: a folder with `systems`, `producers`, `sinks`, `sandbox` and `testing`, as they are inside of it.
+
+A distribution names its folder as the entry point `towpath.plugins`; the variable TOWPATH_PLUGINS names folders, as PATH does. What is plugged
+in is found as every other system is, under the same names (`towpath.systems.x`, `producers.x`, …).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+from collections.abc import Iterator, MutableSequence
+from pathlib import Path
+from typing import Final
+
+from towpath.errors import ConfigError
+
+GROUP: Final = "towpath.plugins"
+VARIABLE: Final = "TOWPATH_PLUGINS"
+PLACES: Final = {
+    "systems": "towpath.systems",
+    "producers": "producers",
+    "sinks": "sinks",
+    "sandbox": "towpath.sandbox",
+    "testing": "towpath.testing.systems",
+}
+"""The packages that are searched besides, by the name of a folder's part."""
+
+
+def folders() -> list[Path]:
+    """Return the folders that are installed or named; raises ConfigError for one that is not there."""
+    named = [Path(text).expanduser() for text in os.environ.get(VARIABLE, "").split(os.pathsep) if text]
+    for folder in named:
+        if not folder.is_dir():
+            raise ConfigError(f"{VARIABLE}: there is no folder {folder}; name folders that hold systems/, producers/ and so on")
+    return named + [_folder_of(entry) for entry in importlib.metadata.entry_points(group=GROUP)]
+
+
+def plug_in(*more: Path) -> None:
+    """Have this process know the systems of these folders, and of those that are installed or named."""
+    found = [*folders(), *more]
+    for folder in found:
+        for part, package in PLACES.items():
+            path = str(folder.resolve() / part)
+            if Path(path).is_dir() and path not in _paths(package):
+                _paths(package).append(path)
+    if found:
+        _look_again()
+
+
+@contextlib.contextmanager
+def plugged_in(*more: Path) -> Iterator[None]:
+    """Plug folders in while entered; what was imported of them stays."""
+    before = {package: list(_paths(package)) for package in PLACES.values()}
+    plug_in(*more)
+    try:
+        yield
+    finally:
+        for package, paths in before.items():
+            _paths(package)[:] = paths
+        _look_again()
+
+
+def _look_again() -> None:
+    """Have the systems be looked for anew; who plugs nothing in need not wait for the configuration to be imported."""
+    from towpath.config.connections import system_names  # noqa: PLC0415
+
+    importlib.invalidate_caches()
+    system_names.cache_clear()
+
+
+def _paths(package: str) -> MutableSequence[str]:
+    return importlib.import_module(package).__path__
+
+
+def _folder_of(entry: importlib.metadata.EntryPoint) -> Path:
+    found = importlib.util.find_spec(entry.module)
+    if found is None or not found.submodule_search_locations:
+        raise ConfigError(f"the entry point {GROUP} {entry.name} names {entry.value}, which is no package that can be imported")
+    return Path(next(iter(found.submodule_search_locations)))
