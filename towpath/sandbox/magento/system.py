@@ -10,6 +10,7 @@ from towpath.sandbox.magento.api import endpoints
 from towpath.sandbox.magento.auth import Auth
 from towpath.sandbox.magento.catalog import Catalog
 from towpath.sandbox.magento.controls import Desk
+from towpath.sandbox.magento.gateway import Gateway
 from towpath.sandbox.magento.inventory import Inventory
 from towpath.sandbox.magento.processing import Processing
 from towpath.sandbox.magento.search import Lists
@@ -52,12 +53,14 @@ def open_site(world: World, settings: MagentoSettings) -> Site:
     shop.fill()
     catalog = Catalog(shop, lists)
     catalog.fill()
-    processing = Processing(shop)
+    gateway = Gateway(world.store)
+    processing = Processing(shop, gateway)
     shopper = Shopper(world, shop, processing)
     controls = [
         Control("POST", "/_sandbox/shopper", shopper.start),
         Control("GET", "/_sandbox/shopper", shopper.progress),
         *Desk(shop, processing).paths(),
+        *gateway.paths(),
     ]
     paths = [*endpoints(shop, lists, processing, Shipping(shop)), *inventory.endpoints(), *catalog.endpoints()]
     return Site(paths, Auth(settings, world.clock).authenticate, refuse, DUMPS, controls)
