@@ -20,7 +20,7 @@ from towpath.events import AGGREGATES, Event
 SAMPLES = ".samples.json"
 MODELS = sorted(str(path.relative_to(MAPPINGS).with_suffix("")) for path in MAPPINGS.rglob("*.json") if not path.name.endswith(SAMPLES))
 EVENTS = {"".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_"): name for name in AGGREGATES}
-BNG = {"create_order": "SalesOrderCreate", "change_order": "SalesOrderChange", "customer": "CustomerCreate"}
+BNG = {"create_order": "SalesOrderCreate", "change_order": "SalesOrderChange", "customer": "CustomerCreate", "gl_entry": "GlEntryCreate"}
 
 
 @functools.cache
@@ -89,4 +89,4 @@ def test_what_is_sent_to_bng_fits_its_contract_once_references_are_resolved(mode
     if mapped.operation in BNG:
         valid(BNG[mapped.operation], resolved.get("Change", resolved))
     for key, document in mapped.related.items():
-        valid(BNG[key.split(" ")[0]], document)
+        valid(BNG[key.split(" ")[0]], document.get("Entry", document))
