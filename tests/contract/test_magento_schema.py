@@ -157,6 +157,8 @@ async def test_every_call_of_the_source_is_one_that_magento_has(played: tuple[Js
     config = Config.model_validate({"connections": {}, "flows": {}, "kafka": {"bootstrap_servers": "127.0.0.1:9092"}})
     ledger = Ledger(open_engine(URL.create("sqlite", database=str(tmp_path / "ledger.db"))), SystemClock(), "one")
     references = LedgerReferences(config, "shop", ledger)
+    paid = next(order for order in await rows(shop, "orders") if order["state"] == "processing")
+    assert (await shop.post(f"/_sandbox/orders/{paid['entity_id']}/refund", json={"comment": "too small"})).ok
     for poll in SOURCE.polls:
         async for item in poll.items(api, SystemClock().now().replace(year=2020)):
             for payload in ("", item.text):
