@@ -190,6 +190,14 @@ class Bng:
         """Post an entry to the general ledger and return it."""
         return _record(await self.api.write("POST", f"{BASE}/gl-entries", document), "GlEntryID")
 
+    async def credit_memos(self, order_id: str) -> list[Record]:
+        """Return every credit memo against a sales order, the oldest first."""
+        return await self._list("/credit-memos", {"salesOrderId": order_id}, "SalesOrderID", "CreditMemoID")
+
+    async def create_credit_memo(self, document: Record) -> Record:
+        """Create a credit memo and return it."""
+        return _record(await self.api.write("POST", f"{BASE}/credit-memos", document), "CreditMemoID")
+
     async def _find(self, path: str, query: Mapping[str, str], reference: str, id_field: str) -> Record | None:
         return next(iter(await self._list(path, query, reference, id_field)), None)
 
