@@ -92,6 +92,7 @@ PAIRS: Mapping[str, Pair] = {
             "shop-changes-to-erp": _flow(SHOP, ERP, "OrderChanged", "magento-bng/order_changed"),
             "shop-cancellations-to-erp": _flow(SHOP, ERP, "OrderCancelled", "magento-bng/order_cancelled"),
             "shop-payments-to-erp": _flow(SHOP, ERP, "PaymentReceived", "magento-bng/payment_received") | {"options": ACCOUNTS},
+            "shop-refunds-to-erp": _flow(SHOP, ERP, "RefundIssued", "magento-bng/refund_issued") | {"options": ACCOUNTS},
             "erp-status-to-shop": _flow(ERP, SHOP, "OrderStatusChanged", "bng-magento/order_status_changed"),
             "erp-shipments-to-shop": _flow(ERP, SHOP, "ShipmentConfirmed", "bng-magento/shipment_confirmed"),
             "erp-invoices-to-shop": _flow(ERP, SHOP, "InvoiceIssued", "bng-magento/invoice_issued"),
