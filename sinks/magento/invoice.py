@@ -6,6 +6,7 @@ is the invoice. It is made only of an order whose total is that of the ERP's inv
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from sinks.base import Document, Standing
@@ -54,7 +55,7 @@ async def create_invoice(api: ApiClient, document: Document) -> Standing:
 
 def _require_agreement(document: Document, order: Row, shop: str) -> None:
     wanted, total, canceled = amount_of(document, "Total"), decimal(order.get("grand_total")), decimal(order.get("total_canceled") or 0)
-    owed, currency = (total or 0) - (canceled or 0), order.get("order_currency_code")
+    owed, currency = (total or Decimal(0)) - (canceled or Decimal(0)), order.get("order_currency_code")
     if currency != document.get("Currency"):
         message = f"the ERP's invoice is in {document.get('Currency')}, and order {order['entity_id']} at {shop} in {currency}; settle it by hand"
         raise DataError(message, field="Currency", value=str(document.get("Currency")))

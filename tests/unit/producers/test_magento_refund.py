@@ -60,7 +60,7 @@ def refund(memo: Json, order: Json | None = None) -> dict[str, Any]:
     return dict(event.value)
 
 
-def lines(memo: Json, order: Json | None = None) -> list[tuple[int, str, Decimal, Decimal]]:
+def lines(memo: Json, order: Json | None = None) -> list[tuple[object, ...]]:
     found = refund(memo, order)["lines"]
     return [(line["line_no"], line["sku"], line["quantity"], line["line_total"]) for line in found]
 
