@@ -131,6 +131,16 @@ PAIRS: Mapping[str, Pair] = {
             },
             "shop-cancellations-to-erp": _flow(SHOP, ERP, "OrderCancelled", "nopcommerce-brightpearl/order_cancelled")
             | {"options": {"cancelled_status_id": 5}},
+            "shop-payments-to-erp": _flow(SHOP, ERP, "PaymentReceived", "nopcommerce-brightpearl/payment_received")
+            | {
+                "options": {
+                    "payment_methods": {"Payments.Manual": "CASH", "Payments.Card": "CARD"},
+                    "offline_methods": ["Payments.Manual"],
+                    "debit_nominal_code": "1200",
+                    "credit_nominal_code": "1100",
+                    "time_zone": "America/Chicago",
+                }
+            },
             "erp-status-to-shop": _flow(ERP, SHOP, "OrderStatusChanged", "brightpearl-nopcommerce/order_status_changed")
             | {"options": {"statuses": {"1": "none", "2": "none", "3": "20", "4": "20", "5": "40"}}},
             "erp-shipments-to-shop": _flow(ERP, SHOP, "ShipmentConfirmed", "brightpearl-nopcommerce/shipment_confirmed")
