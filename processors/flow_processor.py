@@ -51,9 +51,12 @@ class Seen:
         return self.digest != event.meta["digest"] and is_newer(event.meta["version"], self.version)
 
     def drops(self, event: Event, replay: Replay | None) -> str | None:
-        """Return why an event ends here, None where it is to be routed; a replay only makes way for what is newer."""
+        """Return why an event ends here, None where it is to be routed; a replay only makes way for newer content.
+
+        While its dead letter is open nothing else was routed: what is newer then said the same again, as a shop does on every save.
+        """
         if replay is not None:
-            return "superseded" if is_newer(self.version, event.meta["version"]) else None
+            return "superseded" if is_newer(self.version, event.meta["version"]) and replay.dead_letter_id not in self.dead_letters else None
         if self.digest == event.meta["digest"]:
             return "duplicate"
         return None if self.is_news(event) else "superseded"
@@ -195,7 +198,8 @@ class FlowProcessor:
         closed = sorted(tried - routed.failed)
         outputs += [self._registrar.receipt("resolved", subject_of(event), self._clock.now(), dead_letter_id=letter) for letter in closed]
         left = tuple(sorted(before - tried | routed.failed))
-        writes[_seen_key(event)] = Seen(event.meta["version"], event.meta["digest"], left).dump()
+        newest = seen.version if seen is not None and is_newer(seen.version, event.meta["version"]) else event.meta["version"]
+        writes[_seen_key(event)] = Seen(newest, event.meta["digest"], left).dump()
         return Step(outputs, writes, routed.counts)
 
     def _remember(self, event: Event, order: Order | None, routed: Routed) -> dict[bytes, bytes]:

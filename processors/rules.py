@@ -12,7 +12,7 @@ import babel
 import email_validator
 
 from towpath.errors import DataError
-from towpath.events import Event, OrderLine, OrderPlaced, decimal_text
+from towpath.events import Event, OrderLine, OrderPlaced, RefundIssued, decimal_text
 
 PLACES: Mapping[str, int] = {
     **dict.fromkeys(["BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"], 0),
@@ -23,6 +23,7 @@ PLACES: Mapping[str, int] = {
 LARGEST = 15
 """An amount or quantity with more digits before the point than this is no one's order."""
 AMOUNTS = tuple(name for name, kind in get_type_hints(OrderPlaced).items() if kind is Decimal)
+REFUND_AMOUNTS = tuple(name for name, kind in get_type_hints(RefundIssued).items() if kind is Decimal)
 LINE_AMOUNTS = tuple(name for name, kind in get_type_hints(OrderLine).items() if kind is Decimal)
 LONGEST_EMAIL = 254
 PLAIN_EMAIL = re.compile(r"(?=.{1,64}\Z)[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@(?:[a-z0-9]+(?:-[a-z0-9]+)*\.)+[a-z]{2,}").fullmatch
@@ -47,6 +48,8 @@ def check(event: Event) -> None:
     """Raise DataError for the first rule that the event breaks."""
     if event.type == "OrderPlaced":
         check_order(event.value)
+    elif event.type == "RefundIssued":
+        check_refund(event.value)
     elif event.type == "CustomerChanged":
         check_email(event.value["email"], "email")
 
@@ -64,16 +67,32 @@ def check_order(order: Mapping[str, Any]) -> None:
         if line["quantity"] <= 0:
             message = f"order {order['order_number']}, line {line['line_no']}: quantity {decimal_text(line['quantity'])} is not positive"
             raise DataError(message, field=f"lines[{index}].quantity", value=decimal_text(line["quantity"]))
-    lines: Decimal = sum((line["line_total"] for line in order["lines"]), Decimal())
-    expected: Decimal = lines + order["shipping_amount"] + order["tax_total"] - order["discount_total"]
-    minor_unit = Decimal(1).scaleb(-places)
-    if abs(expected - order["total"]) > minor_unit:
+    _check_total(order, f"order {order['order_number']}", places)
+
+
+def check_refund(refund: Mapping[str, Any]) -> None:
+    """Raise DataError unless the refund has a known currency, a total that adds up, and gives back rather than takes."""
+    places, what = decimal_places(refund["currency"]), f"refund {refund['refund_id']} of order {refund['order_number']}"
+    _check_sizes(refund, REFUND_AMOUNTS, "")
+    for index, line in enumerate(refund["lines"]):
+        _check_sizes(line, LINE_AMOUNTS, f"lines[{index}].")
+    if refund["total"] < 0:
+        raise DataError(f"{what}: total {decimal_text(refund['total'])} is below zero", field="total", value=decimal_text(refund["total"]))
+    _check_total(refund, what, places, refund["adjustment"])
+
+
+def _check_total(paper: Mapping[str, Any], what: str, places: int, adjustment: Decimal | None = None) -> None:
+    """Raise DataError unless lines + shipping + tax - discount (and what is adjusted) are the total, within one minor unit."""
+    lines: Decimal = sum((line["line_total"] for line in paper["lines"]), Decimal())
+    expected: Decimal = lines + paper["shipping_amount"] + paper["tax_total"] - paper["discount_total"] + (adjustment or 0)
+    if abs(expected - paper["total"]) > Decimal(1).scaleb(-places):
         message = (
-            f"order {order['order_number']}: total {decimal_text(order['total'])} is not lines {decimal_text(lines)}"
-            f" + shipping {decimal_text(order['shipping_amount'])} + tax {decimal_text(order['tax_total'])}"
-            f" - discount {decimal_text(order['discount_total'])} = {decimal_text(expected)} {order['currency']}"
+            f"{what}: total {decimal_text(paper['total'])} is not lines {decimal_text(lines)}"
+            f" + shipping {decimal_text(paper['shipping_amount'])} + tax {decimal_text(paper['tax_total'])}"
+            f" - discount {decimal_text(paper['discount_total'])}{'' if adjustment is None else f' + adjustment {decimal_text(adjustment)}'}"
+            f" = {decimal_text(expected)} {paper['currency']}"
         )
-        raise DataError(message, field="total", value=decimal_text(order["total"]))
+        raise DataError(message, field="total", value=decimal_text(paper["total"]))
 
 
 def _check_sizes(part: Mapping[str, Any], amounts: Sequence[str], where: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from towpath.shapes import (
     Address,
     CustomerChanged,
+    InvoiceIssued,
     Meta,
     OrderCancelled,
     OrderChanged,
@@ -21,6 +22,7 @@ from towpath.shapes import (
     OrderStatusChanged,
     PaymentReceived,
     ProductChanged,
+    RefundIssued,
     ShipmentConfirmed,
     ShipmentLine,
     ShipmentRequested,
@@ -39,6 +41,7 @@ __all__ = [
     "Address",
     "CustomerChanged",
     "Event",
+    "InvoiceIssued",
     "Meta",
     "OrderCancelled",
     "OrderChanged",
@@ -47,6 +50,7 @@ __all__ = [
     "OrderStatusChanged",
     "PaymentReceived",
     "ProductChanged",
+    "RefundIssued",
     "ShipmentConfirmed",
     "ShipmentLine",
     "ShipmentRequested",
@@ -72,7 +76,9 @@ AGGREGATES: Final[Mapping[str, str]] = {
     "OrderCancelled": "orders",
     "ShipmentRequested": "orders",
     "ShipmentConfirmed": "orders",
+    "InvoiceIssued": "orders",
     "PaymentReceived": "orders",
+    "RefundIssued": "orders",
     "StockChanged": "stock",
     "CustomerChanged": "customers",
     "ProductChanged": "products",
@@ -80,7 +86,9 @@ AGGREGATES: Final[Mapping[str, str]] = {
 PARTS: Final[Mapping[str, str]] = {
     "ShipmentRequested": "shipment_id",
     "ShipmentConfirmed": "shipment_id",
+    "InvoiceIssued": "invoice_id",
     "PaymentReceived": "payment_id",
+    "RefundIssued": "refund_id",
     "StockChanged": "location",
 }
 """The field that tells several facts of one type about one key apart."""

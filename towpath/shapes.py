@@ -157,6 +157,39 @@ class PaymentReceived(TypedDict):
     custom_fields: dict[str, str]
 
 
+class InvoiceIssued(TypedDict):
+    """An order was invoiced at the source."""
+
+    meta: Meta
+    invoice_id: str
+    order_id: str
+    status: str
+    total: Decimal
+    currency: str
+    custom_fields: dict[str, str]
+
+
+class RefundIssued(TypedDict):
+    """Money of an order was given back at the source; `adjustment` is what was besides, or was kept where it is below zero."""
+
+    meta: Meta
+    refund_id: str
+    order_id: str
+    order_number: str
+    currency: str
+    lines: list[OrderLine]
+    shipping_amount: Decimal
+    discount_total: Decimal
+    tax_total: Decimal
+    adjustment: Decimal
+    total: Decimal
+    method: str
+    transaction_id: str
+    reason: str
+    refunded_at: datetime
+    custom_fields: dict[str, str]
+
+
 class StockChanged(TypedDict):
     """The stock of a product at one location of the source is this."""
 

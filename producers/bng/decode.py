@@ -10,7 +10,18 @@ from typing import Any, Final
 from producers.base import Provenance
 from producers.wire import Json, decimal_of, moment, part
 from towpath.errors import DataError
-from towpath.events import Event, Meta, OrderStatusChanged, ProductChanged, ShipmentConfirmed, ShipmentLine, StockChanged, seal, stable_id
+from towpath.events import (
+    Event,
+    InvoiceIssued,
+    Meta,
+    OrderStatusChanged,
+    ProductChanged,
+    ShipmentConfirmed,
+    ShipmentLine,
+    StockChanged,
+    seal,
+    stable_id,
+)
 from towpath.systems.bng import id_of
 
 LARGEST: Final = 2**63 - 1
@@ -34,9 +45,7 @@ def decode_stock(row: Json, provenance: Provenance) -> Event:
 
 def decode_product(row: Json, provenance: Provenance) -> Event:
     """Return ProductChanged of what `GET /products` says of a product."""
-    product_id, price, attributes = id_of(row, "ProductID"), decimal_of(row.get("Price")), row.get("Attributes")
-    if price is None or price < 0:
-        raise DataError("Price is no amount of money", field="Price", value=str(row.get("Price")))
+    product_id, price, attributes = id_of(row, "ProductID"), _money(row, "Price"), row.get("Attributes")
     if not isinstance(attributes, dict) or not all(isinstance(value, str) for value in attributes.values()):
         raise DataError("Attributes is no object of texts", field="Attributes", value=str(attributes))
     event: ProductChanged = {
@@ -86,6 +95,21 @@ def decode_shipment(bundle: Json, provenance: Provenance) -> Event:
     return _sealed("ShipmentConfirmed", event)
 
 
+def decode_invoice(bundle: Json, provenance: Provenance) -> Event:
+    """Return InvoiceIssued of an invoice and its order's business key; BNG tells when it changed, not when it was issued."""
+    invoice = part(bundle, "invoice")
+    event: InvoiceIssued = {
+        "meta": _meta(bundle, invoice, moment(invoice, "UpdatedAt"), provenance),
+        "invoice_id": id_of(invoice, "InvoiceID"),
+        "order_id": id_of(invoice, "SalesOrderID"),
+        "status": _text(invoice, "Status"),
+        "total": _money(invoice, "Total"),
+        "currency": _text(invoice, "Currency"),
+        "custom_fields": {},
+    }
+    return _sealed("InvoiceIssued", event)
+
+
 def _line(line: Json, skus: Mapping[int, str], where: str) -> ShipmentLine:
     number = _line_no(line, where)
     if number not in skus:
@@ -123,6 +147,13 @@ def _whole(record: Json, field: str, least: int, most: int = LARGEST, where: str
     if number is None or not least <= number <= most or number != int(number):
         raise DataError(f"{where}{field} is no whole number from {least} to {most}", field=f"{where}{field}", value=str(value))
     return int(number)
+
+
+def _money(record: Json, field: str) -> Decimal:
+    amount = decimal_of(record.get(field))
+    if amount is None or amount < 0:
+        raise DataError(f"{field} is no amount of money", field=field, value=str(record.get(field)))
+    return amount
 
 
 def _text(record: Json, field: str) -> str:

@@ -30,6 +30,13 @@ async def shipment(api: ApiClient, payload: str, references: References) -> str 
     return None if key is None else joined(order_key=json.dumps(key), shipment=payload, sales_order=order)
 
 
+async def invoice(api: ApiClient, payload: str, references: References) -> str | None:
+    """Return `{"order_key", "invoice"}`, None for an invoice of an order that is none of ours."""
+    order = await _read_order(api, id_of(parse(payload.encode()), "SalesOrderID"))
+    key = await _order_key(parse(order.encode()), references)
+    return None if key is None else joined(order_key=json.dumps(key), invoice=payload)
+
+
 async def _read_order(api: ApiClient, order_id: str) -> str:
     answer = await read_sales_order(api, order_id)
     if not isinstance(answer.json(), dict):

@@ -45,7 +45,8 @@ def _text(moment: datetime) -> str:
 POLLS: Final[Sequence[Poll]] = (
     Poll("sales_order", partial(changed, path="/sales-orders", id_field="SalesOrderID")),
     Poll("shipment", partial(changed, path="/shipments", id_field="ShipmentID")),
+    Poll("invoice", partial(changed, path="/invoices", id_field="InvoiceID")),
     Poll("product", partial(changed, path="/products", id_field="ProductID")),
     Poll("inventory", partial(changed, path="/inventory", id_field="SKU", part_field="Warehouse")),
 )
-"""Orders first, for a shipment refers to one; products before their stock."""
+"""Orders first, for a shipment or invoice refers to one; products before their stock."""

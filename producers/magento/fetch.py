@@ -1,4 +1,4 @@
-"""Completing what Magento named or listed: the order itself, and its invoices, which alone tell when it was paid."""
+"""Completing what Magento named or listed: an order with its invoices, which alone tell when it was paid; a credit memo with its order."""
 
 from __future__ import annotations
 
@@ -25,6 +25,15 @@ async def read_order(api: ApiClient, wanted: Fetch) -> str:
         page = await read_page(api, f"{BASE}/invoices", query, "total_count")
         invoices = json.dumps([{name: one.field(name) for name in ("entity_id", "state", "created_at", "transaction_id")} for one in page.listed])
     return joined(order=text, invoices=invoices)
+
+
+async def read_creditmemo(api: ApiClient, wanted: Fetch) -> str:
+    """Return `{"creditmemo", "order"}`; one that was listed without its items is read by itself."""
+    number, text = id_of(wanted.id, "entity_id"), wanted.payload
+    if not text or "items" not in parse(text.encode()):
+        text = await read(api, f"creditmemo/{number}", f"creditmemo {number}")
+    order = id_of(parse(text.encode()).get("order_id"), "order_id")
+    return joined(creditmemo=text, order=await read(api, f"orders/{order}", f"order {order}"))
 
 
 async def read_customer(api: ApiClient, wanted: Fetch) -> str:

@@ -47,5 +47,6 @@ def naive(moment: datetime) -> str:
 POLLS: Final[Sequence[Poll]] = (
     Poll("customer", partial(changed, path="customers/search", id_field="id")),
     Poll("order", partial(changed, path="orders", id_field="entity_id")),
+    Poll("creditmemo", partial(changed, path="creditmemos", id_field="entity_id")),
 )
-"""Customers first, for an order refers to one."""
+"""Customers first, for an order refers to one; then orders, for a credit memo refers to one."""

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from sinks.base import Document, Operation, Standing, Twins, Update
+from sinks.bng.books import create_entry, entries, find_entry
+from sinks.bng.credit import create_memo, find_memo, memos
 from towpath.errors import DataError
 from towpath.http import ApiClient
 from towpath.systems.bng import Bng, Record
@@ -146,8 +148,15 @@ class BngTarget:
         "change_order": Update(_change),
         "cancel_order": Operation(_find_cancelled, _cancel),
         "set_payment_status": Operation(_find_paid, _set_paid),
+        "create_gl_entry": Operation(find_entry, create_entry, twins=Twins(entries)),
+        "create_credit_memo": Operation(find_memo, create_memo, twins=Twins(memos)),
     }
-    creates: Mapping[str, str] = {"customer": "create_customer", "order": "create_order"}
+    creates: Mapping[str, str] = {
+        "customer": "create_customer",
+        "order": "create_order",
+        "gl_entry": "create_gl_entry",
+        "credit_memo": "create_credit_memo",
+    }
 
 
 TARGET = BngTarget()

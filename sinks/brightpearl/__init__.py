@@ -8,6 +8,7 @@ from sinks.base import Operation, Update
 from sinks.brightpearl.contact import create_address, create_contact, find_address, find_contact
 from sinks.brightpearl.note import find_shipped, find_tracked, ship_note, track_note
 from sinks.brightpearl.order import create_order, find_order, reserve, set_order_status
+from sinks.brightpearl.payment import create_journal, create_payment, find_journal, find_payment
 from sinks.brightpearl.product import put_product
 from sinks.goods import brought
 
@@ -22,9 +23,17 @@ class BrightpearlTarget:
         "set_order_status": Update(set_order_status),
         "ship_note": Operation(find_shipped, ship_note),
         "track_note": Operation(find_tracked, track_note),
+        "create_payment": Operation(find_payment, create_payment),
+        "create_journal_entry": Operation(find_journal, create_journal),
         "put_product": Update(put_product, brings=brought),
     }
-    creates: Mapping[str, str] = {"address": "create_address", "customer": "create_customer", "order": "create_order"}
+    creates: Mapping[str, str] = {
+        "address": "create_address",
+        "customer": "create_customer",
+        "order": "create_order",
+        "payment": "create_payment",
+        "journal_entry": "create_journal_entry",
+    }
 
 
 TARGET = BrightpearlTarget()

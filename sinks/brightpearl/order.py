@@ -37,13 +37,13 @@ async def find_order(api: ApiClient, document: Document) -> Standing | None:
     found = [row["orderId"] for row in page.rows if str(row.get("customerRef")).strip().casefold() == reference.strip().casefold()]
     if not found:
         return None
-    return _standing(document, await _read(api, min(found)))
+    return _standing(document, await read_order(api, min(found)))
 
 
 async def create_order(api: ApiClient, document: Document) -> Standing:
     """Create the order and reserve its stock; raises DataError naming what is refused."""
     created = await _create(api, document)
-    order = await _read(api, created)
+    order = await read_order(api, created)
     if str(order.get("reference")).strip() != text(document, "ref").strip():
         raise RetryableError(f"{api.name}: order {created} was answered to a POST, and has another reference: looked up again")
     return await reserve(api, document, _standing(document, order), order)
@@ -53,7 +53,7 @@ async def reserve(api: ApiClient, document: Document, found: Standing, order: Ro
     """Reserve the stock of an order that has none reserved; what could not be is said in `review`."""
     if found.whole:
         return found
-    order = order or await _read(api, int(found.id))
+    order = order or await read_order(api, int(found.id))
     warehouse, refused = number(document, "warehouseId"), ""
     products = [
         {"productId": row["productId"], "salesOrderRowId": int(row_id), "quantity": _whole(row["quantity"]["magnitude"])}
@@ -67,7 +67,7 @@ async def reserve(api: ApiClient, document: Document, found: Standing, order: Ro
         content_of(answer)
     except DataError as error:  # nothing was there, or somebody has reserved it meanwhile: the order says which
         refused = str(error)
-    after = _standing(document, await _read(api, int(found.id)))
+    after = _standing(document, await read_order(api, int(found.id)))
     reviews = [after.review, "" if after.whole else "nothing is reserved", refused]
     return Standing(found.id, at, review="; ".join(review for review in reviews if review))
 
@@ -75,7 +75,7 @@ async def reserve(api: ApiClient, document: Document, found: Standing, order: Ro
 async def set_order_status(api: ApiClient, document: Document, _known: int | None) -> tuple[bool, Standing]:
     """Set an order's status."""
     order_id, wanted = number(document, "OrderID"), number(document, "OrderStatusID")
-    order = await _read(api, order_id)
+    order = await read_order(api, order_id)
     if (order.get("orderStatus") or {}).get("orderStatusId") == wanted:
         return False, Standing(str(order_id))
     content_of(await api.write("PUT", f"/order-service/order/{order_id}/status", {"orderStatusId": wanted}))
@@ -127,7 +127,8 @@ def _row(row: Document, products: Mapping[str, int | None]) -> dict[str, Any]:
     )
 
 
-async def _read(api: ApiClient, order_id: int) -> Row:
+async def read_order(api: ApiClient, order_id: int) -> Row:
+    """Return an order with its rows; raises DataError where there is none."""
     answer = await api.get(f"/order-service/order/{order_id}")
     _note_instance(api, answer)
     found = content_of(answer) if answer.status != 404 else []  # noqa: PLR2004 - not found, which is an empty list here

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from sinks.base import Document, Operation, Standing, Update
 from sinks.goods import brought
+from sinks.magento.invoice import create_invoice, find_invoice
 from sinks.magento.product import put_product
 from sinks.magento.shipment import create_shipment, find_shipment
 from sinks.magento.shop import CANCELED, Shop, order_id, text
@@ -49,6 +50,7 @@ class MagentoTarget:
         "set_order_status": Update(_set_status),
         "cancel_order": Operation(_find_cancelled, _cancel),
         "create_shipment": Operation(find_shipment, create_shipment),
+        "create_invoice": Operation(find_invoice, create_invoice),
         "set_stock": Update(set_stock),
         "put_product": Update(put_product, brings=brought),
     }

@@ -50,6 +50,14 @@ class Shop:
         """Return the shipments of an order, the oldest first."""
         return sorted(await self._list("shipments", ("order_id", "eq", order)), key=lambda row: int(row["entity_id"]))
 
+    async def invoices(self, order: int) -> list[Row]:
+        """Return the invoices of an order, the oldest first."""
+        return sorted(await self._list("invoices", ("order_id", "eq", order)), key=lambda row: int(row["entity_id"]))
+
+    async def invoice(self, order: int, invoice: Mapping[str, Any]) -> str:
+        """Invoice an order and return the new invoice's id."""
+        return _bare_id(await self._api.write("POST", f"{BASE}/order/{order}/invoice", invoice))
+
     async def ship(self, order: int, shipment: Mapping[str, Any]) -> str:
         """Ship and return the new shipment's id; a part that is sent twice is shipped twice."""
         return _bare_id(await self._api.write("POST", f"{BASE}/order/{order}/ship", shipment))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -135,13 +136,17 @@ async def test_every_call_of_the_sink_is_one_that_magento_has(played: tuple[Json
     unpaid = next(order for order in orders if order["state"] == "new" and order is not bundle)
     await do(api, "set_order_status", {"OrderID": str(unpaid["entity_id"]), "Comment": "erp: Processing"})
     await do(api, "cancel_order", {"OrderID": str(unpaid["entity_id"])})
+    owed = next(order for order in orders if order["state"] == "new" and order not in (bundle, unpaid))
+    total = str(Decimal(str(owed["grand_total"])).quantize(Decimal("0.01")))
+    invoice = {"Reference": "erp/invoice/1", "Total": total, "Currency": owed["order_currency_code"]}
+    await do(api, "create_invoice", {**invoice, "OrderID": str(owed["entity_id"])})
     await do(api, "set_stock", {"SKU": "MUG-BLA-041", "Salable": 5, "RaisedAt": 1, "SourceCode": "default", "StockID": 1})
     product = {"SKU": "A/B 1", "Name": "Cap", "Price": "12.50", "AttributeSet": "Apparel"}
     colours = {"Attributes": {"Colour": "Teal", "Washable": "yes"}, "AttributeCodes": {"Colour": "color", "Washable": "washable"}}
     for more in (colours, colours | {"Price": "11.00"}):
         await do(api, "put_product", product | more)
     calls = await journal(shop)
-    assert {"ship", "comments", "cancel", "source-items", "products", "options"} <= {
+    assert {"ship", "invoice", "comments", "cancel", "source-items", "products", "options"} <= {
         row["path"].rpartition("/")[2] for row in calls if row["method"] == "POST"
     }
     assert [] == [problem for row in calls for problem in problems(row)]
@@ -152,6 +157,8 @@ async def test_every_call_of_the_source_is_one_that_magento_has(played: tuple[Js
     config = Config.model_validate({"connections": {}, "flows": {}, "kafka": {"bootstrap_servers": "127.0.0.1:9092"}})
     ledger = Ledger(open_engine(URL.create("sqlite", database=str(tmp_path / "ledger.db"))), SystemClock(), "one")
     references = LedgerReferences(config, "shop", ledger)
+    paid = next(order for order in await rows(shop, "orders") if order["state"] == "processing")
+    assert (await shop.post(f"/_sandbox/orders/{paid['entity_id']}/refund", json={"comment": "too small"})).ok
     for poll in SOURCE.polls:
         async for item in poll.items(api, SystemClock().now().replace(year=2020)):
             for payload in ("", item.text):

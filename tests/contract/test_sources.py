@@ -119,7 +119,7 @@ async def sell(bng: Played) -> str:
     return str(created["SalesOrderID"])
 
 
-COMPONENTS = {"inventory_updated": "Inventory", "order_status_changed": "SalesOrder", "shipment_created": "Shipment"}
+COMPONENTS = {"inventory_updated": "Inventory", "order_status_changed": "SalesOrder", "shipment_created": "Shipment", "invoice_created": "Invoice"}
 
 
 @pytest.mark.parametrize("played", ["bng"], indirect=True)
@@ -127,7 +127,7 @@ async def test_what_bng_sends_becomes_events(played: Played) -> None:
     order = await sell(played)
     await played.ask("POST", "/_sandbox/warehouse/ship", {"order": order, "lines": {"1": 2}, "tracking_number": None})
     told = [(json.loads(body), body) for body in await played.sent()]
-    assert set(COMPONENTS) <= {message["type"] for message, _ in told}
+    assert set(COMPONENTS) - {"invoice_created"} <= {message["type"] for message, _ in told}
     events: dict[str, list[Event]] = {}
     for message, body in told:
         as_bng_says("Webhook", message)

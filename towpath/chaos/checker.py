@@ -9,7 +9,7 @@ from towpath.chaos.evidence import Asked, Evidence, Fact, Letter, Place
 from towpath.chaos.fault import BOUNDS, INVARIANTS, RECOVERY_SECONDS
 from towpath.demo.pairs import SHOP
 
-ONE_SHOT = frozenset({"OrderPlaced", "OrderCancelled", "ShipmentConfirmed", "PaymentReceived"})
+ONE_SHOT = frozenset({"OrderPlaced", "OrderCancelled", "ShipmentConfirmed", "InvoiceIssued", "PaymentReceived", "RefundIssued"})
 
 
 def check(evidence: Evidence, recovery_s: float | None, *, letters: bool) -> dict[str, list[str]]:

@@ -15,6 +15,8 @@ ADDRESS_SECRET = "towpath-demo-webhooks-of-the-erp"  # noqa: S105 - the same, in
 THREEPL_SECRET = "whsec_dG93cGF0aC1kZW1vLTNwbC13ZWJob29rLXNlY3JldA=="  # noqa: S105 - of the demonstration's own 3PL
 EVENT_OWNER = 9
 """The contact in whose name notes are shipped that the 3PL has sent: the shop hears of those from the 3PL itself."""
+ACCOUNTS = {"payment_accounts": {"checkmo": "1010"}, "receivable_account": "1200"}
+"""Where BNG's ledger has the money of each payment method, and what customers owe."""
 RATES = {"requests_per_minute": 60_000, "burst": 1_000}
 """The demonstration raises BNG's limit (600 a minute, burst 50), so that a run takes seconds; the figures say so."""
 
@@ -89,9 +91,11 @@ PAIRS: Mapping[str, Pair] = {
             "shop-orders-to-erp": _flow(SHOP, ERP, "OrderPlaced", "magento-bng/order_placed") | {"reference_prefix": "SHOP-"},
             "shop-changes-to-erp": _flow(SHOP, ERP, "OrderChanged", "magento-bng/order_changed"),
             "shop-cancellations-to-erp": _flow(SHOP, ERP, "OrderCancelled", "magento-bng/order_cancelled"),
-            "shop-payments-to-erp": _flow(SHOP, ERP, "PaymentReceived", "magento-bng/payment_received"),
+            "shop-payments-to-erp": _flow(SHOP, ERP, "PaymentReceived", "magento-bng/payment_received") | {"options": ACCOUNTS},
+            "shop-refunds-to-erp": _flow(SHOP, ERP, "RefundIssued", "magento-bng/refund_issued") | {"options": ACCOUNTS},
             "erp-status-to-shop": _flow(ERP, SHOP, "OrderStatusChanged", "bng-magento/order_status_changed"),
             "erp-shipments-to-shop": _flow(ERP, SHOP, "ShipmentConfirmed", "bng-magento/shipment_confirmed"),
+            "erp-invoices-to-shop": _flow(ERP, SHOP, "InvoiceIssued", "bng-magento/invoice_issued"),
             "erp-stock-to-shop": _flow(ERP, SHOP, "StockChanged", "bng-magento/stock_changed"),
             "erp-products-to-shop": _flow(ERP, SHOP, "ProductChanged", "bng-magento/product_changed")
             | {
@@ -127,6 +131,16 @@ PAIRS: Mapping[str, Pair] = {
             },
             "shop-cancellations-to-erp": _flow(SHOP, ERP, "OrderCancelled", "nopcommerce-brightpearl/order_cancelled")
             | {"options": {"cancelled_status_id": 5}},
+            "shop-payments-to-erp": _flow(SHOP, ERP, "PaymentReceived", "nopcommerce-brightpearl/payment_received")
+            | {
+                "options": {
+                    "payment_methods": {"Payments.Manual": "CASH", "Payments.Card": "CARD"},
+                    "offline_methods": ["Payments.Manual"],
+                    "debit_nominal_code": "1200",
+                    "credit_nominal_code": "1100",
+                    "time_zone": "America/Chicago",
+                }
+            },
             "erp-status-to-shop": _flow(ERP, SHOP, "OrderStatusChanged", "brightpearl-nopcommerce/order_status_changed")
             | {"options": {"statuses": {"1": "none", "2": "none", "3": "20", "4": "20", "5": "40"}}},
             "erp-shipments-to-shop": _flow(ERP, SHOP, "ShipmentConfirmed", "brightpearl-nopcommerce/shipment_confirmed")

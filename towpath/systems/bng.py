@@ -62,9 +62,15 @@ PROBE = (f"{BASE}/customers", {"externalId": "towpath-check"})
 
 BLANKED: Sequence[str] = ()
 """No field of BNG's holds card data."""
-IDS: Final = {"inventory": "SKU", "sales_order": "SalesOrderID", "shipment": "ShipmentID", "product": "ProductID"}
+IDS: Final = {"inventory": "SKU", "sales_order": "SalesOrderID", "shipment": "ShipmentID", "invoice": "InvoiceID", "product": "ProductID"}
 """The entities that are read, and the field that names one; inventory is that of a SKU, in whichever warehouse."""
-TYPES: Final = {"inventory_updated": "inventory", "order_status_changed": "sales_order", "shipment_created": "shipment", "product_updated": "product"}
+TYPES: Final = {
+    "inventory_updated": "inventory",
+    "order_status_changed": "sales_order",
+    "shipment_created": "shipment",
+    "invoice_created": "invoice",
+    "product_updated": "product",
+}
 """The webhooks that are read, and the entity that each carries whole."""
 LONGEST_ID: Final = 200
 
@@ -171,6 +177,26 @@ class Bng:
     async def shipments(self, order_id: str) -> list[Record]:
         """Return every shipment of a sales order, the oldest first."""
         return await self._list("/shipments", {"salesOrderId": order_id}, "SalesOrderID", "ShipmentID")
+
+    async def invoices(self, order_id: str) -> list[Record]:
+        """Return every invoice of a sales order, the oldest first."""
+        return await self._list("/invoices", {"salesOrderId": order_id}, "SalesOrderID", "InvoiceID")
+
+    async def gl_entries(self, reference: str) -> list[Record]:
+        """Return every entry of the general ledger with this Reference, the oldest first."""
+        return await self._list("/gl-entries", {"reference": reference}, "Reference", "GlEntryID")
+
+    async def create_gl_entry(self, document: Record) -> Record:
+        """Post an entry to the general ledger and return it."""
+        return _record(await self.api.write("POST", f"{BASE}/gl-entries", document), "GlEntryID")
+
+    async def credit_memos(self, order_id: str) -> list[Record]:
+        """Return every credit memo against a sales order, the oldest first."""
+        return await self._list("/credit-memos", {"salesOrderId": order_id}, "SalesOrderID", "CreditMemoID")
+
+    async def create_credit_memo(self, document: Record) -> Record:
+        """Create a credit memo and return it."""
+        return _record(await self.api.write("POST", f"{BASE}/credit-memos", document), "CreditMemoID")
 
     async def _find(self, path: str, query: Mapping[str, str], reference: str, id_field: str) -> Record | None:
         return next(iter(await self._list(path, query, reference, id_field)), None)

@@ -35,9 +35,9 @@ BLANKED: Final[Sequence[str]] = (
 )
 """Fields of a payment and a customer that are emptied before anything is written; what a payment module adds may hold a card."""
 
-ENTITIES: Final = {"sales_order": "order", "customer": "customer"}
+ENTITIES: Final = {"sales_order": "order", "sales_order_creditmemo": "creditmemo", "customer": "customer"}
 """The entities of the events that are read. One fires on every save, whatever was changed: that an order was placed must be derived."""
-_OBSERVED = re.compile(r"(?:^|\.)observer\.(sales_order|customer)_(?:save|place)(?:_commit)?_after")
+_OBSERVED = re.compile(r"(?:^|\.)observer\.(sales_order_creditmemo|sales_order|customer)_(?:save|place)(?:_commit)?_after")
 _PARAMETER = re.compile(r"%(\w+)")
 
 

@@ -10,6 +10,7 @@ from towpath.events import (
     Address,
     CustomerChanged,
     Event,
+    InvoiceIssued,
     Meta,
     OrderCancelled,
     OrderChanged,
@@ -17,6 +18,7 @@ from towpath.events import (
     OrderStatusChanged,
     PaymentReceived,
     ProductChanged,
+    RefundIssued,
     ShipmentConfirmed,
     ShipmentRequested,
     StockChanged,
@@ -197,6 +199,52 @@ def a_payment(number: int = 1001, **changes: Any) -> PaymentReceived:  # noqa: A
     paid.update(changes)  # type: ignore[typeddict-item]
     seal(Event("PaymentReceived", paid))
     return paid
+
+
+def an_invoice(number: int = 1001, invoice: str = "INV-1", **changes: Any) -> InvoiceIssued:  # noqa: ANN401 - any field of the schema
+    """Return the ERP's invoice of `an_order`."""
+    issued: InvoiceIssued = {
+        "meta": a_meta(business_key("shop", "order", number), connection="erp", major=1, trace=number),
+        "invoice_id": invoice,
+        "order_id": "SO-1001",
+        "status": "Open",
+        "total": Decimal("34.56"),
+        "currency": "EUR",
+        "custom_fields": {},
+    }
+    issued.update(changes)  # type: ignore[typeddict-item]
+    seal(Event("InvoiceIssued", issued))
+    return issued
+
+
+def a_refund(number: int = 1001, **changes: Any) -> RefundIssued:  # noqa: ANN401 - any field of the schema
+    """Return a refund of one of the two pieces of the first line of `an_order`, and of its shipping: 9.99 + 4.90 + tax 2.83 = 17.72 EUR."""
+    refunded: RefundIssued = {
+        "meta": a_meta(business_key("shop", "order", number), trace=number),
+        "refund_id": "R-1",
+        "order_id": str(number),
+        "order_number": str(number),
+        "currency": "EUR",
+        "lines": [
+            {
+                "line_no": 1, "line_id": "1", "sku": "TP-0001", "name": "", "quantity": Decimal(1), "unit_price": Decimal("9.99"),
+                "line_total": Decimal("9.99"), "tax_amount": Decimal("1.90"),
+            }
+        ],
+        "shipping_amount": Decimal("4.90"),
+        "discount_total": Decimal(0),
+        "tax_total": Decimal("2.83"),
+        "adjustment": Decimal(0),
+        "total": Decimal("17.72"),
+        "method": "Payments.Manual",
+        "transaction_id": "re_1",
+        "reason": "",
+        "refunded_at": PLACED_AT,
+        "custom_fields": {},
+    }  # fmt: skip
+    refunded.update(changes)  # type: ignore[typeddict-item]
+    seal(Event("RefundIssued", refunded))
+    return refunded
 
 
 def a_stock(sku: str = "TP-0001", available: int = 10, *, location: str = "MAIN", sequence: int = 1, **changes: Any) -> StockChanged:  # noqa: ANN401

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -20,8 +21,11 @@ class BngLists:
     def __init__(self, now: datetime) -> None:
         self.now = now
         """What its clock shows: the `Date` of its answers."""
-        self.rows: dict[str, list[Any]] = {"sales-orders": [], "shipments": [], "products": [], "inventory": []}
-        """Listed in this order, so a test keeps them in that of UpdatedAt; rows may be anything, and those without a time are always listed."""
+        self.rows: dict[str, list[Any]] = defaultdict(list)
+        """By the path of each list, in the order in which they are listed: a test keeps them in that of UpdatedAt.
+
+        Rows may be anything, and those without a time are always listed.
+        """
         self.answer: Callable[[str, Query], web.Response | None] = lambda _kind, _query: None
         """What is answered instead of the page, where it is not None; called with the list and the query."""
         self.queries: list[tuple[str, Query]] = []

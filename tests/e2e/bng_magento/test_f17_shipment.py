@@ -46,7 +46,7 @@ async def test_f17_a_shipment_arrives_once_with_its_track_its_source_and_its_ref
     assert [f"{ERP}/shipment/{sent['ShipmentID']}"] == [comment["comment"] for comment in shipment["comments"]]
     assert {"source_code": "default"} == shipment["extension_attributes"]
     assert own(order) == contents(order, [shipment])
-    assert 1 == len(await magento.rows(SHOP, "mails", order_id=order["entity_id"]))
+    assert 1 == len(await magento.rows(SHOP, "mails", order_id=order["entity_id"], template="sales_email_shipment_template"))
 
 
 async def test_f17_a_part_whose_answer_is_lost_is_shipped_once_and_the_rest_later(magento: PlayedMagento) -> None:

@@ -302,6 +302,15 @@ def test_what_was_replayed_is_known_afterwards(place: Place) -> None:
     assert 1 == place.counts["dropped", "OrderPlaced", "duplicate"]
 
 
+def test_a_mended_order_is_routed_though_its_shop_has_said_the_same_again_meanwhile_and_what_lies_between_is_old_news(place: Place) -> None:
+    (letter,) = letters(place.event(an_order(**BAD)))
+    assert [] == place.event(an_order(offset=5, **BAD))
+    found = place.replay({**letter, "value": CODEC.encode("OrderPlaced", an_order())})
+    assert ["deliver.bng", "receipts"] == topics(found)
+    assert [("resolved", letter["dead_letter_id"])] == receipts(found)
+    assert [] == place.event(an_order(offset=3, total=Decimal("88.88")))
+
+
 def test_a_replay_of_a_failed_order_after_its_correction_is_superseded(place: Place) -> None:
     (letter,) = letters(place.event(an_order(**BAD)))
     place.event(an_order(offset=1))

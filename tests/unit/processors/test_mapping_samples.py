@@ -20,7 +20,14 @@ from towpath.events import AGGREGATES, Event
 SAMPLES = ".samples.json"
 MODELS = sorted(str(path.relative_to(MAPPINGS).with_suffix("")) for path in MAPPINGS.rglob("*.json") if not path.name.endswith(SAMPLES))
 EVENTS = {"".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_"): name for name in AGGREGATES}
-BNG = {"create_order": "SalesOrderCreate", "change_order": "SalesOrderChange", "customer": "CustomerCreate"}
+BNG = {
+    "create_order": "SalesOrderCreate",
+    "change_order": "SalesOrderChange",
+    "customer": "CustomerCreate",
+    "gl_entry": "GlEntryCreate",
+    "credit_memo": "CreditMemoCreate",
+}
+BNG |= {"create_gl_entry": BNG["gl_entry"]}
 
 
 @functools.cache
@@ -85,8 +92,7 @@ def valid(schema: str, document: dict[str, Any]) -> None:
 def test_what_is_sent_to_bng_fits_its_contract_once_references_are_resolved(model: str, sample: dict[str, Any]) -> None:
     mapped = loaded(model).apply(event_of(model, sample), sample["flow"], sample.get("known"))
     assert isinstance(mapped, Mapped)
-    resolved = {name: "C-1" if isinstance(part, dict) and "$ref" in part else part for name, part in mapped.document.items()}
-    if mapped.operation in BNG:
-        valid(BNG[mapped.operation], resolved.get("Change", resolved))
-    for key, document in mapped.related.items():
-        valid(BNG[key.split(" ")[0]], document)
+    for what, document in ((mapped.operation, mapped.document), *mapped.related.items()):
+        resolved = {name: "C-1" if isinstance(part, dict) and "$ref" in part else part for name, part in document.items()}
+        if (schema := BNG.get(what.split(" ")[0])) is not None:
+            valid(schema, resolved.get("Change", resolved.get("Entry", resolved)))

@@ -147,6 +147,22 @@ async def test_an_order_of_ours_that_is_not_known_yet_is_tried_again(api: ApiCli
         assert None is not await SOURCE.fetch(api, wanted, Known(prefixes=prefixes))
 
 
+INVOICE = {"InvoiceID": "INV1", "SalesOrderID": "SO1001", "Total": "34.56", "Currency": "EUR", "Status": "Open", "Sequence": 5}
+
+
+async def test_an_invoice_gets_the_business_key_of_its_order_in_one_call(api: ApiClient, erp: Erp) -> None:
+    payload = json.dumps({**INVOICE, "UpdatedAt": "2026-11-20T09:30:00Z"})
+    text = await SOURCE.fetch(api, Fetch("invoice", "INV1", payload), Known())
+    assert text == f'{{"order_key":"shop/order/1001","invoice":{payload}}}'
+    (event,) = SOURCE.decode("invoice", text.encode(), PROVENANCE)
+    assert ("InvoiceIssued", "shop/order/1001", "erp") == (event.type, event.meta["key"], event.meta["connection"])
+    assert ["/api/v1/sales-orders/SO1001"] == erp.paths
+
+
+async def test_an_invoice_of_an_order_that_is_none_of_ours_concerns_no_flow(api: ApiClient) -> None:
+    assert None is await SOURCE.fetch(api, Fetch("invoice", "INV1", json.dumps(INVOICE)), Known({}, prefixes=("OTHER-",)))
+
+
 async def test_an_order_that_was_found_and_not_made_is_ours_without_a_reference(api: ApiClient) -> None:
     assert None is not await SOURCE.fetch(api, of_order(ExternalOrderID=None), Known(prefixes=()))
 
@@ -157,7 +173,7 @@ PAYLOADS = ["", "[]", "null", "<html>", '{"a":1},"order_key":"shop/order/1"', '{
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
-@pytest.mark.parametrize("entity", ["inventory", "sales_order", "shipment"])
+@pytest.mark.parametrize("entity", ["inventory", "sales_order", "shipment", "invoice"])
 async def test_a_payload_that_is_no_object_is_refused_before_it_stands_in_the_inbox(api: ApiClient, erp: Erp, entity: str, payload: str) -> None:
     with pytest.raises(DataError) as caught:
         await SOURCE.fetch(api, Fetch(entity, "1", payload), Known())
@@ -199,5 +215,5 @@ async def test_an_answer_that_is_no_order_is_asked_for_again(api: ApiClient, erp
 
 async def test_an_entity_that_nothing_is_known_of_is_refused_by_name(api: ApiClient) -> None:
     with pytest.raises(DataError) as caught:
-        await SOURCE.fetch(api, Fetch("invoice", "1", "{}"), Known())
+        await SOURCE.fetch(api, Fetch("vendor", "1", "{}"), Known())
     assert "entity" == caught.value.field

@@ -1,10 +1,14 @@
-"""What hardly changes (tax codes, price lists), and payments."""
+"""What hardly changes (tax codes, price lists), payments, and journal entries.
+
+The body of `journal-entry` is not published whole: it is that of the deprecated `journal` here, and its search is made up in the form of the others.
+"""
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final
 
-from towpath.sandbox.brightpearl.records import Account, Records, amount
+from towpath.sandbox.brightpearl.records import Account, Records, amount, part
 from towpath.sandbox.brightpearl.search import Column, Search
 from towpath.sandbox.kit.messages import Answer, Call, Refusal
 from towpath.sandbox.kit.store import Doc
@@ -24,6 +28,15 @@ class Books:
     def __init__(self, account: Account) -> None:
         self._account = account
         self.payments = Records(account, "payment", 935_253)
+        self.journals = Records(account, "journal", 3_113_824)
+        self.journal_search = Search(
+            self.journals,
+            [
+                Column("journalId", "IDSET", lambda doc: doc["id"], "_id"),
+                Column("description", "STRING", lambda doc: doc["description"], "_description"),
+                Column("taxDate", "PERIOD", lambda doc: doc["taxDate"]),
+            ],
+        )
         texts = ("transactionRef", "transactionCode", "paymentMethodCode", "paymentType")
         self.search = Search(
             self.payments,
@@ -44,9 +57,45 @@ class Books:
 
     def pay(self, call: Call) -> Answer:
         """Answer `POST customer-payment`."""
-        number = self.payments.next_id()
-        self.put(number, call.json())
+        number, body = self.payments.next_id(), call.json()
+        order = self._account.store.get("order", str(body.get("orderId")))
+        if order is None:
+            raise Refusal(400, "ACCC-012", f"Order {body.get('orderId')} does not exist")
+        self.put(number, body)
+        paid = sum(Decimal(doc["amountPaid"]) for doc in self.payments.all() if (doc["orderId"], doc["paymentType"]) == (order["id"], "RECEIPT"))
+        status = "PAID" if paid >= Decimal(order["totalValue"]["total"]) else "PARTIALLY_PAID"
+        self._account.store.put("order", order["id"], {**order, "orderPaymentStatus": status})
         return Answer(body={"response": number})
+
+    def post(self, call: Call) -> Answer:
+        """Answer `POST journal-entry`; raises Refusal(400) for one that does not balance."""
+        body = call.json()
+        sides = {side: [self._side(row, side) for row in body.get(side) or []] for side in ("debits", "credits")}
+        debit, credit = (sum((row["_value"] for row in rows), Decimal(0)) for rows in sides.values())
+        if not sides["debits"] or debit != credit:
+            raise Refusal(400, "ACCC-020", f"The journal does not balance: debits are {debit}, credits {credit}")
+        if body.get("currency", "USD") == "USD" and Decimal(str(body.get("exchangeRate", 1))) != 1:
+            raise Refusal(400, "ACCC-021", "The exchange rate of the base currency is 1")
+        rows = {side: [{**row, "_value": str(row["_value"])} for row in found] for side, found in sides.items()}
+        number, now = self.journals.next_id(), self._account.now()
+        about = {"description": str(body.get("description") or ""), "taxDate": self._account.day("taxDate", body.get("taxDate") or now)}
+        self.journals.write(
+            number,
+            {
+                "id": number,
+                **about,
+                "_description": about["description"].casefold(),
+                "currency": body.get("currency", "USD"),
+                **rows,
+                "createdOn": now,
+            },
+        )
+        return Answer(body={"response": number})
+
+    def _side(self, row: Doc, side: str) -> Doc:
+        if not row.get("nominalCode"):
+            raise Refusal(400, "ACCC-022", f"A row of {side} has no nominalCode")
+        return {"nominalCode": str(row["nominalCode"]), "orderId": row.get("orderId"), "_value": amount(part(row, "change").get("value"), "value")}
 
     def put(self, number: int, body: Doc) -> None:
         """Write a payment under a number; raises Refusal(400) for one that is known, or none."""

@@ -28,6 +28,7 @@ DUMPS: Final = {
     "notes": "note",
     "reservations": "reservation",
     "payments": "payment",
+    "journals": "journal",
     "subscriptions": "webhook",
 }
 
@@ -47,6 +48,8 @@ def open_site(world: World, settings: BrightpearlSettings) -> Site:
         **_warehouse(notes, goods),
         "POST accounting-service/customer-payment": books.pay,
         "GET accounting-service/customer-payment-search": books.search.answer,
+        "POST accounting-service/journal-entry": books.post,
+        "GET accounting-service/journal-search": books.journal_search.answer,
         "GET accounting-service/tax-code": books.tax_code,
         "GET accounting-service/tax-code/{ids}": books.tax_code,
         "GET product-service/price-list/{ids}": books.price_list,

@@ -74,6 +74,7 @@ class Warehouse:
             self._control("POST", "/_sandbox/warehouse/count", self.count),
             self._control("PUT", "/_sandbox/products/{sku}", self.put_product),
             self._control("PUT", "/_sandbox/orders/{ids}/status", self._orders.set_status),
+            self._control("PATCH", "/_sandbox/orders/{ids}/row/{row}", self._orders.patch_row),
             self._control("PUT", "/_sandbox/contacts/{id}", lambda call: Answer(body=self._people.put(int(call.params["id"]), call.json()))),
             self._control("DELETE", "/_sandbox/contacts/{ids}", self.merge),
             self._control("POST", "/_sandbox/seed", self.seed),

@@ -6,6 +6,7 @@ from typing import Final
 
 from towpath.sandbox.kit.messages import Answer, Call
 from towpath.sandbox.kit.store import Doc
+from towpath.sandbox.magento.gateway import Gateway
 from towpath.sandbox.magento.goods import number
 from towpath.sandbox.magento.shop import Shop
 from towpath.sandbox.magento.wording import Worded
@@ -17,22 +18,28 @@ PAID_INVOICE: Final = 2
 class Processing:
     """The order processing of one shop; the caller opens the transaction."""
 
-    def __init__(self, shop: Shop) -> None:
-        self._shop, self._store = shop, shop.store
+    def __init__(self, shop: Shop, gateway: Gateway) -> None:
+        self._shop, self._store, self._gateway = shop, shop.store, gateway
 
     def invoice(self, call: Call) -> Answer:
-        """Answer `POST order/{id}/invoice` with the invoice's id, a bare number."""
-        order = self._shop.order(call.params["orderId"])
+        """Answer `POST order/{id}/invoice` with the invoice's id, a bare number; all of the order is invoiced."""
+        order, body = self._shop.order(call.params["orderId"]), call.json() if call.body else {}
         if order["state"] in ENDED or order.get("total_paid", 0) >= order["grand_total"]:
             raise Worded(400, "Invoice Document Validation Error(s):\nThe order does not allow an invoice to be created.")
-        return Answer(body=self.pay(order))
+        if body.get("capture"):
+            self._gateway.require("capture")
+        one = self.pay(order, (body.get("comment") or {}).get("comment"))
+        if body.get("notify"):
+            self._shop.mail("sales_email_invoice_template", order, invoice_id=one)
+        return Answer(body=one)
 
-    def pay(self, order: Doc) -> int:
-        """Invoice all of an order, which captures its payment; return the invoice's id."""
+    def pay(self, order: Doc, comment: str | None = None, *, untraced: bool = False) -> int:
+        """Invoice all of an order, which captures its payment, `untraced` without a transaction; return the invoice's id."""
         one, moment, total = self._store.add("id/invoice"), self._shop.now(), order["grand_total"]
-        transaction = f"txn_{order['entity_id']}"
+        transaction = None if untraced else f"txn_{order['entity_id']}"
         row = {"entity_id": one, "increment_id": f"{one:09d}", "order_id": order["entity_id"], "state": PAID_INVOICE, "grand_total": total}
         row |= {"transaction_id": transaction, "order_currency_code": order["order_currency_code"], "created_at": moment, "updated_at": moment}
+        row["comments"] = [] if comment is None else [{"entity_id": one, "parent_id": one, "comment": comment, "is_visible_on_front": 0}]
         self._store.put("invoice", one, row)
         for item in order["items"]:
             item["qty_invoiced"] = item["qty_ordered"]

@@ -59,9 +59,7 @@ class Shipping:
         row["total_qty"] = number(sum(quantity for _, quantity in wanted))
         self._store.put("shipment", one, row)
         if given.get("notify"):
-            mail = self._store.add("id/mail")
-            where = {"order_id": order["entity_id"], "shipment_id": one, "to": order["customer_email"]}
-            self._store.put("mail", mail, {"id": mail, "template": "sales_email_shipment_template", **where, "created_at": moment})
+            self._shop.mail("sales_email_shipment_template", order, shipment_id=one)
         return row
 
 

@@ -111,6 +111,12 @@ class Shop:
         self.store.put("customer", customer["id"], customer)
         return self.tell("customer", {"entity_id": customer["id"], **customer})
 
+    def mail(self, template: str, order: Doc, **about: int) -> None:
+        """Send the customer of an order a mail about one of its documents."""
+        one = self.store.add("id/mail")
+        row = {"id": one, "template": template, "order_id": order["entity_id"], **about, "to": order["customer_email"], "created_at": self.now()}
+        self.store.put("mail", one, row)
+
     def tell(self, model: str, doc: Doc) -> str | None:
         """Queue the event of a save: the model's own fields as they are in the database, all of them texts."""
         if not self._outbox.enabled:

@@ -10,8 +10,10 @@ from towpath.sandbox.magento.api import endpoints
 from towpath.sandbox.magento.auth import Auth
 from towpath.sandbox.magento.catalog import Catalog
 from towpath.sandbox.magento.controls import Desk
+from towpath.sandbox.magento.gateway import Gateway
 from towpath.sandbox.magento.inventory import Inventory
 from towpath.sandbox.magento.processing import Processing
+from towpath.sandbox.magento.refunds import Refunds
 from towpath.sandbox.magento.search import Lists
 from towpath.sandbox.magento.settings import MagentoSettings
 from towpath.sandbox.magento.shipping import Shipping
@@ -25,6 +27,7 @@ INDEXES: Final = {
     "product": ("sku",),
     "shipment": ("order_id",),
     "invoice": ("order_id",),
+    "creditmemo": ("order_id", "updated_at"),
     "source_item": ("sku",),
     "reservation": ("sku",),
     "option": ("attribute_code",),
@@ -38,6 +41,7 @@ DUMPS: Final = {
     "reservations": "reservation",
     "shipments": "shipment",
     "invoices": "invoice",
+    "creditmemos": "creditmemo",
     "sales": "sale",
     "stock_changes": "stock_change",
     "mails": "mail",
@@ -52,14 +56,18 @@ def open_site(world: World, settings: MagentoSettings) -> Site:
     shop.fill()
     catalog = Catalog(shop, lists)
     catalog.fill()
-    processing = Processing(shop)
+    gateway = Gateway(world.store)
+    processing = Processing(shop, gateway)
+    refunds = Refunds(shop, lists, gateway)
     shopper = Shopper(world, shop, processing)
     controls = [
         Control("POST", "/_sandbox/shopper", shopper.start),
         Control("GET", "/_sandbox/shopper", shopper.progress),
         *Desk(shop, processing).paths(),
+        *gateway.paths(),
+        *refunds.paths(),
     ]
-    paths = [*endpoints(shop, lists, processing, Shipping(shop)), *inventory.endpoints(), *catalog.endpoints()]
+    paths = [*endpoints(shop, lists, processing, Shipping(shop)), *inventory.endpoints(), *catalog.endpoints(), *refunds.endpoints()]
     return Site(paths, Auth(settings, world.clock).authenticate, refuse, DUMPS, controls)
 
 
