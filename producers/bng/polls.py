@@ -46,6 +46,7 @@ POLLS: Final[Sequence[Poll]] = (
     Poll("sales_order", partial(changed, path="/sales-orders", id_field="SalesOrderID")),
     Poll("shipment", partial(changed, path="/shipments", id_field="ShipmentID")),
     Poll("product", partial(changed, path="/products", id_field="ProductID")),
+    Poll("customer", partial(changed, path="/customers", id_field="CustomerID"), event="CustomerChanged"),
     Poll("inventory", partial(changed, path="/inventory", id_field="SKU", part_field="Warehouse")),
 )
 """Orders first, for a shipment refers to one; products before their stock."""

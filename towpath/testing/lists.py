@@ -20,7 +20,7 @@ class BngLists:
     def __init__(self, now: datetime) -> None:
         self.now = now
         """What its clock shows: the `Date` of its answers."""
-        self.rows: dict[str, list[Any]] = {"sales-orders": [], "shipments": [], "products": [], "inventory": []}
+        self.rows: dict[str, list[Any]] = {"sales-orders": [], "shipments": [], "products": [], "customers": [], "inventory": []}
         """Listed in this order, so a test keeps them in that of UpdatedAt; rows may be anything, and those without a time are always listed."""
         self.answer: Callable[[str, Query], web.Response | None] = lambda _kind, _query: None
         """What is answered instead of the page, where it is not None; called with the list and the query."""
