@@ -20,7 +20,7 @@ from towpath.events import AGGREGATES, Event
 SAMPLES = ".samples.json"
 MODELS = sorted(str(path.relative_to(MAPPINGS).with_suffix("")) for path in MAPPINGS.rglob("*.json") if not path.name.endswith(SAMPLES))
 EVENTS = {"".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name).lstrip("_"): name for name in AGGREGATES}
-BNG = {"create_order": "SalesOrderCreate", "change_order": "SalesOrderChange", "customer": "CustomerCreate"}
+BNG = {"create_order": "SalesOrderCreate", "change_order": "SalesOrderChange", "customer": "CustomerCreate", "put_customer": "CustomerChange"}
 
 
 @functools.cache
