@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from processors.clientele import Clientele
 from processors.fulfilment import REQUESTED, Fulfilment, concerns, fulfilment_key
 from processors.orders import Order, as_change, state_key
 from processors.port import ReadState, Step
@@ -72,6 +73,7 @@ class FlowProcessor:
         self._failpoints = Failpoints.from_environment()
         self._router = Router(routes, registrar, clock)
         self._stockroom = Stockroom(self._router, self._codec, clock)
+        self._clientele = Clientele(self._router, self._codec, clock)
         self._placed_at = {route.name: route.target for route in routes if route.event == "OrderPlaced"}
         self._stocked = frozenset(route.source for route in routes if route.event == "StockChanged")
         self._is_fulfilled = any(route.event == REQUESTED for route in routes)
@@ -125,13 +127,18 @@ class FlowProcessor:
             return replace(step, writes={_seen_key(event): replace(seen, version=event.meta["version"]).dump()})  # what lies between is old news
         known, writes = self._fulfilled(event, replay, read)
         arrived = Arrived(record, event, value, replay, known | (order.known if order is not None else {}))
-        if event.type == "StockChanged" and event.meta["connection"] in self._stocked:
-            routed, writes = self._stockroom.counted(arrived, read)
-        else:
-            routed = self._route(arrived, placed, order)
+        routed, kept = self._kept(arrived, read) or (self._route(arrived, placed, order), {})
+        writes |= kept
         if replay is None:
             writes |= self._remember(event, order, routed)
         return self._settled(arrived, seen, routed, writes)
+
+    def _kept(self, arrived: Arrived, read: ReadState) -> tuple[Routed, dict[bytes, bytes]] | None:
+        """Return what leads to deliveries by what is kept of it from its other events, None where each event stands alone."""
+        event = arrived.event
+        if event.type == "StockChanged" and event.meta["connection"] in self._stocked:
+            return self._stockroom.counted(arrived, read)
+        return self._clientele.told(arrived, read) if event.type == "CustomerChanged" else None
 
     def _is_repeat(self, record: Record, head: Head, read: ReadState) -> bool:
         """Tell by the head alone whether this very content was done last, as of most that comes again; else all of the event is to be asked."""
@@ -227,6 +234,8 @@ class FlowProcessor:
     def _told(self, record: Record, read: ReadState) -> Step:
         """Return what a receipt leads to: an order that stands at its target holds stock there until the target's own figures say so."""
         receipt = self._codec.decode_as("Receipt", record.value)
+        if self._clientele.knows(receipt["flow"]):
+            return Step(writes=self._clientele.written(receipt, read))
         source = self._placed_at.get(receipt["flow"])
         ended = (receipt["hop"] == "sink" and receipt["outcome"] in STANDS) or receipt["outcome"] == DISCARDED
         order = Order.load(read(state_key(receipt["key"]))) if source is not None and ended else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -31,6 +31,11 @@ class Route:
     reference_prefix: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def told(self) -> dict[str, Any]:
+        """Return what mappings are told of the flow."""
+        return {"name": self.name, "reference_prefix": self.reference_prefix, "options": dict(self.options)}
+
 
 @dataclass(slots=True)
 class Routed:
@@ -54,6 +59,8 @@ class Arrived:
     replay: Replay | None
     known: Mapping[str, Any] = field(default_factory=dict)
     version: Version | None = None
+    finish: Callable[[Route, Mapped], Mapped] | None = None
+    """What is made of a mapped document before it is delivered."""
 
     @functools.cached_property
     def headers(self) -> list[tuple[str, bytes]]:
@@ -87,7 +94,7 @@ class Router:
         if not wanted:
             found.counts.append(dropped(event.type, "unrouted"))
         for route in wanted:
-            self._take(arrived, route, found)
+            self.take(arrived, route, found)
         return found
 
     def unreadable(self, record: Record, error: DataError, connection: str) -> Routed:
@@ -96,7 +103,8 @@ class Router:
         self._fail(record, error, Subject(connection=connection), found)
         return found
 
-    def _take(self, arrived: Arrived, route: Route, found: Routed) -> None:
+    def take(self, arrived: Arrived, route: Route, found: Routed) -> None:
+        """Add the delivery of one flow, or the dead letter of what it cannot map."""
         event = arrived.event
         try:
             check(event)
@@ -124,10 +132,10 @@ class Router:
     def _delivery(self, arrived: Arrived, route: Route) -> Output | None:
         """Return the delivery of one flow, None where its mapping says that the event asks nothing of the target."""
         event, meta = arrived.event, arrived.event.meta
-        flow = {"name": route.name, "reference_prefix": route.reference_prefix, "options": dict(route.options)}
-        mapped = route.model.apply(event, flow, arrived.known)
+        mapped = route.model.apply(event, route.told, arrived.known)
         if isinstance(mapped, Skipped):
             return None
+        mapped = mapped if arrived.finish is None else arrived.finish(route, mapped)
         version = arrived.version or meta["version"]
         told_again = () if arrived.version is None else (version["major"],)
         value = {

@@ -11,6 +11,7 @@ from typing import Any, get_type_hints
 import babel
 import email_validator
 
+from processors.addresses import check_address
 from towpath.errors import DataError
 from towpath.events import Event, OrderLine, OrderPlaced, RefundIssued, decimal_text
 
@@ -52,6 +53,8 @@ def check(event: Event) -> None:
         check_refund(event.value)
     elif event.type == "CustomerChanged":
         check_email(event.value["email"], "email")
+        for name in ("billing_address", "shipping_address"):
+            check_address(event.value[name], name)
 
 
 def check_order(order: Mapping[str, Any]) -> None:

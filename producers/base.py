@@ -74,6 +74,10 @@ class References(Protocol):
         """Return the business key of what Towpath wrote to this connection under that id, None where it wrote none."""
         ...
 
+    def customer_of(self, reference: str) -> str | None:
+        """Return the business key of the shop's customer that a reference of ours at this connection names, None where it is none of ours."""
+        ...
+
     def is_ours(self, order_reference: str) -> bool:
         """Tell whether a flow gives orders references of this kind here, so that one which is not known yet will be."""
         ...

@@ -65,11 +65,12 @@ class Update:
     """A state that a target can be given, of which only the newest counts; it may be put again and again.
 
     `put` gets the version's `major` that stands there by what Towpath knows (None: none of ours), and tells whether it had to write.
-    `brings` names what a dead letter may await ("entity key") that this document makes right.
+    `brings` names what a dead letter may await ("entity key") that this document makes right; `stale` is as an Operation's.
     """
 
     put: Callable[[ApiClient, Document, int | None], Awaitable[tuple[bool, Standing]]]
     brings: Callable[[Document], str] | None = None
+    stale: Mapping[str, str] = field(default_factory=dict)
 
 
 class Reference(NamedTuple):

@@ -81,7 +81,7 @@ class Wanted(NamedTuple):
 
     def stale(self, field_at_fault: str) -> str | None:
         """Return the entity whose reference the target knows no more where it blames this field, None where that is another matter."""
-        return self.operation.stale.get(field_at_fault) if isinstance(self.operation, Operation) else None
+        return self.operation.stale.get(field_at_fault)
 
 
 @dataclass(slots=True)

@@ -38,6 +38,7 @@ __all__ = [
     "NAMESPACE",
     "PARTS",
     "REFERRING",
+    "TOLD_BY_BOTH",
     "Address",
     "CustomerChanged",
     "Event",
@@ -92,6 +93,8 @@ PARTS: Final[Mapping[str, str]] = {
     "StockChanged": "location",
 }
 """The field that tells several facts of one type about one key apart."""
+TOLD_BY_BOTH: Final = frozenset({"CustomerChanged"})
+"""Events that two connections tell of one key, each with versions of its own."""
 REFERRING: Final = frozenset({"OrderPlaced", "ShipmentRequested"})
 """Events whose documents carry a reference of ours, by which the target's records are known."""
 MOVING: Final = frozenset({"status", "payment_status"})
@@ -113,6 +116,8 @@ class Event(NamedTuple):
     @property
     def identity(self) -> str:
         """Return what tells this fact from every other of its type: its key, and the part of it that the fact is about."""
+        if self.type in TOLD_BY_BOTH:
+            return f"{self.meta['key']}|{self.meta['connection']}"
         part = PARTS.get(self.type)
         return self.meta["key"] if part is None else f"{self.meta['key']}|{self.value[part]}"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from producers.base import Fetch, Poll, Provenance, References
-from producers.bng.decode import decode_invoice, decode_product, decode_shipment, decode_status, decode_stock
-from producers.bng.fetch import invoice, sales_order, shipment, whole
+from producers.bng.decode import decode_customer, decode_invoice, decode_product, decode_shipment, decode_status, decode_stock
+from producers.bng.fetch import customer, invoice, sales_order, shipment, whole
 from producers.bng.polls import POLLS
 from producers.wire import member, parse, part, text_of
 from towpath.errors import DataError
@@ -16,7 +16,7 @@ from towpath.systems.bng import BLANKED, entity_of
 
 
 class BngSource:
-    """Products, stock, the status of orders, shipments and invoices."""
+    """Products, stock, customers, the status of orders, shipments and invoices."""
 
     blanked: Sequence[str] = BLANKED
     polls: Sequence[Poll] = POLLS
@@ -27,9 +27,11 @@ class BngSource:
         return None if named is None else Fetch(named.entity, named.id, member(text, "data"))
 
     async def fetch(self, api: ApiClient, wanted: Fetch, references: References) -> str | None:
-        """Return the entity as BNG gave it, what is about an order with that order's business key; None where that is none of ours."""
+        """Return the entity as BNG gave it, with the business key of its order or customer; None for an order that is none of ours."""
         if wanted.entity in {"inventory", "product"}:
             return whole(wanted.entity, wanted.payload)
+        if wanted.entity == "customer":
+            return await customer(wanted.payload, references)
         if wanted.entity == "sales_order":
             return await sales_order(wanted.payload, references)
         if wanted.entity == "shipment":
@@ -39,12 +41,14 @@ class BngSource:
         raise _unknown(wanted.entity)
 
     def decode(self, entity: str, payload: bytes, provenance: Provenance) -> list[Event]:
-        """Return ProductChanged, StockChanged, OrderStatusChanged, ShipmentConfirmed or InvoiceIssued."""
+        """Return ProductChanged, StockChanged, CustomerChanged, OrderStatusChanged, ShipmentConfirmed or InvoiceIssued."""
         bundle = parse(payload)
         if entity == "inventory":
             return [decode_stock(part(bundle, "inventory"), provenance)]
         if entity == "product":
             return [decode_product(part(bundle, "product"), provenance)]
+        if entity == "customer":
+            return [decode_customer(bundle, provenance)]
         if entity == "sales_order":
             return [decode_status(bundle, provenance)]
         if entity == "shipment":

@@ -11,6 +11,8 @@ from producers.base import Provenance
 from producers.wire import Json, decimal_of, moment, part
 from towpath.errors import DataError
 from towpath.events import (
+    Address,
+    CustomerChanged,
     Event,
     InvoiceIssued,
     Meta,
@@ -60,6 +62,62 @@ def decode_product(row: Json, provenance: Provenance) -> Event:
         "custom_fields": {},
     }
     return _sealed("ProductChanged", event)
+
+
+def decode_customer(bundle: Json, provenance: Provenance) -> Event:
+    """Return CustomerChanged of a customer and the business key of whom it stands for; BNG's one line of street is cut at its first comma."""
+    row = part(bundle, "customer")
+    customer_id, key = id_of(row, "CustomerID"), bundle.get("customer_key")
+    meta = provenance.meta("customer", customer_id, moment(row, "UpdatedAt"), {"major": _sequence(row), "minor": 0})
+    fields = row.get("CustomFields") or {}
+    if not isinstance(fields, dict) or not all(isinstance(value, str | None) for value in fields.values()):
+        raise DataError("CustomFields is no object of texts", field="CustomFields", value=str(fields))
+    event: CustomerChanged = {
+        "meta": {**meta, "key": key} if isinstance(key, str) and key else meta,
+        "customer_id": customer_id,
+        "email": _maybe(row, "Email"),
+        "first_name": _maybe(row, "FirstName"),
+        "last_name": _maybe(row, "LastName"),
+        "company": _maybe(row, "CompanyName"),
+        "active": True,
+        "billing_address": _address(row, "BillingAddress"),
+        "shipping_address": _address(row, "ShippingAddress"),
+        "custom_fields": {name: value for name, value in fields.items() if value is not None} | _terms(row),
+    }
+    return _sealed("CustomerChanged", event)
+
+
+def _terms(row: Json) -> dict[str, str]:
+    return {name: value for name in ("PaymentTerms", "CreditLimit") if (value := _maybe(row, name))}
+
+
+def _address(row: Json, field: str) -> Address | None:
+    address = row.get(field)
+    if address is None:
+        return None
+    if not isinstance(address, dict):
+        raise DataError(f"{field} is no object", field=field, value=str(address))
+    where = f"{field}."
+    return {
+        "first_name": "",
+        "last_name": "",
+        "company": "",
+        "email": "",
+        "phone": "",
+        "lines": [line for line in _maybe(address, "Street", where).split(", ", 1) if line],
+        "city": _maybe(address, "City", where),
+        "region": _maybe(address, "State", where),
+        "postcode": _maybe(address, "Zip", where),
+        "country": _maybe(address, "Country", where),
+    }
+
+
+def _maybe(record: Json, field: str, where: str = "") -> str:
+    """Return a text, empty where BNG has null."""
+    value = record.get(field)
+    if value is not None and not isinstance(value, str):
+        raise DataError(f"{where}{field} is no text", field=f"{where}{field}", value=str(value))
+    return value or ""
 
 
 def decode_status(bundle: Json, provenance: Provenance) -> Event:

@@ -17,6 +17,15 @@ def whole(entity: str, payload: str) -> str:
     return joined(**{entity: payload})
 
 
+async def customer(payload: str, references: References) -> str:
+    """Return `{"customer_key", "customer"}`: the key of whom it stands for, by our reference or by what was written; null where it is its own."""
+    record = parse(payload.encode())
+    customer_id, reference = id_of(record, "CustomerID"), record.get("ExternalID")
+    key = references.customer_of(reference) if isinstance(reference, str) else None
+    key = key or await references.key_of("customer", customer_id)
+    return joined(customer_key=json.dumps(key), customer=payload)
+
+
 async def sales_order(payload: str, references: References) -> str | None:
     """Return `{"order_key", "sales_order"}`, None for an order that is none of ours."""
     key = await _order_key(parse(payload.encode()), references)

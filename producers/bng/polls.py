@@ -47,6 +47,7 @@ POLLS: Final[Sequence[Poll]] = (
     Poll("shipment", partial(changed, path="/shipments", id_field="ShipmentID")),
     Poll("invoice", partial(changed, path="/invoices", id_field="InvoiceID")),
     Poll("product", partial(changed, path="/products", id_field="ProductID")),
+    Poll("customer", partial(changed, path="/customers", id_field="CustomerID"), event="CustomerChanged"),
     Poll("inventory", partial(changed, path="/inventory", id_field="SKU", part_field="Warehouse")),
 )
 """Orders first, for a shipment or invoice refers to one; products before their stock."""

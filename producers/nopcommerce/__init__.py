@@ -28,7 +28,9 @@ class NopCommerceSource:
     def wanted(self, body: bytes) -> Fetch | None:
         """Return the order or customer that a webhook names, None for other entities."""
         named = entity_of(body)
-        return Fetch(named.entity, named.id) if named.entity in ENTITIES else None
+        if named.entity not in ENTITIES:
+            return None
+        return Fetch(named.entity, named.id, as_of=named.occurred_at if named.entity == "customer" else "")
 
     async def fetch(self, api: ApiClient, wanted: Fetch, _references: References) -> str | None:
         """Return the entity with all that stands elsewhere; raises DataError for an id that is none."""
@@ -38,7 +40,7 @@ class NopCommerceSource:
             return await self._fetcher.order(api, int(wanted.id))
         if wanted.entity == "product":
             return await self._fetcher.product(api, int(wanted.id))
-        return await self._fetcher.customer(api, int(wanted.id))
+        return await self._fetcher.customer(api, int(wanted.id), wanted.as_of)
 
     def decode(self, entity: str, payload: bytes, provenance: Provenance) -> list[Event]:
         """Return CustomerChanged, ProductChanged, or what a bundle tells of an order."""

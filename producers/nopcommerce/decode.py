@@ -115,8 +115,9 @@ def decode_customer(bundle: Json, provenance: Provenance) -> Event:
     billing = _address(bundle, billing_id, "billing_address_id") if billing_id else None
     own = attributes.generic(_listed(bundle, "customer_attributes"), customer.get("registered_in_store_id"))
     created = moment(customer, "created_on_utc")
+    changed = moment(bundle, "changed_at") if bundle.get("changed_at") else created
     event: CustomerChanged = {
-        "meta": provenance.meta("customer", identity(customer, "id"), created, {"major": micros(created), "minor": provenance.inbox_offset}),
+        "meta": provenance.meta("customer", identity(customer, "id"), changed, {"major": micros(created), "minor": provenance.inbox_offset}),
         "customer_id": identity(customer, "id"),
         "email": str(customer.get("email") or ""),
         "first_name": str(customer.get("first_name") or own.get("FirstName") or (billing["first_name"] if billing else "")),

@@ -49,16 +49,21 @@ class Fetcher:
             order=order, items=items, customer=customer, customer_attributes=json.dumps(own), products=_keyed(products), **addresses, **meant
         )
 
-    async def customer(self, api: ApiClient, customer_id: int) -> str:
-        """Return the vendor's own bodies by part: customer, customer_attributes, addresses, countries, states, attributes."""
+    async def customer(self, api: ApiClient, customer_id: int, as_of: str = "") -> str | None:
+        """Return the vendor's own bodies by part: customer, customer_attributes, addresses, countries, states, attributes; None for a guest.
+
+        `changed_at` is when the shop said that it changed: the row itself does not tell.
+        """
         customer, own = await gather_all(
             read(api, f"Customer/GetById/{customer_id}", f"customer {customer_id}"),
             self._own(api, customer_id),
         )
         head = _object(customer, "customer")
+        if not head.get("email") or head.get("is_system_account") is True:
+            return None
         addresses = await self._addresses(api, [head.get("billing_address_id"), head.get("shipping_address_id")])
         meant = await self._meant(api, chosen_of_customer(generic(own, head.get("registered_in_store_id"))))
-        return joined(customer=customer, customer_attributes=json.dumps(own), **addresses, **meant)
+        return joined(customer=customer, customer_attributes=json.dumps(own), **addresses, **meant, changed_at=json.dumps(as_of))
 
     async def product(self, api: ApiClient, product_id: int) -> str | None:
         """Return the vendor's own bodies by part: product, described, options, attributes; None for one that is deleted or has no SKU."""

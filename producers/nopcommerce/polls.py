@@ -1,4 +1,4 @@
-"""NopCommerce's lists: orders that were created or are still open, and products that changed.
+"""NopCommerce's lists: orders that were created or are still open, customers that registered, and products that changed.
 
 Official Web API Backend v1.06: vendor-apis.md, section 3.3.
 """
@@ -48,12 +48,12 @@ async def still_open(api: ApiClient, since: datetime) -> AsyncIterator[Item]:
             yield item
 
 
-async def _pages(api: ApiClient, since: datetime, query: Mapping[str, str]) -> AsyncIterator[Page]:
+async def _pages(api: ApiClient, since: datetime, query: Mapping[str, str], path: str = PATH) -> AsyncIterator[Page]:
     """Yield each page; a time in the query is UTC without a zone, as the shop keeps it."""
     moment = since.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
     index, total = 0, 1
     while index * PAGE_SIZE < total:
-        page = await read_page(api, PATH, {"createdFromUtc": moment, **query, "pageIndex": str(index), "pageSize": str(PAGE_SIZE)}, "total_count")
+        page = await read_page(api, path, {"createdFromUtc": moment, **query, "pageIndex": str(index), "pageSize": str(PAGE_SIZE)}, "total_count")
         yield page
         index, total = index + 1, page.total
 
@@ -61,6 +61,17 @@ async def _pages(api: ApiClient, since: datetime, query: Mapping[str, str]) -> A
 def _items(page: Page, since: datetime) -> Iterator[Item]:
     for one in page.listed:
         yield one.item(one.field("id"), one.field("created_on_utc"), since)
+
+
+async def customers(api: ApiClient, since: datetime) -> AsyncIterator[Item]:
+    """Yield each customer created at or after `since`; the shop lists no later change of one, which its webhooks alone tell."""
+    path, seen, announced = f"{BASE}/Customer/GetAll", set[int | str](), None
+    async for page in _pages(api, since, {}, path):
+        announced = page.total if announced is None else announced
+        for item in _items(page, since):
+            seen.add(item.id)
+            yield item
+    require_whole(f"{api.name}: GET {path}", seen, announced)
 
 
 async def products(api: ApiClient, since: datetime) -> AsyncIterator[Item]:
@@ -82,4 +93,8 @@ async def products(api: ApiClient, since: datetime) -> AsyncIterator[Item]:
     require_whole(f"{api.name}: GET {BASE}/Product/GetAll", seen, announced)
 
 
-POLLS: Final[Sequence[Poll]] = (Poll("order", created, still_open), Poll("product", products, event="ProductChanged"))
+POLLS: Final[Sequence[Poll]] = (
+    Poll("order", created, still_open),
+    Poll("customer", customers, event="CustomerChanged"),
+    Poll("product", products, event="ProductChanged"),
+)

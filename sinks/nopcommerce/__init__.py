@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from sinks.base import Document, Operation, Standing, Update
 from sinks.goods import brought
+from sinks.nopcommerce.customer import create_customer, find_customer, finish_customer, put_customer
 from sinks.nopcommerce.product import put_product
 from sinks.nopcommerce.shipment import create_shipment, find_shipment
 from sinks.nopcommerce.shop import CANCELLED, COMPLETE, PENDING, PROCESSING, Shop, order_id, whole
@@ -66,9 +67,11 @@ class NopCommerceTarget:
         "cancel_order": Operation(_find_cancelled, _cancel),
         "create_shipment": Operation(find_shipment, create_shipment),
         "set_stock": Update(_set_stock),
+        "create_customer": Operation(find_customer, create_customer, resume=finish_customer),
+        "put_customer": Update(put_customer, stale={"CustomerID": "customer"}),
         "put_product": Update(put_product, brings=brought),
     }
-    creates: Mapping[str, str] = {}
+    creates: Mapping[str, str] = {"customer": "create_customer"}
 
 
 TARGET = NopCommerceTarget()

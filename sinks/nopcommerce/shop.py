@@ -80,6 +80,54 @@ class Shop:
         """Write a whole product; whatever was sold since it was read is lost."""
         await self._api.write("PUT", f"{BASE}/Product/Update", product)
 
+    async def customer(self, number: str) -> Row:
+        """Return a customer; raises DataError where there is none, or it is deleted."""
+        if not (number.isascii() and number.isdigit() and 0 < int(number[:20]) <= LARGEST):
+            raise DataError(f"{number[:40]!r} is no customer of a shop", field="CustomerID", value=number)
+        found = await self._find(f"Customer/GetById/{int(number)}")
+        if found is None or found.get("deleted") is True:
+            raise DataError(f"customer {number} does not exist at {self.name}", field="CustomerID", value=number)
+        return found
+
+    async def customer_by_guid(self, guid: str) -> Row | None:
+        """Return the customer with this GUID, None where the shop has none."""
+        found = await self._find("Customer/GetCustomerByGuid", {"guid": guid})
+        return None if found is None or found.get("deleted") is True or found.get("customer_guid") != guid else found
+
+    async def customer_by_email(self, email: str) -> Row | None:
+        """Return the customer with this e-mail address, None where the shop has none."""
+        found = await self._find("Customer/GetCustomerByEmail", {"email": email})
+        if found is None or found.get("deleted") is True:
+            return None
+        if str(found.get("email")).strip().casefold() != email.casefold():
+            raise RetryableError(f"{self.name}: asked for the customer with an e-mail address, it answers with another")
+        return found
+
+    async def attributes(self, customer: int) -> list[Row]:
+        """Return a customer's generic attributes that hold in all stores."""
+        rows = await self.listed(f"GenericAttribute/GetAttributesForEntity/{customer}", {"keyGroup": "Customer"})
+        return [row for row in rows if row.get("store_id") == 0 and isinstance(row.get("key"), str)]
+
+    async def address(self, number: int) -> Row | None:
+        """Return an address by its id, None where it is not there."""
+        return await self._find(f"Address/GetById/{number}")
+
+    async def is_registered(self, customer: int) -> bool:
+        """Tell whether a customer has the role of those who registered."""
+        answer = await self._api.get(f"{BASE}/CustomerRole/IsRegistered/{customer}")
+        return _parsed(answer) is True
+
+    async def register(self, customer: int) -> None:
+        """Give a customer the role of those who registered; the shop refuses one who has it."""
+        role = await self._find("CustomerRole/GetCustomerRoleBySystemName", {"systemName": "Registered"})
+        if role is None:
+            raise DataError(f"{self.name} has no role Registered", field="CustomerRole", value="Registered")
+        await self._api.write("POST", f"{BASE}/CustomerRole/AddCustomerRoleMapping", {"customer_id": customer, "customer_role_id": role["id"]})
+
+    def now(self) -> str:
+        """Return the time as the shop writes it."""
+        return self.gate.clock.now().isoformat(timespec="microseconds").replace("+00:00", "Z")
+
     async def shipments(self, order: int) -> list[Row]:
         """Return the shipments of an order, the oldest first."""
         return await self._list(f"Shipment/GetByOrderId/{order}", "order_id", order)

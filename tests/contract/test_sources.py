@@ -44,7 +44,10 @@ class Ours:
 
     async def key_of(self, entity: str, external_id: str) -> str | None:
         assert external_id
-        return {"order": "shop/order/1001"}[entity]
+        return {"order": "shop/order/1001", "customer": None}[entity]
+
+    def customer_of(self, reference: str) -> str | None:
+        return f"shop/customer/{reference.removeprefix('SHOP-')}"
 
     def is_ours(self, order_reference: str) -> bool:
         return bool(order_reference)
@@ -119,7 +122,13 @@ async def sell(bng: Played) -> str:
     return str(created["SalesOrderID"])
 
 
-COMPONENTS = {"inventory_updated": "Inventory", "order_status_changed": "SalesOrder", "shipment_created": "Shipment", "invoice_created": "Invoice"}
+COMPONENTS = {
+    "inventory_updated": "Inventory",
+    "order_status_changed": "SalesOrder",
+    "shipment_created": "Shipment",
+    "invoice_created": "Invoice",
+    "customer_updated": "Customer",
+}
 
 
 @pytest.mark.parametrize("played", ["bng"], indirect=True)
@@ -144,6 +153,8 @@ async def test_what_bng_sends_becomes_events(played: Played) -> None:
     assert [{"line_no": 1, "sku": "BAG-BLA-001", "quantity": Decimal(2)}] == shipped.value["lines"]
     assert ("shop/order/1001", "", order) == (shipped.meta["key"], shipped.value["tracking_number"], shipped.value["order_id"])
     assert {("shop/order/1001", "20")} == {(event.meta["key"], event.value["status"]) for event in events["OrderStatusChanged"]}
+    (customer,) = events["CustomerChanged"]
+    assert (f"erp/customer/{customer.value['customer_id']}", "ann@example.com") == (customer.meta["key"], customer.value["email"])
     newest = max(events["StockChanged"], key=lambda event: event.meta["version"]["major"])
     assert ("BAG-BLA-001", Decimal(1)) == (newest.value["sku"], newest.value["allocated"])
     assert newest.value["available"] == newest.value["on_hand"] - newest.value["allocated"]

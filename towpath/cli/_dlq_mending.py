@@ -48,7 +48,7 @@ def replay(  # noqa: PLR0917 - one argument an option
 
     settings = load(config)
     with caught_up(settings) as indexer:
-        found = _open(indexer, letter_ids, everything=everything, where=where, since=since, limit=limit)
+        found = opened(indexer, letter_ids, everything=everything, where=where, since=since, limit=limit)
         left = {letter.told["dead_letter_id"]: why for letter in found if (why := _why_left(settings, letter, cap))}
         wanted = [letter for letter in found if letter.told["dead_letter_id"] not in left]
         if plan:
@@ -81,7 +81,7 @@ def edit(
 
     settings = load(config)
     with caught_up(settings) as indexer:
-        (letter,) = _open(indexer, [letter_id])
+        (letter,) = opened(indexer, [letter_id])
         if why := _why_left(settings, letter):
             raise ConfigError(f"dlq edit {letter_id}: {why}")
         (original,) = originals(indexer, [letter])
@@ -122,7 +122,7 @@ def discard(
     if not reason.strip():
         raise ConfigError("dlq discard: give --reason; it is kept with who discarded it")
     with caught_up(settings) as indexer:
-        found = _open(indexer, letter_ids, everything=everything, where=where, since=since, limit=limit)
+        found = opened(indexer, letter_ids, everything=everything, where=where, since=since, limit=limit)
         if not plan:
             send_all(settings.kafka, [_discarded(letter.told, reason.strip()) for letter in found])
             _forget(settings, [letter.told["dead_letter_id"] for letter in found])
@@ -130,7 +130,7 @@ def discard(
     typer.echo(f"{'would discard' if plan else 'discarded'} {len(found)}")
 
 
-def _open(
+def opened(
     indexer: Indexer,
     letter_ids: Sequence[str] | None,
     *,
@@ -170,7 +170,7 @@ def _foreign_closed(letters: Sequence[Letter]) -> list[Output]:
     from towpath.delivery.foreign import FOREIGN, REPLAYED
 
     others = [letter.told for letter in letters if letter.told["hop"] in FOREIGN]
-    return [_closing(told, REPLAYED, "sent again to its original topic", told["last_at"]) for told in others]
+    return [closing(told, REPLAYED, "sent again to its original topic", told["last_at"]) for told in others]
 
 
 def _tell(letters: Sequence[Letter]) -> None:
@@ -185,10 +185,10 @@ def _discarded(told: Mapping[str, Any], reason: str) -> Output:
 
     from towpath.delivery.deadletters import DISCARDED
 
-    return _closing(told, DISCARDED, reason, datetime.now(UTC))
+    return closing(told, DISCARDED, reason, datetime.now(UTC))
 
 
-def _closing(told: Mapping[str, Any], outcome: str, reason: str, at: datetime) -> Output:
+def closing(told: Mapping[str, Any], outcome: str, reason: str, at: datetime) -> Output:
     """Return the receipt that closes a dead letter, with who did it and why."""
     import getpass
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from towpath.delivery.foreign import FOREIGN
+from towpath.delivery.reviewing import DUPLICATE
 
 PLACE_IN_LIST: Final = re.compile(r"\[\d+\]")
 LENGTH: Final = 8
@@ -91,6 +92,15 @@ def remedy(told: Mapping[str, Any]) -> Remedy:
         return Remedy(
             f"what {where} told breaks a rule, or the mapping cannot be made of it{at_fault}",
             f"correct it at {where}, which closes it by itself; where the rule or mapping is wrong, change that, then `towpath dlq replay`",
+        )
+    return _refused(where, field, at_fault)
+
+
+def _refused(where: str, field: str, at_fault: str) -> Remedy:
+    """Return what it means that a target does not take something."""
+    if field == DUPLICATE:
+        return Remedy(
+            f"a customer is like one who is at {where} already, but not surely the same", "say which, by `towpath review merge` or `reject`"
         )
     return Remedy(
         f"{where} refuses what it is given{at_fault}",

@@ -19,6 +19,7 @@ from towpath.errors import ConfigError, DataError
 from towpath.index.rows import Rows
 from towpath.index.store import advance, aligned, same_cluster, store
 from towpath.index.tables import named, open_index
+from towpath.kafka import KafkaSettings
 from towpath.migrations.chain import INDEX
 from towpath.records import Record
 from towpath.registry.codec import codec_of
@@ -63,6 +64,11 @@ class Indexer:
         self._leave_database()
         if self._reader is not None:
             self._reader.close()
+
+    @property
+    def kafka(self) -> KafkaSettings:
+        """Return how the topics' Kafka is reached."""
+        return self._config.kafka
 
     @property
     def reader(self) -> TopicReader:

@@ -62,7 +62,14 @@ PROBE = (f"{BASE}/customers", {"externalId": "towpath-check"})
 
 BLANKED: Sequence[str] = ()
 """No field of BNG's holds card data."""
-IDS: Final = {"inventory": "SKU", "sales_order": "SalesOrderID", "shipment": "ShipmentID", "invoice": "InvoiceID", "product": "ProductID"}
+IDS: Final = {
+    "inventory": "SKU",
+    "sales_order": "SalesOrderID",
+    "shipment": "ShipmentID",
+    "invoice": "InvoiceID",
+    "product": "ProductID",
+    "customer": "CustomerID",
+}
 """The entities that are read, and the field that names one; inventory is that of a SKU, in whichever warehouse."""
 TYPES: Final = {
     "inventory_updated": "inventory",
@@ -70,6 +77,7 @@ TYPES: Final = {
     "shipment_created": "shipment",
     "invoice_created": "invoice",
     "product_updated": "product",
+    "customer_updated": "customer",
 }
 """The webhooks that are read, and the entity that each carries whole."""
 LONGEST_ID: Final = 200
@@ -145,6 +153,23 @@ class Bng:
     async def find_customer_by_email(self, email: str) -> Record | None:
         """Return the oldest customer with this e-mail address, compared without regard to case, None where there is none."""
         return await self._find("/customers", {"email": email}, "Email", "CustomerID")
+
+    async def customers_by_email(self, email: str) -> list[Record]:
+        """Return every customer with this e-mail address, the oldest first."""
+        return await self._list("/customers", {"email": email}, "Email", "CustomerID")
+
+    async def customer(self, customer_id: str) -> Record:
+        """Return a customer; raises DataError where there is none."""
+        if customer_id in {".", ".."}:
+            raise DataError(f"{customer_id} is no id", field="CustomerID", value=customer_id)
+        answer = await self.api.get(f"{BASE}/customers/{quote(customer_id, safe='')}")
+        if answer.status == 404:  # noqa: PLR2004 - not found
+            raise DataError(f"customer {customer_id} does not exist at {self.api.name}", field="CustomerID", value=customer_id)
+        return _record(answer, "CustomerID")
+
+    async def change_customer(self, customer_id: str, change: Record) -> Record:
+        """Change these fields of a customer and return it."""
+        return _record(await self.api.write("PATCH", f"{BASE}/customers/{quote(customer_id, safe='')}", change), "CustomerID")
 
     async def create_customer(self, document: Record) -> Record:
         """Create a customer and return it."""

@@ -75,6 +75,7 @@ class Named(NamedTuple):
     entity: str
     id: int
     type: str
+    occurred_at: str = ""
 
 
 def entity_of(body: bytes) -> Named:
@@ -91,7 +92,7 @@ def entity_of(body: bytes) -> Named:
         raise DataError("the webhook's data.entity is no text", field="data.entity", value=repr(entity))
     if not isinstance(entity_id, int) or isinstance(entity_id, bool) or entity_id <= 0 or entity_id > 2**31 - 1:
         raise DataError("the webhook's data.entityId is no positive id", field="data.entityId", value=str(entity_id)[:40])
-    return Named(entity, entity_id, str(content.get("type")))
+    return Named(entity, entity_id, str(content.get("type")), str(content.get("occurredAt") or ""))
 
 
 def _parsed(body: bytes) -> Any:  # noqa: ANN401 - JSON

@@ -48,6 +48,10 @@ class Played:
         """Return the answer of one of BNG's controls, by its path after `/_sandbox/`."""
         return await self._call(ERP, method, path, body)
 
+    async def ask(self, name: str, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
+        """Return the answer of one of a system's controls, by its path after `/_sandbox/`."""
+        return await self._call(name, method, path, body)
+
     async def rows(self, name: str, entity: str, /, **where: object) -> list[Row]:
         """Return what a system holds of an entity, with these values."""
         found = (await self._call(name, "GET", f"store/{entity}", None))["items"]
@@ -57,6 +61,15 @@ class Played:
         """Return the one row with these values."""
         (found,) = await self.rows(name, entity, **where)
         return found
+
+    async def one(self, name: str, entity: str, /, *, seconds: float = 30, **having: object) -> Row:
+        """Return the one row of an entity of a system with these values, once it is there."""
+
+        async def is_there() -> bool:
+            return bool(await self.rows(name, entity, **having))
+
+        await until(is_there, seconds=seconds, what=f"{entity} at {name} with {having}")
+        return await self.row(name, entity, **having)
 
     async def buy(self, number: int, fits: Callable[[Bundle], bool] = lambda _: True, **more: object) -> Bundle:
         """Place the order of that number, as the first seed gives it that fits, and return it."""

@@ -24,6 +24,7 @@ BNG = {
     "create_order": "SalesOrderCreate",
     "change_order": "SalesOrderChange",
     "customer": "CustomerCreate",
+    "put_customer": "CustomerChange",
     "gl_entry": "GlEntryCreate",
     "credit_memo": "CreditMemoCreate",
 }

@@ -242,6 +242,22 @@ def test_a_reference_is_ours_where_a_flow_that_places_orders_gives_such(
     assert not LedgerReferences(config_of(*flows), "shop", ledger).is_ours("SHOP-1"), "that flow writes elsewhere"
 
 
+@pytest.mark.parametrize(
+    ("flows", "reference", "key"),
+    [
+        ([("OrderPlaced", "SHOP-")], "SHOP-7", "shop/customer/7"),
+        ([("CustomerChanged", "S-"), ("OrderPlaced", "S-B-")], "S-B-7", "shop/customer/7"),
+        ([("CustomerChanged", "S-")], "S-B-7", "shop/customer/B-7"),
+        ([("CustomerChanged", "SHOP-")], "SHOP-", None),
+        ([("CustomerChanged", "SHOP-")], "CRM-7", None),
+        ([("CustomerChanged", "")], "7", None),
+        ([("StockChanged", "SHOP-")], "SHOP-7", None),
+    ],
+)
+def test_a_reference_of_ours_names_the_customer_of_the_shop(ledger: Ledger, flows: list[tuple[str, str]], reference: str, key: str | None) -> None:
+    assert key == LedgerReferences(config_of(*flows), "erp", ledger).customer_of(reference)
+
+
 async def test_what_was_written_is_known_by_its_entity_and_connection(ledger: Ledger) -> None:
     await write_order(ledger)
     config = config_of(("OrderPlaced", "SHOP-"))

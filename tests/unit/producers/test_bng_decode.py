@@ -37,8 +37,13 @@ PRODUCT = """{"ProductID":"P1","SKU":"TP-0001","Name":"Mug","ProductType":"Table
  "Currency":"EUR","Sequence":4,"UpdatedAt":"2026-11-20T09:30:00.250Z"}"""
 INVOICE = """{"InvoiceID":"INV1","SalesOrderID":"SO1001","Total":"34.56","Currency":"EUR","Status":"Open","Sequence":5,
  "UpdatedAt":"2026-11-20T09:30:00.250Z"}"""
+CUSTOMER = """{"CustomerID":"C7","ExternalID":"SHOP-7","CompanyName":null,"FirstName":"Zoë","LastName":"Müller","Email":"zoe@shop.example",
+ "BillingAddress":{"Street":"Hauptstraße 5, Hof 2, links","City":"Berlin","State":null,"Zip":"10115","Country":"DE"},"ShippingAddress":null,
+ "PaymentTerms":"NET30","CreditLimit":"0.00","CustomFields":{"Customer Type":"VIP","Note":null},"Sequence":5,
+ "UpdatedAt":"2026-11-20T09:30:00.250Z"}"""
 BUNDLES = {
     "invoice": f'{{"order_key":"shop/order/1001","invoice":{INVOICE}}}',
+    "customer": f'{{"customer_key":"shop/customer/7","customer":{CUSTOMER}}}',
     "product": f'{{"product":{PRODUCT}}}',
     "inventory": f'{{"inventory":{STOCK}}}',
     "sales_order": f'{{"order_key":"shop/order/1001","sales_order":{ORDER}}}',
@@ -96,6 +101,28 @@ GOLDEN: dict[str, tuple[str, str, int, Mapping[str, Any]]] = {
         "shop/order/1001",
         5,
         {"invoice_id": "INV1", "order_id": "SO1001", "status": "Open", "total": Decimal("34.56"), "currency": "EUR", "custom_fields": {}},
+    ),
+    "customer": (
+        "CustomerChanged",
+        "shop/customer/7",
+        5,
+        {
+            "customer_id": "C7",
+            "email": "zoe@shop.example",
+            "first_name": "Zoë",
+            "last_name": "Müller",
+            "company": "",
+            "active": True,
+            "billing_address": {
+                **dict.fromkeys(("first_name", "last_name", "company", "email", "phone", "region"), ""),
+                "lines": ["Hauptstraße 5", "Hof 2, links"],
+                "city": "Berlin",
+                "postcode": "10115",
+                "country": "DE",
+            },
+            "shipping_address": None,
+            "custom_fields": {"Customer Type": "VIP", "PaymentTerms": "NET30", "CreditLimit": "0.00"},
+        },
     ),
     "sales_order": ("OrderStatusChanged", "shop/order/1001", 9, {"order_id": "SO1001", "status": "30", "custom_fields": {}}),
     "shipment": (
@@ -335,7 +362,7 @@ def test_numbers_of_a_webhook_stay_as_they_were_written() -> None:
     assert raw == wanted.payload
 
 
-@pytest.mark.parametrize("kind", ["customer_updated", "something_new"])
+@pytest.mark.parametrize("kind", ["something_new", "vendor_updated"])
 def test_a_webhook_that_no_flow_can_use_is_none_and_no_error(kind: str) -> None:
     assert None is SOURCE.wanted(webhook(kind, "{}"))
     assert None is bng.key_of(webhook(kind, "{}"))
@@ -366,3 +393,17 @@ def test_a_webhook_that_cannot_be_read_is_refused_by_the_name_of_the_field(body:
     assert field == caught.value.field
     if field != "body":
         assert None is bng.key_of(body)
+
+
+@pytest.mark.parametrize("key", [None, "", 7])
+def test_a_customer_who_stands_for_nobody_elsewhere_has_a_key_of_its_own(key: object) -> None:
+    assert "erp/customer/C7" == decoded("customer", edited("customer", lambda content: content.update(customer_key=key))).meta["key"]
+
+
+@pytest.mark.parametrize("field", ["Email", "FirstName", "BillingAddress", "CustomFields", "CustomerID", "Sequence", "UpdatedAt"])
+def test_a_customer_with_a_field_that_is_none_is_refused_by_name(field: str) -> None:
+    assert field == refused("customer", changed("customer", "customer", **{field: [7]})).field
+
+
+def test_an_address_with_a_part_that_is_no_text_is_refused_by_name() -> None:
+    assert "BillingAddress.City" == refused("customer", changed("customer", "customer", BillingAddress={"Street": "x", "City": 7})).field

@@ -52,6 +52,9 @@ class Known:
     async def key_of(self, entity: str, external_id: str) -> str | None:
         return self.keys.get((entity, external_id))
 
+    def customer_of(self, reference: str) -> str | None:
+        return f"shop/customer/{reference.removeprefix('SHOP-')}" if reference.startswith(self.prefixes) else None
+
     def is_ours(self, order_reference: str) -> bool:
         return order_reference.startswith(self.prefixes)
 
@@ -167,13 +170,38 @@ async def test_an_order_that_was_found_and_not_made_is_ours_without_a_reference(
     assert None is not await SOURCE.fetch(api, of_order(ExternalOrderID=None), Known(prefixes=()))
 
 
+# --- who a customer is
+
+
+@pytest.mark.parametrize(
+    ("reference", "keys", "key"),
+    [
+        ("SHOP-7", {}, "shop/customer/7"),
+        ("SHOP-7", {("customer", "C1"): "shop/customer/9"}, "shop/customer/7"),
+        ("CRM-55", {("customer", "C1"): "shop/customer/9"}, "shop/customer/9"),
+        (None, {("customer", "C1"): "shop/customer/9"}, "shop/customer/9"),
+        ("CRM-55", {}, "erp/customer/C1"),
+        (None, {}, "erp/customer/C1"),
+        (7, {}, "erp/customer/C1"),
+    ],
+)
+async def test_a_customer_is_known_by_our_reference_and_else_by_what_was_written(
+    api: ApiClient, erp: Erp, reference: object, keys: dict[tuple[str, str], str], key: str
+) -> None:
+    row = {"CustomerID": "C1", "ExternalID": reference, "Email": "zoe@shop.example", "Sequence": 1, "UpdatedAt": "2026-11-20T09:30:00Z"}
+    text = await SOURCE.fetch(api, Fetch("customer", "C1", json.dumps(row)), Known(keys))
+    assert text is not None
+    (event,) = SOURCE.decode("customer", text.encode(), PROVENANCE)
+    assert (key, "erp", []) == (event.meta["key"], event.meta["connection"], erp.paths)
+
+
 # --- hostile
 
 PAYLOADS = ["", "[]", "null", "<html>", '{"a":1},"order_key":"shop/order/1"', '{"SalesOrderID":"SO1001","SalesOrderID":"SO1"}', "NaN"]
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
-@pytest.mark.parametrize("entity", ["inventory", "sales_order", "shipment", "invoice"])
+@pytest.mark.parametrize("entity", ["inventory", "customer", "sales_order", "shipment", "invoice"])
 async def test_a_payload_that_is_no_object_is_refused_before_it_stands_in_the_inbox(api: ApiClient, erp: Erp, entity: str, payload: str) -> None:
     with pytest.raises(DataError) as caught:
         await SOURCE.fetch(api, Fetch(entity, "1", payload), Known())

@@ -122,6 +122,9 @@ class NoReferences:
     async def key_of(self, entity: str, external_id: str) -> str | None:
         raise AssertionError(f"{entity} {external_id}")
 
+    def customer_of(self, reference: str) -> str | None:
+        raise AssertionError(reference)
+
     def is_ours(self, order_reference: str) -> bool:
         raise AssertionError(order_reference)
 
@@ -142,6 +145,21 @@ async def test_an_order_is_fetched_with_all_that_decoding_needs_each_part_once(a
         event.value["billing_address"]["country"],
         event.value["shipping_address"]["city"],
     )
+
+
+async def test_a_customer_changed_when_the_shop_says_so(api: ApiClient, source: NopCommerceSource) -> None:
+    wanted = source.wanted(
+        json.dumps({"type": "customer.changed", "occurredAt": "2026-11-20T10:00:00Z", "data": {"entity": "customer", "entityId": 7}}).encode()
+    )
+    assert Fetch("customer", 7, as_of="2026-11-20T10:00:00Z") == wanted
+    (event,) = source.decode("customer", (await fetched(source, api, wanted)).encode(), Provenance("shop", datetime.now(UTC), 0, ""))
+    assert datetime(2026, 11, 20, 10, tzinfo=UTC) == event.meta["occurred_at"]
+
+
+@pytest.mark.parametrize("change", [{"email": None}, {"email": ""}, {"is_system_account": True}])
+async def test_a_guest_is_no_customer(api: ApiClient, shop: Shop, source: NopCommerceSource, change: dict[str, object]) -> None:
+    shop.bodies["Customer/GetById/7"] = {**shop.bodies["Customer/GetById/7"], **change}
+    assert None is await source.fetch(api, Fetch("customer", 7), NoReferences())
 
 
 async def test_a_customer_is_fetched_with_its_addresses(api: ApiClient, shop: Shop, source: NopCommerceSource) -> None:

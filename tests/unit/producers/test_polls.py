@@ -24,7 +24,7 @@ Client = TestClient[web.Request, web.Application]
 Serve = Callable[..., Awaitable[Client]]
 Connected = Callable[[str, BaseTestServer], ApiClient]
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-ORDERS, SHIPMENTS, INVOICES, PRODUCTS, STOCK = bng_polls.POLLS
+ORDERS, SHIPMENTS, INVOICES, PRODUCTS, CUSTOMERS, STOCK = bng_polls.POLLS
 SHOP_ORDERS = nopcommerce_polls.POLLS[0]
 STILL_OPEN = nopcommerce_polls.still_open
 

@@ -42,6 +42,7 @@ def endpoints(shop: Shop, store: Store) -> list[Endpoint]:
         get("Order/GetByCustomOrderNumber", _first(store, "order", "customOrderNumber", "custom_order_number")),
         get("OrderItem/GetOrderItems/{orderId}", _all(store, "order_item", "orderId", "order_id")),
         get("Customer/GetAll", lambda call: page(store, "customer", [THERE, *created(call)], call)),
+        get("Customer/GetCustomerByGuid", _first(store, "customer", "guid", "customer_guid")),
         get("Customer/GetCustomerByEmail", _first(store, "customer", "email", "email")),
         get("Product/GetAll", lambda call: page(store, "product", _shown(call), call, newest_first=False)),
         get("Product/GetProductBySku", _first(store, "product", "sku", "sku")),

@@ -11,10 +11,9 @@ from towpath.sandbox.kit.control import checked
 from towpath.sandbox.kit.messages import Answer, Call, Control, Refusal
 from towpath.sandbox.kit.system import World
 from towpath.sandbox.nopcommerce.dto import ADDRESS, CUSTOMER
-from towpath.sandbox.nopcommerce.shop import Shop
+from towpath.sandbox.nopcommerce.shop import FIRST_REGISTERED, Shop
 
 PARTS = {"billing_address": "billing_address_id", "shipping_address": "shipping_address_id", "customer": "customer_id"}
-FIRST_REGISTERED = 1_000_000
 
 
 class OrderPatch(BaseModel):

@@ -92,10 +92,29 @@ SHIPMENT: Final = {
     "time": "created_on_utc",
     "time?": "shipped_date_utc delivery_date_utc",
 }
+CUSTOMER: Final = {
+    "uuid": "customer_guid",
+    "int": "id affiliate_id vendor_id failed_login_attempts registered_in_store_id",
+    "int?": "billing_address_id shipping_address_id",
+    "bool": "is_tax_exempt has_shopping_cart_items require_re_login active deleted is_system_account",
+    "text?": "username email email_to_revalidate admin_comment system_name last_ip_address",
+    "time": "created_on_utc last_activity_date_utc",
+    "time?": "cannot_login_until_date_utc last_login_date_utc",
+}
+ADDRESS: Final = {
+    "int": "id",
+    "int?": "country_id state_province_id",
+    "text?": """first_name last_name email company county city address1 address2 zip_postal_code phone_number fax_number custom_attributes""",
+    "time": "created_on_utc",
+}
 KINDS: Final[Mapping[str, Mapping[str, str]]] = {
     "order": ORDER,
     "product": PRODUCT,
     "shipment": SHIPMENT,
+    "customer": CUSTOMER,
+    "address": ADDRESS,
+    "generic_attribute": {"int": "id entity_id store_id", "text?": "key_group key value", "time?": "created_or_updated_date_utc"},
+    "customer_role_mapping": {"int": "id customer_id customer_role_id"},
     "shipment_item": {"int": "id shipment_id order_item_id quantity warehouse_id"},
     "product_warehouse": {"int": "id product_id warehouse_id stock_quantity reserved_quantity"},
     "specification_attribute": {"int": "id display_order", "int?": "specification_attribute_group_id", "text?": "name"},

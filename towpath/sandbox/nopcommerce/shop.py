@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from towpath.sandbox.kit.catalogue import catalogue
 from towpath.sandbox.kit.clock import stamp
@@ -13,6 +13,11 @@ from towpath.sandbox.nopcommerce import dto
 from towpath.sandbox.nopcommerce.bad import GHOST_PRODUCTS, ghost
 from towpath.sandbox.nopcommerce.bundle import Bundle
 from towpath.sandbox.nopcommerce.inventory import Inventory
+
+FIRST_REGISTERED: Final = 1_000_000
+"""Where the numbers of customers begin that register or are made by the API."""
+REGISTERED: Final = 3
+"""The role of those who registered."""
 
 
 class Shop:
@@ -96,8 +101,17 @@ class Shop:
         if self._store.get("customer", number) is not None:
             return
         self._store.put("customer", number, customer)
+        self.register(number)
         for key, value in attributes.items():
             self.set_attribute(number, key, value)
+
+    def register(self, customer: int) -> None:
+        """Give a customer the role of those who registered."""
+        self._store.put("customer_role_mapping", customer, {"customer_id": customer, "customer_role_id": REGISTERED})
+
+    def is_registered(self, customer: int) -> bool:
+        """Tell whether a customer has the role of those who registered."""
+        return self._store.get("customer_role_mapping", customer) is not None
 
     def set_attribute(self, customer: int, key: str, value: str) -> None:
         """Write one generic attribute of a customer."""

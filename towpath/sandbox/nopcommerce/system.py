@@ -8,6 +8,7 @@ from towpath.sandbox.kit.messages import Answer, Control, Endpoint, Refusal
 from towpath.sandbox.kit.system import Site, System, World
 from towpath.sandbox.nopcommerce.api import BASE, endpoints
 from towpath.sandbox.nopcommerce.auth import Auth
+from towpath.sandbox.nopcommerce.clients import Clients
 from towpath.sandbox.nopcommerce.controls import Desk
 from towpath.sandbox.nopcommerce.goods import Goods
 from towpath.sandbox.nopcommerce.later import Later
@@ -24,7 +25,7 @@ BAD_REQUEST: Final = 400
 INDEXES: Final = {
     "order": ("order_guid", "custom_order_number", "created_on_utc", "order_status_id", "customer_id"),
     "order_item": ("order_id",),
-    "customer": ("email",),
+    "customer": ("email", "customer_guid", "billing_address_id", "shipping_address_id"),
     "product": ("sku",),
     "generic_attribute": ("entity_id",),
     "product_warehouse": ("product_id",),
@@ -64,6 +65,7 @@ def open_site(world: World, settings: NopSettings) -> Site:
         *endpoints(shop, world.store),
         *Updates(world.store, shop).endpoints(),
         *Goods(world.store, shop).endpoints(),
+        *Clients(world.store, shop).endpoints(),
         *processing.endpoints(),
         *Shipping(world, shop, processing).endpoints(),
     ]

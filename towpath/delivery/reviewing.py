@@ -1,0 +1,34 @@
+"""What somebody has to decide of a customer: whether it is one who is there already. The question is a dead letter, the answer a delivery. No I/O."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from towpath.codec import Codec
+from towpath.errors import DataError
+
+DUPLICATE: Final = "duplicate"
+"""The field that a dead letter names where the question is open; its value has the ids of the candidates, a comma between."""
+MERGED, REJECTED = "merged", "rejected"
+"""The outcomes of the receipts that close the question."""
+MATCH: Final = "Match"
+"""What of a customer's document says who is meant: an id, or a confidence; without it, only one who has our reference."""
+
+
+def decided(codec: Codec, value: bytes | None, candidate: str) -> bytes:
+    """Return the delivery with the customer it asks about said to be this candidate, none of them where that is empty.
+
+    Raises DataError for a record that asks nothing.
+    """
+    delivery = codec.decode_as("Delivery", value)
+    related = {name: json.loads(text) for name, text in delivery["related"].items()}
+    asked = [document for document in related.values() if isinstance(document.get(MATCH), dict)]
+    if not asked:
+        raise DataError("the record asks about no customer", field="related")
+    for document in asked:
+        del document[MATCH]
+        if candidate:
+            document[MATCH] = candidate
+    texts = {name: json.dumps(document, ensure_ascii=False) for name, document in related.items()}
+    return codec.encode("Delivery", {**delivery, "related": texts})
