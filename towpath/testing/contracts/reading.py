@@ -28,6 +28,10 @@ class Ours:
         order = f"shop/order/{external_id}"
         return f"{order}/request/{external_id}" if entity == "request" else order
 
+    def customer_of(self, reference: str) -> str | None:
+        """Return the business key of the customer that a reference names."""
+        return f"shop/customer/{reference}"
+
     def is_ours(self, _order_reference: str) -> bool:
         """Say yes."""
         return True
