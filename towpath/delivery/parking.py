@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from towpath.clock import Clock
 from towpath.delivery.committer import GroupCommitter
-from towpath.delivery.database import make_tables, metadata
+from towpath.delivery.database import make_tables, metadata, now_of
 from towpath.delivery.deadletters import PARKED, Failure
 
 LONGEST = timedelta(hours=1)
@@ -76,9 +76,9 @@ class Parking:
 
     async def park(self, connection: str, one: Parked, awaits: str = "", *, by_clock: float = math.inf) -> None:
         """Note that a record is parked, or parked again: what it `awaits` wakes it, and the clock so many times."""
-        now = self._clock.now().timestamp()
 
         def work(database: Connection) -> None:
+            now = now_of(database, self._clock)
             known = database.execute(sa.select(parked).where(parked.c.dead_letter_id == one.dead_letter_id)).first()
             tries = known.tries if known is not None else 0
             retry_at = now + min(self._pause * 2 ** min(tries, 16), LONGEST).total_seconds() if tries < by_clock else NEVER
@@ -95,10 +95,10 @@ class Parking:
 
         What each waited for is not known then: they are tried by the clock, the first time after the pause.
         """
-        when = {"awaits": "", "tries": 1, "retry_at": (self._clock.now() + self._pause).timestamp()}
-        rows = [{**one._asdict(), **when, "connection": connection} for connection, one in found]
 
         def work(database: Connection) -> int:
+            when = {"awaits": "", "tries": 1, "retry_at": now_of(database, self._clock) + self._pause.total_seconds()}
+            rows = [{**one._asdict(), **when, "connection": connection} for connection, one in found]
             insert = sqlite.insert(parked) if database.dialect.name == "sqlite" else postgresql.insert(parked)
             statement = insert.on_conflict_do_nothing().execution_options(preserve_rowcount=True)
             return sum(database.execute(statement, row).rowcount for row in rows)
@@ -116,9 +116,9 @@ class Parking:
 
     async def due(self, connection: str) -> list[Parked]:
         """Return what is to be tried now, and claim it: nobody else gets it before its next time."""
-        now = self._clock.now().timestamp()
 
         def work(database: Connection) -> list[Parked]:
+            now = now_of(database, self._clock)
             wanted = sa.select(parked).where(parked.c.connection == connection, parked.c.retry_at <= now).order_by(parked.c.retry_at, *PLACE)
             rows = database.execute(wanted.limit(AT_ONCE).with_for_update(skip_locked=True)).all()
             ids = [row.dead_letter_id for row in rows]
@@ -143,5 +143,5 @@ class Parking:
         await self._database.close()
 
     async def _try_now(self, *which: sa.ColumnElement[bool]) -> None:
-        statement = sa.update(parked).where(*which).values(retry_at=self._clock.now().timestamp())
-        await self._database.run(lambda database: database.execute(statement).rowcount)
+        statement = sa.update(parked).where(*which)
+        await self._database.run(lambda database: database.execute(statement.values(retry_at=now_of(database, self._clock))).rowcount)
