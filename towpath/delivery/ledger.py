@@ -5,10 +5,8 @@ A row found unfinished means that the outcome is unknown: its caller looks the e
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -16,6 +14,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.dialects import postgresql, sqlite
 
 from towpath.clock import Clock
+from towpath.delivery.claims import FRESH, Claim, Order, State, known_of, note_of, stands, without
 from towpath.delivery.committer import GroupCommitter
 from towpath.delivery.database import make_tables, metadata, now_of
 from towpath.errors import FencedError
@@ -53,14 +52,6 @@ CHANGED = sa.update(effects).where(*_THERE)
 CHANGED_WHERE_MINE = CHANGED.where(effects.c.owner == sa.bindparam("of_owner"), effects.c.state != "done")
 
 
-class State(enum.StrEnum):
-    """What is known of an effect."""
-
-    PENDING = "pending"
-    DONE = "done"
-    FAILED = "failed"
-
-
 class Effect(NamedTuple):
     """Names one effect."""
 
@@ -69,36 +60,7 @@ class Effect(NamedTuple):
     key: str
 
 
-Order = tuple[int, int]
-"""A version as (major, minor)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """What `begin` found: `fresh` (nothing was ever sent), `mine` (go on; look up first) or neither (another owner works on it).
-
-    `wait` is the seconds until the caller may act: until another's lease has run out, or until a request whose outcome is unknown has settled.
-    `version` is the one that stands at the target, of a state-like effect. `taken` says that another owner left it unfinished: it may still be at it.
-    """
-
-    state: State
-    mine: bool
-    fresh: bool
-    wait: float
-    external_id: str = ""
-    digest: str = ""
-    dead_letters: Mapping[str, Order | None] = field(default_factory=dict)
-    version: Order | None = None
-    external_at: datetime | None = None
-    taken: bool = False
-
-    def closed_by(self, version: Order | None) -> frozenset[str]:
-        """Return the dead letters that end when this version stands: all of a one-shot effect, else not those of a newer version."""
-        return frozenset(letter for letter, failed in self.dead_letters.items() if version is None or failed is None or failed <= version)
-
-
 NO_TIMES: Mapping[str, float] = {}
-FRESH = Claim(State.PENDING, mine=True, fresh=True, wait=0.0)
 
 
 class _Ask(NamedTuple):
@@ -155,7 +117,7 @@ class Ledger:
     def _found(self, connection: Connection, ask: _Ask, now: float) -> Claim:
         place, claiming = _place(ask.effect), ask.claiming(self._owner, now)
         row = connection.execute(FOUND_TO_CHANGE, place).one()
-        known = _known(row)
+        known = known_of(row)
         if stands(known["version"], ask.version, again=ask.again) if ask.version is not None else row.state == State.DONE:
             return Claim(row.state, mine=False, fresh=False, wait=0.0, **known)
         if row.state in {State.FAILED, State.DONE}:
@@ -201,9 +163,8 @@ class Ledger:
 
         With a `version` the effect is state-like, and only that version or a newer one closes it.
         """
-        if not dead_letter_id.isascii() or not dead_letter_id.isprintable() or {" ", "@"} & {*dead_letter_id}:
-            return  # forged: no dead letter of ours has such an id
-        note = dead_letter_id if version is None else f"{dead_letter_id}@{version[0]}.{version[1]}"
+        if not (note := note_of(dead_letter_id, version)):
+            return  # forged
 
         def work(connection: Connection) -> None:
             now = now_of(connection, self._clock)
@@ -217,6 +178,16 @@ class Ledger:
 
         await self._database.run(work)
 
+    async def forgive(self, effect: Effect, dead_letter_ids: Collection[str]) -> None:
+        """Note that it was told that these dead letters are closed, so that no later success tells it again."""
+
+        def work(connection: Connection) -> None:
+            row = connection.execute(FOUND_TO_CHANGE, _place(effect)).one_or_none()
+            if row is not None and (left := without(row.dead_letters, dead_letter_ids)) != row.dead_letters:
+                connection.execute(CHANGED, {**_place(effect), "dead_letters": left})
+
+        await self._database.run(work)
+
     async def settles_in(self, effect: Effect, seconds: float) -> None:
         """Note that the call has ended: what it may have sent settles in so many seconds, 0 where nothing can have been written."""
         await self._set(effect, mine=True, after={"leased_until": 0.0, "settled_at": seconds})
@@ -226,7 +197,7 @@ class Ledger:
 
         def work(connection: Connection) -> Claim | None:
             row = connection.execute(FOUND, _place(effect)).one_or_none()
-            return None if row is None else Claim(row.state, mine=False, fresh=False, wait=0.0, **_known(row))
+            return None if row is None else Claim(row.state, mine=False, fresh=False, wait=0.0, **known_of(row))
 
         return await self._database.run(work)
 
@@ -278,27 +249,6 @@ class Ledger:
             told.append(key in made)
             made.discard(key)  # of two that ask for one effect at once, the first has it
         return told
-
-
-def stands(known: Order | None, wanted: Order, *, again: bool = False) -> bool:
-    """Tell whether the version that stands at the target makes `wanted` needless; where it is to be done `again`, only a newer one does."""
-    return known is not None and (known > wanted if again else known >= wanted)
-
-
-def _known(row: sa.Row[Any]) -> dict[str, Any]:
-    return {
-        "external_id": row.external_id,
-        "external_at": None if row.external_at is None else datetime.fromtimestamp(row.external_at, UTC),
-        "digest": row.digest,
-        "dead_letters": dict(map(_blamed, row.dead_letters.split())),
-        "version": None if row.major is None else (row.major, row.minor),
-    }
-
-
-def _blamed(note: str) -> tuple[str, Order | None]:
-    letter, _, version = note.partition("@")
-    major, _, minor = version.partition(".")
-    return letter, (int(major), int(minor)) if version else None
 
 
 def _row(effect: Effect, **values: object) -> dict[str, Any]:

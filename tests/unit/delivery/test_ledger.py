@@ -13,9 +13,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
 from towpath.clock import OFFSET_VARIABLE, SystemClock
+from towpath.delivery.claims import Claim, Order, State
 from towpath.delivery.committer import GroupCommitter
 from towpath.delivery.database import open_engine
-from towpath.delivery.ledger import Claim, Effect, Ledger, Order, State
+from towpath.delivery.ledger import Effect, Ledger
 from towpath.errors import FencedError, RetryableError
 from towpath.testing.clock import VirtualClock
 
