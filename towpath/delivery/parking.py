@@ -58,10 +58,11 @@ class Parking:
 
     Args:
         pause: how long a parked record waits before it is tried again; twice as long after each try, up to an hour
+        at_once: how many are tried again together, at most
     """
 
-    def __init__(self, engine: Engine, clock: Clock, pause: timedelta) -> None:
-        self._clock, self._pause = clock, pause
+    def __init__(self, engine: Engine, clock: Clock, pause: timedelta, at_once: int = AT_ONCE) -> None:
+        self._clock, self._pause, self._at_once = clock, pause, at_once
         make_tables(engine)
         self._database = GroupCommitter(engine)
 
@@ -120,7 +121,7 @@ class Parking:
         def work(database: Connection) -> list[Parked]:
             now = now_of(database, self._clock)
             wanted = sa.select(parked).where(parked.c.connection == connection, parked.c.retry_at <= now).order_by(parked.c.retry_at, *PLACE)
-            rows = database.execute(wanted.limit(AT_ONCE).with_for_update(skip_locked=True)).all()
+            rows = database.execute(wanted.limit(self._at_once).with_for_update(skip_locked=True)).all()
             ids = [row.dead_letter_id for row in rows]
             later = now + LONGEST.total_seconds()  # parked again, it gets its own time; one that was lost on the way comes back after this
             database.execute(sa.update(parked).where(parked.c.dead_letter_id.in_(ids)).values(retry_at=later))
