@@ -33,8 +33,7 @@ async def wrong_clocks(arena: Arena) -> int:
             wrong += worker.kill()
         await asyncio.sleep(arena.dice.uniform(*BETWEEN_SECONDS))
         await arena.ready()
-    sender = Sender.of(arena)
-    async with sender.session:
+    async with Sender(arena) as sender:
         arena.notes["answers"] = {off: (await sender.send(UNUSED, off)).status for off in WEBHOOKS}
     return wrong
 
