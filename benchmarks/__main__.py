@@ -1,7 +1,7 @@
 """`make bench`: runs the benchmarks one after the other, prints their tables, and writes a result file and a page.
 
-    python -m benchmarks                       all of them, 15 to 25 minutes on two cores; writes benchmarks/results/ and docs/benchmarks.md
-    python -m benchmarks --quick               small sizes and one round each, under 4 minutes; its figures are no results, and nothing is written
+    python -m benchmarks                       all of them, 25 to 35 minutes on two cores; writes benchmarks/results/ and docs/benchmarks.md
+    python -m benchmarks --quick               small sizes and one round each, about 6 minutes; its figures are no results, and nothing is written
     python -m benchmarks --only receiver,sink  some of them
     python -m benchmarks --page FILE           only makes docs/benchmarks.md from a result file
 
@@ -26,7 +26,7 @@ from benchmarks.figures import Benchmark
 from benchmarks.page import lines_of, show
 from benchmarks.sizes import FULL, QUICK
 
-NAMES = ("receiver", "sink", "processor", "latency", "burst", "recovery", "memory")
+NAMES = ("receiver", "sink", "processor", "latency", "burst", "recovery", "ledger", "redrive", "memory", "overload")
 RESULTS = ROOT / "benchmarks" / "results"
 PAGE = ROOT / "docs" / "benchmarks.md"
 

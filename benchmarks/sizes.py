@@ -20,6 +20,9 @@ class Sizes:
     state_keys: int = 1_000_000
     demo_orders: int = 200
     burst_orders: int = 500
+    ledger_effects: int = 20_000
+    redriven: int = 5_000
+    overload_events: int = 5_000
 
 
 FULL = Sizes()
@@ -34,4 +37,7 @@ QUICK = Sizes(
     state_keys=50_000,
     demo_orders=20,
     burst_orders=60,
+    ledger_effects=2_000,
+    redriven=500,
+    overload_events=60,
 )

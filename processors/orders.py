@@ -18,7 +18,7 @@ from towpath.events import MOVING, Event, StockHold, decimal_text, digest, seal
 class Order:
     """An order as it was last routed: the digest of its content with the status that it was placed with, that status, and what it takes.
 
-    `holding` are the connections whose stock it holds, `standing` those where it is known to stand.
+    `holding` are the connections whose stock it holds, `standing` those where it is known to stand; `names` are what its products were called.
     """
 
     content: str
@@ -27,23 +27,32 @@ class Order:
     taken: Mapping[str, Decimal] = field(default_factory=dict)
     holding: frozenset[str] = frozenset()
     standing: frozenset[str] = frozenset()
+    names: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, event: Event, holding: Iterable[str] = ()) -> Order:
         """Return the order of an event; a new one holds stock of these connections."""
         value = event.value
-        return cls(event.meta["digest"], value["status"], value["payment_status"], taken_by(value["lines"]), frozenset(holding))
+        return cls(
+            event.meta["digest"], value["status"], value["payment_status"], taken_by(value["lines"]), frozenset(holding), names=names_of(event)
+        )
 
     def changed(self, event: Event) -> Order:
         """Return the order with the content of a change."""
-        return replace(self, content=self._content_of(event), taken=taken_by(event.value["lines"]))
+        return replace(self, content=self._content_of(event.value), taken=taken_by(event.value["lines"]), names=names_of(event))
 
     def is_as(self, event: Event) -> bool:
-        """Tell whether an event says nothing else of the order than how far it has come."""
-        return self.content == self._content_of(event) or self.content == digest(event.value, MOVING)  # the second: as it was kept before
+        """Tell whether an event says nothing else of the order than how far it has come, or that products are called otherwise by now."""
+        value = event.value
+        if self.content == self._content_of(value) or self.content == digest(value, MOVING):  # the second: as it was kept before
+            return True
+        if len(self.names) != len(value["lines"]) or self.names == names_of(event):
+            return False
+        lines = [{**line, "name": name} for line, name in zip(value["lines"], self.names, strict=True)]
+        return self.content == self._content_of({**value, "lines": lines})
 
-    def _content_of(self, event: Event) -> str:
-        return digest({**event.value, "status": self.status, "payment_status": self.payment_status})
+    def _content_of(self, value: Mapping[str, Any]) -> str:
+        return digest({**value, "status": self.status, "payment_status": self.payment_status})
 
     @property
     def known(self) -> dict[str, Any]:
@@ -64,16 +73,21 @@ class Order:
     def dump(self) -> bytes:
         """Return it as bytes for the state."""
         taken = {sku: decimal_text(quantity) for sku, quantity in self.taken.items()}
-        return orjson.dumps([self.content, self.status, self.payment_status, taken, sorted(self.holding), sorted(self.standing)])
+        return orjson.dumps([self.content, self.status, self.payment_status, taken, sorted(self.holding), sorted(self.standing), self.names])
 
     @classmethod
     def load(cls, data: bytes | None) -> Order | None:
         """Return what `dump` wrote, None where nothing was."""
         if data is None:
             return None
-        content, status, payment_status, taken, holding, standing = orjson.loads(data)
+        content, status, payment_status, taken, holding, standing, *names = orjson.loads(data)  # an earlier release kept no names
         pieces = {sku: Decimal(text) for sku, text in taken.items()}
-        return cls(content, status, payment_status, pieces, frozenset(holding), frozenset(standing))
+        return cls(content, status, payment_status, pieces, frozenset(holding), frozenset(standing), *map(tuple, names))
+
+
+def names_of(event: Event) -> tuple[str, ...]:
+    """Return what the products of an order are called, line by line."""
+    return tuple(line["name"] for line in event.value["lines"])
 
 
 def as_change(event: Event) -> Event:

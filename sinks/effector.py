@@ -17,7 +17,8 @@ from sinks.base import Document, Operation, Reference, Standing, Target, Update,
 from sinks.twins import one_left
 from towpath.clock import Clock
 from towpath.delivery.budget import Priority
-from towpath.delivery.ledger import Claim, Effect, Ledger, Order, State, stands
+from towpath.delivery.claims import Claim, Order, State, stands
+from towpath.delivery.ledger import Effect, Ledger
 from towpath.errors import DataError, DependencyError, OutcomeUnknownError, RetryableError
 from towpath.failpoints import Failpoints
 from towpath.http import ApiClient

@@ -77,6 +77,8 @@ class DeliveryHandler:
             external_at=effected.external_at,
             reason=effected.reason,
         )
+        if effected.closes:  # not before it was told: who dies in between must find them when it comes again
+            await self._ledger.forgive(self._effect(delivery), effected.closes)
         if record.replay is None:
             self._metrics.add(DELIVERED, connection=self._connection, operation=delivery["operation"], outcome=effected.outcome)
         else:
@@ -90,10 +92,12 @@ class DeliveryHandler:
             delivery = None
         subject = _subject(self._connection, delivery) if delivery else Subject(self._connection)
         if delivery is not None:
-            effect = Effect(self._connection, delivery["operation"], delivery["effect_key"])
             version = _version(delivery) if self._effector.is_state(delivery["operation"]) else None
-            await self._ledger.blame(effect, self._books.letter_id(record, failure, subject), version)
+            await self._ledger.blame(self._effect(delivery), self._books.letter_id(record, failure, subject), version)
         await self._books.give_up(record, failure, subject)
+
+    def _effect(self, delivery: dict[str, Any]) -> Effect:
+        return Effect(self._connection, delivery["operation"], delivery["effect_key"])
 
 
 def _subject(connection: str, delivery: dict[str, Any]) -> Subject:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
-from datetime import UTC, datetime
-from typing import Protocol
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
+
+OFFSET_VARIABLE: Final = "TOWPATH_CLOCK_OFFSET"
+"""By how many seconds the clock of a process is wrong; nothing but tests and `towpath chaos` sets it."""
 
 
 class Clock(Protocol):
@@ -25,11 +29,14 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's own clock."""
+    """The machine's own clock, as wrong as the environment says that it is."""
+
+    def __init__(self) -> None:
+        self._offset = timedelta(seconds=float(os.environ.get(OFFSET_VARIABLE) or 0))
 
     def now(self) -> datetime:
         """Return the time, UTC."""
-        return datetime.now(UTC)
+        return datetime.now(UTC) + self._offset
 
     def monotonic(self) -> float:
         """Return seconds that never go back."""

@@ -136,6 +136,26 @@ def test_what_cannot_be_mended_is_named_and_nothing_is_sent(desk: Desk, change: 
     assert [] == delivered(desk)
 
 
+def test_those_of_one_cause_are_mended_together_or_not_at_all(desk: Desk) -> None:
+    letters = dict(desk.failure(number, value=a_delivery(desk, number)) for number in (1, 2, 3))
+    desk.send(*letters.values())
+    those = ("--where", f"connection={desk.erp}")
+    assert "these are 3 dead letters" in str(desk.run("dlq", "edit", *those).exception)
+    assert "there is no document.Nothing" in str(desk.run("dlq", "edit", *those, "--set", "document.Nothing=1").exception)
+    assert "would replay 2, mended" in desk.run("dlq", "edit", *those, "--limit", "2", "--set", "document.Lines[0].SKU=A-8", "--plan").stdout
+    assert [] == delivered(desk)
+    assert "replayed 3, mended" in desk.run("dlq", "edit", *those, "--set", "document.Lines[0].SKU=A-8").stdout
+    assert set(letters) == {record.replay.dead_letter_id for record in delivered(desk) if record.replay is not None}
+
+
+def test_several_are_shown_as_they_are_chosen(desk: Desk) -> None:
+    desk.send(*(desk.failure(number)[1] for number in (1, 2, 3)))
+    shown = desk.run("dlq", "show", "--where", f"connection={desk.erp}", "--limit", "2").stdout
+    assert 2 == shown.count('"dead_letter_id"')
+    assert 1 == len(desk.lines("dlq", "groups", "--where", f"connection={desk.erp}", "--limit", "1"))
+    assert "name dead letters by their ids" in str(desk.run("dlq", "show").exception)
+
+
 def test_rubbish_cannot_be_mended_but_discarded_with_who_and_why(desk: Desk) -> None:
     letter_id, letter = desk.failure(1)
     desk.send(letter)

@@ -125,6 +125,25 @@ async def test_when_kafka_does_not_take_it_the_sender_is_asked_to_come_again(sho
     assert 1 == shop.refusals(503)
 
 
+async def test_while_as_many_wait_for_kafka_as_may_the_next_is_asked_to_come_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_STORING", 2)
+    answers, waiting = asyncio.Event(), asyncio.Semaphore(0)
+
+    async def wait(_topic: str) -> None:
+        waiting.release()
+        await answers.wait()
+
+    shop.producer.before = wait
+    first = [asyncio.create_task(shop.post()) for _ in range(2)]
+    for _ in first:
+        await waiting.acquire()
+    refused = await shop.post()
+    assert (503, "1") == (refused.status, refused.headers["Retry-After"])
+    answers.set()
+    assert [204, 204] == [answer.status for answer in await asyncio.gather(*first)]
+    assert 204 == (await shop.post()).status
+
+
 async def test_what_kafka_finds_too_large_is_refused_for_good(shop: Shop) -> None:
     async def too_large(_topic: str) -> None:
         raise DataError("too large", field="value")

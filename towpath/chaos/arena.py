@@ -14,9 +14,11 @@ from typing import Any
 import aiohttp
 
 from towpath.broker import Broker
+from towpath.chaos.disks import Disk
 from towpath.chaos.fault import Needs, Run
 from towpath.chaos.proxy import Proxy
 from towpath.chaos.workers import Worker
+from towpath.codec import Codec, default_codec
 from towpath.demo.pairs import ERP, SHOP, find_pair
 from towpath.demo.proof import session
 from towpath.demo.stack import ROLES, Stack
@@ -38,12 +40,15 @@ class Arena:
     run: Run
     needs: Needs
     proxies: Mapping[str, Proxy] = field(default_factory=dict)
+    disks: Mapping[str, Disk] = field(default_factory=dict)
     workers: Mapping[str, list[Worker]] = field(default_factory=dict)
     next_order: int = 1001
     points: int = 0
     dice: random.Random = field(default_factory=random.Random)
     notes: dict[str, Any] = field(default_factory=dict)
     """What an injection keeps for its own judge."""
+    codec: Codec = field(default_factory=default_codec)
+    """What the topics are read by, for the verdict."""
 
     async def call(self, name: str, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
         """Return the answer of a system's sandbox; `path` is what follows `/_sandbox/`."""
@@ -113,6 +118,10 @@ async def arena(folder: Path, run: Run, needs: Needs) -> AsyncIterator[Arena]:
         stack.broker = KAFKA not in needs.hops
         stack.write()
         _set_up_sandbox(stack, needs, proxies)
+        disks = {name: Disk(stack.directory / name, megabytes) for name, megabytes in needs.disks.items()}
+        for disk in disks.values():
+            disk.mount()
+            ends.callback(disk.unmount)
         ends.callback(stack.kill_all)
         if KAFKA in proxies:
             proxies[KAFKA].upstream = _broker_behind(stack, proxies[KAFKA], ends)
@@ -122,7 +131,7 @@ async def arena(folder: Path, run: Run, needs: Needs) -> AsyncIterator[Arena]:
             ends.callback(worker.kill)
             keeping = asyncio.create_task(worker.keep())
             ends.callback(keeping.cancel)
-        made = Arena(stack, run, needs, proxies, workers, dice=random.Random(run.seed))  # noqa: S311 - seeded, no secret
+        made = Arena(stack, run, needs, proxies, disks, workers, dice=random.Random(run.seed))  # noqa: S311 - seeded, no secret
         await made.ready()
         yield made
 

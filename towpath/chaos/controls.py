@@ -135,7 +135,7 @@ async def _caught_up(kafka: KafkaSettings) -> bool:
 async def lost_by_plain_faust(arena: Arena) -> Sequence[str]:
     """Say what plain Faust has read and never forwarded, though it is done with all."""
     kafka = arena.stack.config().kafka
-    copies, forwarded = [facts_of(await in_daemon(lambda topic=topic: read_topics(kafka, [topic]))) for topic in (COPY, FORWARDED)]  # type: ignore[misc]
+    copies, forwarded = [facts_of(await in_daemon(lambda topic=topic: read_topics(kafka, [topic])), arena.codec) for topic in (COPY, FORWARDED)]  # type: ignore[misc]
     return [f"{fact.type} of {fact.key} at {fact.place} was received and never published" for fact in unpublished(copies, forwarded)]
 
 

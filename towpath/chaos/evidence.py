@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from towpath.chaos.arena import Arena
-from towpath.codec import default_codec
+from towpath.codec import Codec
 from towpath.delivery.deadletters import RECEIPTS
 from towpath.demo.pairs import ERP, SHOP
 from towpath.demo.play import figures
@@ -82,7 +82,7 @@ async def gather(arena: Arena) -> Evidence:
     """Read all logs; raises what reading them raises."""
     accepted = {name: frozenset(row["id"] for row in await arena.rows(name, "webhooks") if row["accepted"]) for name in (SHOP, ERP)}
     config, proof = arena.stack.config(), await figures(arena.stack)
-    topics = await in_daemon(lambda: _Topics.read(config.kafka, list(config.connections)))
+    topics = await in_daemon(lambda: _Topics.read(config.kafka, list(config.connections), arena.codec))
     return Evidence(
         accepted=accepted,
         stored={name: frozenset(topics.webhooks(name)) for name in accepted},
@@ -105,11 +105,11 @@ def read_topics(kafka: KafkaSettings, names: Sequence[str]) -> list[Record]:
         return [record for batch in reader.read(spans) for record in batch.records]
 
 
-def facts_of(records: Sequence[Record]) -> list[Fact]:
+def facts_of(records: Sequence[Record], codec: Codec) -> list[Fact]:
     """Return the events that stand in these records."""
     found = []
     for record in records:
-        if (event := _event(record)) is not None:
+        if (event := _event(record, codec)) is not None:
             meta = event.meta
             version = (meta["version"]["major"], meta["version"]["minor"])
             found.append(Fact(event.type, event.identity, meta["key"], version, meta["digest"], _place(record)))
@@ -126,7 +126,8 @@ def lag_of(arena: Arena) -> dict[str, int]:
 class _Topics:
     """All records of the topics, by place."""
 
-    def __init__(self, records: Sequence[Record]) -> None:
+    def __init__(self, records: Sequence[Record], codec: Codec) -> None:
+        self._codec = codec
         self._by_topic: dict[str, list[Record]] = {}
         self._at: dict[Place, Record] = {}
         for record in records:
@@ -134,11 +135,11 @@ class _Topics:
             self._at[_place(record)] = record
 
     @classmethod
-    def read(cls, kafka: KafkaSettings, connections: Sequence[str]) -> _Topics:
+    def read(cls, kafka: KafkaSettings, connections: Sequence[str], codec: Codec) -> _Topics:
         aggregates = sorted(set(AGGREGATES.values()))
         names = [*aggregates, *(f"received.{name}" for name in aggregates), RECEIPTS, "dlq.unknown"]
         names += [f"{kind}.{name}" for kind in ("inbox", "deliver", "dlq", "parked") for name in connections]
-        return cls(read_topics(kafka, names))
+        return cls(read_topics(kafka, names), codec)
 
     def webhooks(self, connection: str) -> Iterator[str]:
         """Yield the id of each webhook in a connection's inbox."""
@@ -148,18 +149,19 @@ class _Topics:
 
     def facts(self, prefix: str) -> list[Fact]:
         """Return the events of every aggregate's topic with this prefix."""
-        return facts_of([record for name in sorted(set(AGGREGATES.values())) for record in self._by_topic.get(prefix + name, [])])
+        records = [record for name in sorted(set(AGGREGATES.values())) for record in self._by_topic.get(prefix + name, [])]
+        return facts_of(records, self._codec)
 
     def unreadable(self) -> list[Place]:
         """Return where no event stands in `received.*`."""
         topics = [f"received.{name}" for name in sorted(set(AGGREGATES.values()))]
-        return [_place(record) for topic in topics for record in self._by_topic.get(topic, []) if _event(record) is None]
+        return [_place(record) for topic in topics for record in self._by_topic.get(topic, []) if _event(record, self._codec) is None]
 
     def rows(self, topic: str, schema: str) -> Iterator[tuple[Row, Place]]:
         """Yield the rows of a topic with this schema."""
         for record in self._by_topic.get(topic, []):
             try:
-                yield default_codec().decode_as(schema, record.value), _place(record)
+                yield self._codec.decode_as(schema, record.value), _place(record)
             except DataError:
                 continue
 
@@ -171,9 +173,9 @@ class _Topics:
                     yield Letter(row, self._at.get((row["topic"], row["partition"], row["offset"])))
 
 
-def _event(record: Record) -> Event | None:
+def _event(record: Record, codec: Codec) -> Event | None:
     try:
-        event = Event(*default_codec().decode(record.value))
+        event = Event(*codec.decode(record.value))
     except DataError:
         return None
     return event if event.type in AGGREGATES else None

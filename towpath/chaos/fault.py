@@ -49,6 +49,8 @@ class Needs:
     config: Callable[[dict[str, Any]], None] | None = None
     sandbox: Mapping[str, Any] = field(default_factory=dict)
     """Settings of both sandbox systems, over those of the pair; None takes one away."""
+    disks: Mapping[str, int] = field(default_factory=dict)
+    """Folders of the stack that are disks of their own, of so many megabytes; those above others first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ class Fault:
     """Whether it is judged when nothing moves any more; else at once, as what it leaves need not come to rest."""
     breaks: str = ""
     """The invariant that must be found broken, of a negative control; empty for a fault, which must break none."""
+    impossible: Callable[[], str] | None = None
+    """Says why it cannot be injected on this machine, empty where it can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +81,19 @@ class Outcome:
     injected: int
     violations: Mapping[str, Sequence[str]]
     recovery_s: float | None
+    skipped: str = ""
+    """Why it could not be injected on this machine, which breaks nothing and shows nothing."""
+
+    @classmethod
+    def none(cls, fault: Fault, seed: int, why: str) -> Outcome:
+        """Return that of a fault that cannot be injected here."""
+        return cls(fault, seed, 0, {name: [] for name in (*INVARIANTS, BOUNDS)}, None, why)
 
     @property
     def holds(self) -> bool:
         """Tell whether it was injected and broke nothing; of a control, whether what it had to break was found broken."""
+        if self.skipped:
+            return True
         if self.fault.breaks:
             return self.injected > 0 and bool(self.violations[self.fault.breaks])
         return self.injected > 0 and not any(self.violations.values())
@@ -90,6 +103,7 @@ class Outcome:
         kind = {"control": self.fault.name, "caught": self.holds, "breaks": self.fault.breaks} if self.fault.breaks else {"fault": self.fault.name}
         return {
             **kind,
+            **({"skipped": self.skipped} if self.skipped else {}),
             "seed": self.seed,
             "injected": self.injected,
             "violations": {name: len(found) for name, found in self.violations.items()},

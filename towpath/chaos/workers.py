@@ -15,6 +15,7 @@ from pathlib import Path
 
 import yaml
 
+from towpath.clock import OFFSET_VARIABLE
 from towpath.demo.stack import Stack
 from towpath.failpoints import VARIABLE, Armed
 from towpath.runtime.guardian import PARENT_VARIABLE
@@ -26,13 +27,17 @@ END_SECONDS = 15.0
 
 @dataclass(slots=True)
 class Worker:
-    """One process of a role, and those after it; `arm` is asked for the failpoints of each as it starts."""
+    """One process of a role, and those after it; `arm` is asked for the failpoints of each as it starts.
+
+    `clock_offset` is by how many seconds the clock of the next one is wrong.
+    """
 
     stack: Stack
     role: str
     number: int
     arm: Callable[[], Mapping[str, Armed]] = dict
     wanted: bool = True
+    clock_offset: float = 0.0
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -45,7 +50,8 @@ class Worker:
         if self.runs():
             return
         points = ",".join(armed.text(name) for name, armed in self.arm().items())
-        environment = {**os.environ, **self.stack.environment, PARENT_VARIABLE: str(os.getpid()), VARIABLE: points}
+        own = {PARENT_VARIABLE: str(os.getpid()), VARIABLE: points, OFFSET_VARIABLE: str(self.clock_offset)}
+        environment = {**os.environ, **self.stack.environment, **own}
         with (self.stack.directory / f"{self.role}-{self.number}.log").open("ab") as log:
             command = [sys.executable, "-m", "towpath", "run", self.role, "--config", str(self._config())]
             self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment, process_group=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -61,46 +61,68 @@ def replay(  # noqa: PLR0917 - one argument an option
     typer.echo(f"{'would replay' if plan else 'replayed'} {len(wanted)}")
 
 
-def edit(
-    letter_id: Annotated[str, typer.Argument(help="The id, or its first characters.")],
+def edit(  # noqa: PLR0917 - one argument an option
+    letter_ids: IdArguments = None,
     config: ConfigOption = None,
     values: Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Such as lines[0].sku=A-7; several may be given.")] = None,
     file: Annotated[Path | None, typer.Option(help="The record's new text, as `dlq edit ID --print` gives it.")] = None,
     only_print: Annotated[bool, typer.Option("--print", help="Print the text that can be changed, and do nothing.")] = False,
+    everything: EveryOption = False,
+    where: WhereOption = None,
+    since: SinceOption = "",
+    limit: LimitOption = None,
     plan: PlanOption = False,
 ) -> None:
-    """Mend the record of a dead letter (in your $EDITOR, or by --set or --file) and send it again to the consumer that failed.
+    """Mend the record of a dead letter (in your $EDITOR, or by --set or --file), or of several (by --set), and send it to the consumer that failed.
 
     The dead letter keeps the original. What was mended is checked first: a field that is wrong is named, and nothing is sent.
     """
-    from towpath.delivery.deadletters import replay_of
-    from towpath.delivery.mending import mended, text_of, with_values
-    from towpath.errors import ConfigError, DataError
-    from towpath.index.asking import caught_up, originals
+    from towpath.delivery.mending import with_values
+    from towpath.errors import ConfigError
+    from towpath.index.asking import caught_up
     from towpath.replaying import send_all
+
+    def change(text: str) -> str | None:
+        if file is not None:
+            return file.read_text(encoding="utf-8")
+        return with_values(text, values) if values else click.edit(text, extension=".json")
 
     settings = load(config)
     with caught_up(settings) as indexer:
-        (letter,) = opened(indexer, [letter_id])
-        if why := _why_left(settings, letter):
-            raise ConfigError(f"dlq edit {letter_id}: {why}")
-        (original,) = originals(indexer, [letter])
+        found = opened(indexer, letter_ids, everything=everything, where=where, since=since, limit=limit)
+        if len(found) > 1 and not (values or only_print):
+            raise ConfigError(f"dlq edit: these are {len(found)} dead letters; mend them by --set, or name one")
+        for letter in found:
+            if why := _why_left(settings, letter):
+                raise ConfigError(f"dlq edit {letter.told['dead_letter_id']}: {why}")
+        if only_print:
+            _mended(indexer, found, typer.echo)
+            return
+        sent = _mended(indexer, found, change)
+        mended = [letter for letter in found if letter.told["dead_letter_id"] in sent]
+        if not plan:
+            send_all(settings.kafka, [*sent.values(), *_foreign_closed(mended)])
+    _tell(mended)
+    typer.echo(f"{'would replay' if plan else 'replayed'} {len(sent)}, mended" if sent else "nothing was changed")
+
+
+def _mended(indexer: Indexer, letters: Sequence[Letter], change: Callable[[str], str | None]) -> dict[str, Output]:
+    """Return what sends each of these again with its text changed, by id, of those that it did change; ConfigError names the first that is wrong."""
+    from towpath.delivery.deadletters import replay_of
+    from towpath.delivery.mending import mended, text_of
+    from towpath.errors import ConfigError, DataError
+    from towpath.index.asking import originals
+
+    found = {}
+    for original in originals(indexer, letters):
         try:
             before = text_of(indexer.codec, original["value"])
-            if only_print:
-                typer.echo(before)
-                return
-            after = file.read_text(encoding="utf-8") if file else with_values(before, values) if values else click.edit(before, extension=".json")
-            if after is None or after.strip() == before.strip():
-                typer.echo("nothing was changed")
-                return
-            value = mended(indexer.codec, original["value"], after)
+            after = change(before)
+            if after is not None and after.strip() != before.strip():
+                found[original["dead_letter_id"]] = replay_of({**original, "value": mended(indexer.codec, original["value"], after)})
         except (DataError, OSError) as error:
-            raise ConfigError(f"dlq edit: {error}") from error
-        if not plan:
-            send_all(settings.kafka, [replay_of({**original, "value": value}), *_foreign_closed([letter])])
-    _tell([letter])
-    typer.echo("would replay 1, mended" if plan else "replayed 1, mended")
+            raise ConfigError(f"dlq edit {original['dead_letter_id']}: {error}") from error
+    return found
 
 
 def discard(

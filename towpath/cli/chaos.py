@@ -94,8 +94,11 @@ async def _strike(fault: Fault, run: Run, directory: Path | None) -> Outcome:
     from contextlib import nullcontext
 
     from towpath.chaos.arena import arena
+    from towpath.chaos.fault import Outcome
     from towpath.chaos.strike import strike
 
+    if fault.impossible is not None and (why := fault.impossible()):
+        return Outcome.none(fault, run.seed, why)
     with tempfile.TemporaryDirectory(prefix="towpath-chaos-") if directory is None else nullcontext(str(directory / fault.name)) as folder:
         async with arena(Path(folder), run, fault.needs) as made:
             return await strike(made, fault)
@@ -104,6 +107,9 @@ async def _strike(fault: Fault, run: Run, directory: Path | None) -> Outcome:
 def _show(outcome: Outcome) -> None:
     """Print what a fault did, and what it broke, for people."""
     told = outcome.told()
+    if outcome.skipped:
+        typer.echo(f"{outcome.fault.name:4} skipped: {outcome.fault.what}; {outcome.skipped}")
+        return
     verdict = ("caught" if outcome.holds else "NOT CAUGHT") if outcome.fault.breaks else ("holds" if outcome.holds else "BROKEN")
     recovery = "never recovered" if outcome.recovery_s is None else f"recovered in {outcome.recovery_s} s"
     typer.echo(f"{outcome.fault.name:4} {verdict}: {outcome.fault.what}; {outcome.injected} injected, {recovery}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -50,7 +50,13 @@ def list_letters(
 
 
 @commands.command()
-def groups(config: ConfigOption = None, where: WhereOption = None, since: SinceOption = "", as_json: JsonOption = False) -> None:
+def groups(
+    config: ConfigOption = None,
+    where: WhereOption = None,
+    since: SinceOption = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many groups.")] = None,
+    as_json: JsonOption = False,
+) -> None:
     """Group the open dead letters by cause, the largest group first, each with what it means and what mends it."""
     import orjson
     from rich.console import Console
@@ -59,7 +65,7 @@ def groups(config: ConfigOption = None, where: WhereOption = None, since: SinceO
     from towpath.index.groups import grouped
 
     with caught_up(load(config)) as indexer, indexer.transaction() as connection:
-        found = grouped(letter.told for letter in chosen(connection, where, since, None))
+        found = grouped(letter.told for letter in chosen(connection, where, since, None))[:limit]
     console = Console(soft_wrap=True, highlight=False)
     for group in found:
         if as_json:
@@ -76,17 +82,28 @@ def groups(config: ConfigOption = None, where: WhereOption = None, since: SinceO
 
 
 @commands.command()
-def show(letter_id: str = typer.Argument(help="The id, or its first characters."), config: ConfigOption = None) -> None:
-    """Show all that is known of one dead letter: its original record, what it means and what mends it."""
+def show(
+    letter_ids: Annotated[list[str] | None, typer.Argument(help="Ids, or their first characters.")] = None,
+    config: ConfigOption = None,
+    where: WhereOption = None,
+    since: SinceOption = "",
+    limit: LimitOption = None,
+) -> None:
+    """Show all that is known of dead letters: the original record, what it means and what mends it."""
     import orjson
 
+    from towpath.errors import ConfigError
     from towpath.index.asking import caught_up, originals
 
+    if bool(letter_ids) == bool(where or since or limit):
+        raise ConfigError("dlq show: name dead letters by their ids, or say which by --where, --since or --limit")
     with caught_up(load(config)) as indexer:
         with indexer.transaction() as connection:
-            letter = one(connection, letter_id)
-        (original,) = originals(indexer, [letter])
-    typer.echo(orjson.dumps(_whole(indexer.codec, original, letter.told), option=orjson.OPT_INDENT_2))
+            named = [one(connection, letter_id) for letter_id in letter_ids or ()] or chosen(connection, where, since, limit)
+        found = {letter.told["dead_letter_id"]: letter for letter in named}
+        for original in originals(indexer, list(found.values())):
+            whole = _whole(indexer.codec, original, found[original["dead_letter_id"]].told)
+            typer.echo(orjson.dumps(whole, option=orjson.OPT_INDENT_2))
 
 
 @commands.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,10 +63,15 @@ def insert_into(table: sa.Table, dialect: sa.Dialect) -> sqlite.Insert | postgre
 
 
 def now_of(database: Connection, clock: Clock) -> float:
-    """Return seconds since 1970: by PostgreSQL's own clock, since several hosts share it, and by `clock` elsewhere, or where it is no machine's."""
-    if database.dialect.name == "postgresql" and isinstance(clock, SystemClock):
+    """Return seconds since 1970 by the database's own clock, that of its machine, for the hosts that share it may differ in theirs.
+
+    Where `clock` is no machine's, as in a simulation, it is the database's as well.
+    """
+    if not isinstance(clock, SystemClock):
+        return clock.now().timestamp()
+    if database.dialect.name == "postgresql":
         return float(database.execute(sa.select(sa.extract("epoch", sa.func.clock_timestamp()))).scalar_one())
-    return clock.now().timestamp()
+    return time.time()
 
 
 def _set_pragmas(connection: sa.engine.interfaces.DBAPIConnection, _record: object) -> None:

@@ -5,18 +5,17 @@ A row found unfinished means that the outcome is unknown: its caller looks the e
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
 from towpath.clock import Clock
+from towpath.delivery.claims import FRESH, Claim, Order, State, known_of, note_of, stands, without
 from towpath.delivery.committer import GroupCommitter
-from towpath.delivery.database import insert_into, make_tables, metadata
+from towpath.delivery.database import insert_into, make_tables, metadata, now_of
 from towpath.errors import FencedError
 
 effects = sa.Table(
@@ -52,14 +51,6 @@ CHANGED = sa.update(effects).where(*_THERE)
 CHANGED_WHERE_MINE = CHANGED.where(effects.c.owner == sa.bindparam("of_owner"), effects.c.state != "done")
 
 
-class State(enum.StrEnum):
-    """What is known of an effect."""
-
-    PENDING = "pending"
-    DONE = "done"
-    FAILED = "failed"
-
-
 class Effect(NamedTuple):
     """Names one effect."""
 
@@ -68,45 +59,32 @@ class Effect(NamedTuple):
     key: str
 
 
-Order = tuple[int, int]
-"""A version as (major, minor)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """What `begin` found: `fresh` (nothing was ever sent), `mine` (go on; look up first) or neither (another owner works on it).
-
-    `wait` is the seconds until the caller may act: until another's lease has run out, or until a request whose outcome is unknown has settled.
-    `version` is the one that stands at the target, of a state-like effect. `taken` says that another owner left it unfinished: it may still be at it.
-    """
-
-    state: State
-    mine: bool
-    fresh: bool
-    wait: float
-    external_id: str = ""
-    digest: str = ""
-    dead_letters: Mapping[str, Order | None] = field(default_factory=dict)
-    version: Order | None = None
-    external_at: datetime | None = None
-    taken: bool = False
-
-    def closed_by(self, version: Order | None) -> frozenset[str]:
-        """Return the dead letters that end when this version stands: all of a one-shot effect, else not those of a newer version."""
-        return frozenset(letter for letter, failed in self.dead_letters.items() if version is None or failed is None or failed <= version)
-
-
-FRESH = Claim(State.PENDING, mine=True, fresh=True, wait=0.0)
+NO_TIMES: Mapping[str, float] = {}
 
 
 class _Ask(NamedTuple):
-    """A claim as it is wanted: `row` is that of the effect where there is none yet, `claiming` what changes of one that may be taken over."""
+    """A claim as it is wanted; it holds for `lease` seconds, and what was sent under it has settled after `settled`."""
 
     effect: Effect
-    row: dict[str, Any]
-    claiming: dict[str, Any]
+    digest: str
+    lease: float
+    settled: float
     version: Order | None
     again: bool
+
+    def claiming(self, owner: str, now: float) -> dict[str, Any]:
+        """Return what it changes of a row."""
+        times = {"leased_until": now + self.lease, "settled_at": now + self.settled, "updated_at": now}
+        return {"state": State.PENDING, "owner": owner, **times}
+
+
+class _Change(NamedTuple):
+    """What is to change of a row; `after` are times, as seconds from now."""
+
+    effect: Effect
+    mine: bool
+    values: Mapping[str, Any]
+    after: Mapping[str, float]
 
 
 class Ledger:
@@ -125,41 +103,33 @@ class Ledger:
 
         With a `version` the effect is state-like: it is done already only where that version, or a newer one, stands (`again`: a newer one).
         """
-        now = self._now()
-        claiming = {
-            "state": State.PENDING,
-            "owner": self._owner,
-            "leased_until": now + lease.total_seconds(),
-            "settled_at": now + (lease + settle).total_seconds(),
-            "updated_at": now,
-        }
-        ask = _Ask(effect, _row(effect, digest=digest, **claiming), claiming, version, again)
+        ask = _Ask(effect, digest, lease.total_seconds(), (lease + settle).total_seconds(), version, again)
         return await self._database.join(self._begin, ask)
 
     def _begin(self, connection: Connection, asks: Sequence[_Ask]) -> list[Claim]:
-        fresh = self._inserted(connection, [ask.row for ask in asks])
-        return [FRESH if is_fresh else self._found(connection, ask) for is_fresh, ask in zip(fresh, asks, strict=True)]
+        now = now_of(connection, self._clock)
+        rows = [_row(ask.effect, digest=ask.digest, **ask.claiming(self._owner, now)) for ask in asks]
+        fresh = self._inserted(connection, rows)
+        return [FRESH if is_fresh else self._found(connection, ask, now) for is_fresh, ask in zip(fresh, asks, strict=True)]
 
-    def _found(self, connection: Connection, ask: _Ask) -> Claim:
-        place, now = _place(ask.effect), ask.row["updated_at"]
+    def _found(self, connection: Connection, ask: _Ask, now: float) -> Claim:
+        place, claiming = _place(ask.effect), ask.claiming(self._owner, now)
         row = connection.execute(FOUND_TO_CHANGE, place).one()
-        known = _known(row)
+        known = known_of(row)
         if stands(known["version"], ask.version, again=ask.again) if ask.version is not None else row.state == State.DONE:
             return Claim(row.state, mine=False, fresh=False, wait=0.0, **known)
         if row.state in {State.FAILED, State.DONE}:
-            connection.execute(CHANGED, {**place, "digest": ask.row["digest"], **ask.claiming})
+            connection.execute(CHANGED, {**place, "digest": ask.digest, **claiming})
             return Claim(row.state, mine=True, fresh=False, wait=0.0, **known)
         until = row.settled_at if row.owner == self._owner else max(row.leased_until, row.settled_at)
         if now < until:
             return Claim(State.PENDING, mine=False, fresh=False, wait=until - now, **known)
-        connection.execute(CHANGED, {**place, **ask.claiming})
+        connection.execute(CHANGED, {**place, **claiming})
         return Claim(State.PENDING, mine=True, fresh=False, wait=0.0, taken=row.owner != self._owner, **known)
 
     async def renew(self, effect: Effect, *, lease: timedelta, settle: timedelta) -> None:
         """Prolong a claim just before sending; raises FencedError when another owner has taken the effect."""
-        now = self._now()
-        until = now + lease.total_seconds()
-        await self._set_or_lose(effect, leased_until=until, settled_at=until + settle.total_seconds())
+        await self._set_or_lose(effect, after={"leased_until": lease.total_seconds(), "settled_at": (lease + settle).total_seconds()})
 
     async def complete(
         self, effect: Effect, external_id: str, *, at: datetime | None = None, digest: str | None = None, version: Order | None = None
@@ -183,22 +153,20 @@ class Ledger:
     async def gone(self, effect: Effect, external_id: str) -> None:
         """Note that the target knows this id no more, so that the effect is done again; nothing changes where another id stands by now."""
         statement = CHANGED.where(effects.c.state == State.DONE, effects.c.external_id == external_id)
-        values = {**_place(effect), "state": State.FAILED, "updated_at": self._now()}
-        await self._database.run(lambda connection: connection.execute(statement, values).rowcount)
+        change = _Change(effect, mine=False, values={"state": State.FAILED}, after={})
+        await self._database.run(lambda connection: connection.execute(statement, self._given(connection, change)).rowcount)
 
     async def blame(self, effect: Effect, dead_letter_id: str, version: Order | None = None) -> None:
         """Note a dead letter that a later success of this effect closes, also where the effect was never begun (what it refers to failed).
 
         With a `version` the effect is state-like, and only that version or a newer one closes it.
         """
-        if not dead_letter_id.isascii() or not dead_letter_id.isprintable() or {" ", "@"} & {*dead_letter_id}:
-            return  # forged: no dead letter of ours has such an id
-        note = dead_letter_id if version is None else f"{dead_letter_id}@{version[0]}.{version[1]}"
-        now = self._now()
-
-        values = {"state": State.FAILED, "owner": self._owner, "leased_until": now, "settled_at": now, "updated_at": now}
+        if not (note := note_of(dead_letter_id, version)):
+            return  # forged
 
         def work(connection: Connection) -> None:
+            now = now_of(connection, self._clock)
+            values = {"state": State.FAILED, "owner": self._owner, "leased_until": now, "settled_at": now, "updated_at": now}
             if self._inserted(connection, [_row(effect, dead_letters=note, **values)]) == [True]:
                 return
             row = connection.execute(FOUND_TO_CHANGE, _place(effect)).one()
@@ -208,17 +176,26 @@ class Ledger:
 
         await self._database.run(work)
 
+    async def forgive(self, effect: Effect, dead_letter_ids: Collection[str]) -> None:
+        """Note that it was told that these dead letters are closed, so that no later success tells it again."""
+
+        def work(connection: Connection) -> None:
+            row = connection.execute(FOUND_TO_CHANGE, _place(effect)).one_or_none()
+            if row is not None and (left := without(row.dead_letters, dead_letter_ids)) != row.dead_letters:
+                connection.execute(CHANGED, {**_place(effect), "dead_letters": left})
+
+        await self._database.run(work)
+
     async def settles_in(self, effect: Effect, seconds: float) -> None:
         """Note that the call has ended: what it may have sent settles in so many seconds, 0 where nothing can have been written."""
-        now = self._now()
-        await self._set(effect, mine=True, leased_until=now, settled_at=now + seconds)
+        await self._set(effect, mine=True, after={"leased_until": 0.0, "settled_at": seconds})
 
     async def peek(self, effect: Effect) -> Claim | None:
         """Return what is known of an effect without claiming it, None where nothing is."""
 
         def work(connection: Connection) -> Claim | None:
             row = connection.execute(FOUND, _place(effect)).one_or_none()
-            return None if row is None else Claim(row.state, mine=False, fresh=False, wait=0.0, **_known(row))
+            return None if row is None else Claim(row.state, mine=False, fresh=False, wait=0.0, **known_of(row))
 
         return await self._database.run(work)
 
@@ -236,17 +213,30 @@ class Ledger:
         """Commit what waits and leave the database."""
         await self._database.close()
 
-    async def _set(self, effect: Effect, *, mine: bool = False, **values: object) -> None:
-        await self._database.join(_change, self._change_of(effect, mine=mine, **values))
+    async def _set(self, effect: Effect, *, mine: bool = False, after: Mapping[str, float] = NO_TIMES, **values: object) -> None:
+        await self._database.join(self._change, _Change(effect, mine, values, after))
 
-    async def _set_or_lose(self, effect: Effect, **values: object) -> None:
+    async def _set_or_lose(self, effect: Effect, *, after: Mapping[str, float] = NO_TIMES, **values: object) -> None:
         """Change the row of an effect; raises FencedError when another owner has taken it."""
-        given = self._change_of(effect, mine=True, **values)
-        if not await self._database.run(lambda connection: connection.execute(CHANGED_WHERE_MINE, given).rowcount):
+        change = _Change(effect, mine=True, values=values, after=after)
+        if not await self._database.run(lambda connection: connection.execute(CHANGED_WHERE_MINE, self._given(connection, change)).rowcount):
             raise FencedError(f"{effect.connection}: {effect.operation} {effect.key} belongs to another process now")
 
-    def _change_of(self, effect: Effect, *, mine: bool, **values: object) -> dict[str, Any]:
-        return {**_place(effect), **({"of_owner": self._owner} if mine else {}), "updated_at": self._now(), **values}
+    def _change(self, connection: Connection, changes: Sequence[_Change]) -> list[None]:
+        now, alike = now_of(connection, self._clock), dict[tuple[str, ...], list[dict[str, Any]]]()
+        for change in changes:
+            given = self._given(connection, change, now)
+            alike.setdefault(tuple(given), []).append(given)
+        for names, several in alike.items():
+            connection.execute(CHANGED_WHERE_MINE if "of_owner" in names else CHANGED, several)
+        return [None] * len(changes)
+
+    def _given(self, connection: Connection, change: _Change, now: float | None = None) -> dict[str, Any]:
+        """Return the parameters of a statement that makes this change."""
+        now = now_of(connection, self._clock) if now is None else now
+        owner = {"of_owner": self._owner} if change.mine else {}
+        times = {name: now + seconds for name, seconds in change.after.items()}
+        return {**_place(change.effect), **owner, "updated_at": now, **times, **change.values}
 
     def _inserted(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> list[bool]:
         """Insert the rows of effects that have none; tell of each whether it was inserted."""
@@ -257,39 +247,6 @@ class Ledger:
             told.append(key in made)
             made.discard(key)  # of two that ask for one effect at once, the first has it
         return told
-
-    def _now(self) -> float:
-        return self._clock.now().timestamp()
-
-
-def stands(known: Order | None, wanted: Order, *, again: bool = False) -> bool:
-    """Tell whether the version that stands at the target makes `wanted` needless; where it is to be done `again`, only a newer one does."""
-    return known is not None and (known > wanted if again else known >= wanted)
-
-
-def _known(row: sa.Row[Any]) -> dict[str, Any]:
-    return {
-        "external_id": row.external_id,
-        "external_at": None if row.external_at is None else datetime.fromtimestamp(row.external_at, UTC),
-        "digest": row.digest,
-        "dead_letters": dict(map(_blamed, row.dead_letters.split())),
-        "version": None if row.major is None else (row.major, row.minor),
-    }
-
-
-def _blamed(note: str) -> tuple[str, Order | None]:
-    letter, _, version = note.partition("@")
-    major, _, minor = version.partition(".")
-    return letter, (int(major), int(minor)) if version else None
-
-
-def _change(connection: Connection, changes: Sequence[dict[str, Any]]) -> list[None]:
-    alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    for change in changes:
-        alike.setdefault(tuple(change), []).append(change)
-    for names, given in alike.items():
-        connection.execute(CHANGED_WHERE_MINE if "of_owner" in names else CHANGED, given)
-    return [None] * len(changes)
 
 
 def _row(effect: Effect, **values: object) -> dict[str, Any]:

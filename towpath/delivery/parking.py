@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine
 
 from towpath.clock import Clock
 from towpath.delivery.committer import GroupCommitter
-from towpath.delivery.database import insert_into, make_tables, metadata
+from towpath.delivery.database import insert_into, make_tables, metadata, now_of
 from towpath.delivery.deadletters import PARKED, Failure
 
 LONGEST = timedelta(hours=1)
@@ -57,10 +57,11 @@ class Parking:
 
     Args:
         pause: how long a parked record waits before it is tried again; twice as long after each try, up to an hour
+        at_once: how many are tried again together, at most
     """
 
-    def __init__(self, engine: Engine, clock: Clock, pause: timedelta) -> None:
-        self._clock, self._pause = clock, pause
+    def __init__(self, engine: Engine, clock: Clock, pause: timedelta, at_once: int = AT_ONCE) -> None:
+        self._clock, self._pause, self._at_once = clock, pause, at_once
         make_tables(engine)
         self._database = GroupCommitter(engine)
 
@@ -75,9 +76,9 @@ class Parking:
 
     async def park(self, connection: str, one: Parked, awaits: str = "", *, by_clock: float = math.inf) -> None:
         """Note that a record is parked, or parked again: what it `awaits` wakes it, and the clock so many times."""
-        now = self._clock.now().timestamp()
 
         def work(database: Connection) -> None:
+            now = now_of(database, self._clock)
             known = database.execute(sa.select(parked).where(parked.c.dead_letter_id == one.dead_letter_id)).first()
             tries = known.tries if known is not None else 0
             retry_at = now + min(self._pause * 2 ** min(tries, 16), LONGEST).total_seconds() if tries < by_clock else NEVER
@@ -94,10 +95,10 @@ class Parking:
 
         What each waited for is not known then: they are tried by the clock, the first time after the pause.
         """
-        when = {"awaits": "", "tries": 1, "retry_at": (self._clock.now() + self._pause).timestamp()}
-        rows = [{**one._asdict(), **when, "connection": connection} for connection, one in found]
 
         def work(database: Connection) -> int:
+            when = {"awaits": "", "tries": 1, "retry_at": now_of(database, self._clock) + self._pause.total_seconds()}
+            rows = [{**one._asdict(), **when, "connection": connection} for connection, one in found]
             statement = insert_into(parked, database.dialect).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
             return sum(database.execute(statement, row).rowcount for row in rows)
 
@@ -114,11 +115,11 @@ class Parking:
 
     async def due(self, connection: str) -> list[Parked]:
         """Return what is to be tried now, and claim it: nobody else gets it before its next time."""
-        now = self._clock.now().timestamp()
 
         def work(database: Connection) -> list[Parked]:
+            now = now_of(database, self._clock)
             wanted = sa.select(parked).where(parked.c.connection == connection, parked.c.retry_at <= now).order_by(parked.c.retry_at, *PLACE)
-            rows = database.execute(wanted.limit(AT_ONCE).with_for_update(skip_locked=True)).all()
+            rows = database.execute(wanted.limit(self._at_once).with_for_update(skip_locked=True)).all()
             ids = [row.dead_letter_id for row in rows]
             later = now + LONGEST.total_seconds()  # parked again, it gets its own time; one that was lost on the way comes back after this
             database.execute(sa.update(parked).where(parked.c.dead_letter_id.in_(ids)).values(retry_at=later))
@@ -141,5 +142,5 @@ class Parking:
         await self._database.close()
 
     async def _try_now(self, *which: sa.ColumnElement[bool]) -> None:
-        statement = sa.update(parked).where(*which).values(retry_at=self._clock.now().timestamp())
-        await self._database.run(lambda database: database.execute(statement).rowcount)
+        statement = sa.update(parked).where(*which)
+        await self._database.run(lambda database: database.execute(statement.values(retry_at=now_of(database, self._clock))).rowcount)

@@ -14,8 +14,9 @@ import structlog
 from sqlalchemy import Connection, Engine
 
 from towpath.clock import Clock
+from towpath.delivery.claims import State
 from towpath.delivery.committer import GroupCommitter
-from towpath.delivery.ledger import State, effects
+from towpath.delivery.ledger import effects
 from towpath.errors import RetryableError
 
 log = structlog.get_logger(__name__)

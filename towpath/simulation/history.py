@@ -9,6 +9,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from towpath.delivery.parking import AT_ONCE
 from towpath.events import AGGREGATES, Event, business_key, seal
 from towpath.simulation.erp import Weather
 from towpath.simulation.process import STARTS_AT
@@ -17,7 +18,9 @@ SKUS: Final = ("TP-0001", "TP-0002")
 UNKNOWN: Final = "TP-9999"
 """A product that the target learns of only once the faults are over."""
 TELLING: Final = 3.0
-"""Seconds within which the shop tells its facts."""
+"""Seconds within which the shop tells its facts, but for the changes of those who take their time."""
+LONG: Final = 2.5
+"""How long some shoppers think before they change an order again (seconds): an earlier change may be parked by then."""
 FAULTS_END: Final = 8.0
 PAID, UNPAID = "30", "10"
 
@@ -68,6 +71,10 @@ class History:
     comings: list[tuple[float, str, float]] = field(default_factory=list)
     """When another process of a role comes, and for how long it stays."""
     clock_jumps: list[tuple[float, float]] = field(default_factory=list)
+    at_once: int = AT_ONCE
+    """How many parked records are tried again together: one, and what waited for the same comes back at different times."""
+    slow: bool = False
+    """Whether shoppers think long before they change an order again, and mostly order what the target does not know yet."""
 
 
 def history_of(seed: int) -> History:
@@ -76,6 +83,8 @@ def history_of(seed: int) -> History:
     history = History(
         seed, chance.choice((1, 2, 3)), chance.choice((1, 1, 2)), chance.choice((1, 1, 2)), _weather(chance), chance.choice((None, 20.0, 3.0))
     )
+    if chance.random() < 0.2:  # noqa: PLR2004
+        history.at_once, history.slow = 1, True
     for number in range(1001, 1001 + chance.choice((1, 2, 2, 3, 4))):
         _tell_order(history, chance, number)
     _tell_stock(history, chance)
@@ -93,16 +102,18 @@ def _weather(chance: random.Random) -> Weather:
 
 
 def _tell_order(history: History, chance: random.Random, number: int) -> None:
-    bought = Bought(number, chance.choice((7, 8)), [chance.randint(1, 9)], poisoned=chance.random() < 0.1)  # noqa: PLR2004
+    poisoned = 0.6 if history.slow else 0.1
+    bought = Bought(number, chance.choice((7, 8)), [chance.randint(1, 9)], poisoned=chance.random() < poisoned)
     history.orders.append(bought)
     at = chance.random() * TELLING / 2
     paid_before = chance.random() < 0.5  # noqa: PLR2004
     payment = PAID if paid_before else UNPAID
     _tell(history, chance, at, _order(bought, bought.quantities[0], 0, payment))
-    for version in range(1, 1 + chance.choice((0, 0, 1, 2))):
+    for version in range(1, 1 + chance.choice((1, 2, 2) if history.slow else (0, 0, 1, 2))):
         quantity = max(bought.quantities) + chance.randint(1, 3)
         bought.quantities.append(quantity)
-        _tell(history, chance, at + version * chance.random(), _order(bought, quantity, version, payment))
+        later = (version - 1 + chance.random()) * LONG if history.slow else version * chance.random()
+        _tell(history, chance, at + later, _order(bought, quantity, version, payment))
     if chance.random() < 0.3:  # noqa: PLR2004
         bought.cancelled = True
         _tell(history, chance, at + chance.random() * 2, Event("OrderCancelled", _about(bought, 50, order_number=str(number), reason="")))

@@ -31,7 +31,7 @@ from towpath.delivery.deadletters import Registrar
 from towpath.delivery.gate import Gate
 from towpath.delivery.lanes import LaneLimits
 from towpath.delivery.ledger import Ledger
-from towpath.delivery.parking import Parking
+from towpath.delivery.parking import AT_ONCE, Parking
 from towpath.delivery.runner import LaneRunner
 from towpath.dialect import USUAL, Dialect
 from towpath.errors import DataError
@@ -126,6 +126,7 @@ class Deployment:
     erp: Erp
     classes: Classes
     rate: float | None = None
+    at_once: int = AT_ONCE
     books: dict[Process, Books] = field(default_factory=dict)
     trouble: list[str] = field(default_factory=list)
 
@@ -153,7 +154,7 @@ async def _sink(deployment: Deployment, process: Process, stopping: list[asyncio
     stop = asyncio.Event()
     stopping.append(stop)
     producer = AckedProducer(KAFKA)
-    parking = Parking(engine, clock, PARK_PAUSE)
+    parking = Parking(engine, clock, PARK_PAUSE, deployment.at_once)
     ledger = classes.ledger(engine, clock, f"{process.name}-{len(deployment.world.processes)}")
     gate = Gate(clock, rate=deployment.rate, burst=3, probe_seconds=1.0)
     patience = classes.patience

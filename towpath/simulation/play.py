@@ -61,7 +61,7 @@ def play_history(history: History, classes: Classes | None = None, *, story: boo
     world.told = [] if story else None
     log = Log(world, history.partitions, STARTS_AT.timestamp())
     erp = Erp(world, history.weather, set(SKUS), PATIENCE.settle)
-    deployment = Deployment(world, log, database, erp, classes or Classes(), history.rate)
+    deployment = Deployment(world, log, database, erp, classes or Classes(), history.rate, history.at_once)
     with swapped(), within(log):
         stage = _Stage(deployment, history)
         try:

@@ -36,8 +36,10 @@ def why_no_postgres() -> str | None:
 
 
 @contextmanager
-def postgres_server() -> Iterator[URL]:
+def postgres_server(*, durable: bool = False) -> Iterator[URL]:
     """Give the address of a server with an empty database, reached by a socket in its folder; both end with the context.
+
+    One that is `durable` waits for the disk, as no test has to.
 
     Raises AssertionError with the end of its log where it does not answer within a minute.
     """
@@ -48,7 +50,7 @@ def postgres_server() -> Iterator[URL]:
             shutil.chown(folder, user)
         command = [str(shutil.which("initdb")), "--pgdata", "data", "--username", USER, "--auth", "trust", "--encoding", "UTF8", "--locale", "C"]
         subprocess.run([*command, "--no-sync"], check=True, user=user, cwd=folder, stdout=log, stderr=log, timeout=START_SECONDS)
-        server = _start(folder, user, log)
+        server = _start(folder, user, log, durable=durable)
         try:
             if not wait_for(lambda: _answers(folder), lambda: server.poll() is not None, START_SECONDS):
                 log.seek(0)
@@ -58,8 +60,8 @@ def postgres_server() -> Iterator[URL]:
             _stop(server)
 
 
-def _start(folder: Path, user: str | None, log: IO[bytes]) -> subprocess.Popen[bytes]:
-    settings = {"listen_addresses": "", "unix_socket_directories": str(folder), "fsync": "off", **LIMITS}
+def _start(folder: Path, user: str | None, log: IO[bytes], *, durable: bool) -> subprocess.Popen[bytes]:
+    settings = {"listen_addresses": "", "unix_socket_directories": str(folder), "fsync": "on" if durable else "off", **LIMITS}
     command = [str(shutil.which("postgres")), "-D", "data", *(f"--{name}={value}" for name, value in settings.items())]
     tied = ["/bin/sh", "-c", TIED, "sh", *command]
     return subprocess.Popen(tied, user=user, cwd=folder, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True)

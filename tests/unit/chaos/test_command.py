@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 from typer.testing import CliRunner
 
 from towpath.chaos.controls import all_controls
-from towpath.chaos.fault import INVARIANTS, Fault, Outcome, Run
+from towpath.chaos.fault import BOUNDS, INVARIANTS, Fault, Outcome, Run
 from towpath.chaos.faults import all_faults
 from towpath.cli.main import build_app
 from towpath.errors import ConfigError
@@ -52,6 +55,16 @@ def test_too_little_traffic_to_prove_anything_is_refused(events: str) -> None:
 def test_a_fault_holds_where_it_was_injected_and_broke_nothing(injected: int, broken: str, *, holds: bool) -> None:
     found = WHOLE | ({broken: ["something"]} if broken else {})
     assert holds == Outcome(FAULT, 7, injected, found, 1.0).holds
+
+
+def test_a_fault_that_is_impossible_here_says_why_and_breaks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    fault = replace(FAULT, impossible=lambda: "only root may")
+    monkeypatch.setattr("towpath.chaos.faults.all_faults", lambda: {"F0": fault})
+    told = json.loads(invoke("--json"))
+    assert ("F0", "only root may", 0, dict.fromkeys((*INVARIANTS, BOUNDS), 0)) == tuple(
+        told[name] for name in ("fault", "skipped", "injected", "violations")
+    )
+    assert "F0   skipped: nothing; only root may" == invoke().strip()
 
 
 @pytest.mark.parametrize(("injected", "broken", "holds"), [(1, "I3", True), (0, "I3", False), (1, "I1", False), (1, "", False)])

@@ -12,10 +12,11 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
-from towpath.clock import SystemClock
+from towpath.clock import OFFSET_VARIABLE, SystemClock
+from towpath.delivery.claims import Claim, Order, State
 from towpath.delivery.committer import GroupCommitter
 from towpath.delivery.database import open_engine
-from towpath.delivery.ledger import Claim, Effect, Ledger, Order, State
+from towpath.delivery.ledger import Effect, Ledger
 from towpath.errors import FencedError, RetryableError
 from towpath.testing.clock import VirtualClock
 
@@ -73,6 +74,24 @@ async def test_another_owner_takes_over_only_after_the_lease_and_the_settle_time
     taken = await begin(other)
     assert (taken.mine, taken.fresh) == (True, False)
     assert not (await begin(one)).mine, "it is the other's now"
+
+
+@pytest.mark.parametrize("ahead", [600, -600])
+async def test_hosts_whose_clocks_differ_agree_on_how_long_a_claim_holds(database: URL, monkeypatch: pytest.MonkeyPatch, ahead: int) -> None:
+    ledgers = []
+    for owner, offset in (("one", ahead), ("other", -ahead)):
+        monkeypatch.setenv(OFFSET_VARIABLE, str(offset))
+        ledgers.append(Ledger(open_engine(database), SystemClock(), owner))
+    one, other = ledgers
+    try:
+        await begin(one)
+        claim = await begin(other)
+        assert (False, True) == (claim.mine, 20 < claim.wait <= 25)
+        await one.settles_in(ORDER, 3)
+        assert 0 < (await begin(other)).wait <= 3
+    finally:
+        await one.close()
+        await other.close()
 
 
 async def test_what_is_gone_at_the_target_is_done_again_unless_another_id_stands_by_now(ledger_of: Open) -> None:
@@ -323,7 +342,7 @@ WORKER = """
 import asyncio, json, sys
 from datetime import timedelta
 from sqlalchemy.engine import make_url
-from towpath.clock import SystemClock
+from towpath.clock import OFFSET_VARIABLE, SystemClock
 from towpath.delivery.database import open_engine
 from towpath.delivery.ledger import Effect, Ledger
 

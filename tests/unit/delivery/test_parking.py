@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import URL
 
+from towpath.clock import OFFSET_VARIABLE, SystemClock
 from towpath.delivery.database import open_engine
 from towpath.delivery.deadletters import Failure
 from towpath.delivery.parking import LONGEST, Parked, Parking
@@ -138,3 +139,20 @@ async def test_connections_do_not_see_each_others(bench: Bench) -> None:
     await bench.one.park("erp", ONE)
     await bench.pass_by(61)
     assert ([], 0) == (await bench.one.due("shop"), await bench.one.count("shop"))
+
+
+@pytest.mark.parametrize("ahead", [600, -600])
+async def test_hosts_whose_clocks_differ_agree_on_when_a_record_is_due(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead: int) -> None:
+    parkings = []
+    for offset in (ahead, -ahead):
+        monkeypatch.setenv(OFFSET_VARIABLE, str(offset))
+        parkings.append(Parking(open_engine(URL.create("sqlite", database=str(tmp_path / "parked.db"))), SystemClock(), timedelta(seconds=60)))
+    one, other = parkings
+    try:
+        await one.park("erp", ONE, "product A-7")
+        assert [] == await other.due("erp")
+        await one.wake("erp", "product A-7")
+        assert [ONE] == await other.due("erp")
+    finally:
+        await one.close()
+        await other.close()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
+
+import orjson
 
 from processors.flow_processor import FlowProcessor
 from processors.mapping import load_model
@@ -95,3 +98,25 @@ def test_an_order_that_is_kept_as_before_is_known_again() -> None:
     place.state[key] = replace(kept, content=digest(order, MOVING)).dump()
     assert place.kinds(placed(2, status="30")) == ["duplicate"]
     assert place.kinds(placed(3, customer_company="Other")) == ["OrderChanged"]
+
+
+def renamed(name: str, *, quantity: int = 0) -> list[dict[str, Any]]:
+    lines: list[dict[str, Any]] = [{**line, "name": name} for line in an_order()["lines"]]
+    lines[0] |= {"quantity": Decimal(quantity)} if quantity else {}
+    return lines
+
+
+def test_a_product_that_is_called_otherwise_by_now_is_no_change_of_its_orders() -> None:
+    place = Place()
+    assert [place.kinds(placed(1)), place.kinds(placed(2, lines=renamed("Mug, new")))] == [["OrderPlaced"], ["duplicate"]]
+    assert place.kinds(placed(3, lines=renamed("Mug, new", quantity=9))) == ["OrderChanged"]
+    assert place.kinds(placed(4, lines=renamed("Mug, newer", quantity=9), status="40")) == ["duplicate"]
+
+
+def test_an_order_that_an_earlier_release_kept_has_no_names_and_is_known_again() -> None:
+    place = Place()
+    place.take(placed(1))
+    key = state_key(an_order()["meta"]["key"])
+    place.state[key] = orjson.dumps(orjson.loads(place.state[key])[:6])
+    assert place.kinds(placed(2, status="30")) == ["duplicate"]
+    assert place.kinds(placed(3, lines=renamed("Mug, new"))) == ["OrderChanged"]

@@ -96,6 +96,14 @@ async def test_latency_delays_every_call(serve: Serve) -> None:
     assert (await last_row(client))["duration_ms"] >= 60
 
 
+async def test_a_slow_write_delays_no_read(serve: Serve) -> None:
+    client = await serve("bng", faults={"write_latency_ms": 60})
+    await client.get("/api/v1/products", headers=KEY)
+    assert (await last_row(client))["duration_ms"] < 60
+    await client.post("/api/v1/customers", headers=KEY, json={})
+    assert (await last_row(client))["duration_ms"] >= 60
+
+
 def test_the_same_seed_decides_the_same() -> None:
     def decisions(seed: int) -> list[bool]:
         faults = Faults(FaultSettings(unavailable=0.3, seed=seed))

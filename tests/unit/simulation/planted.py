@@ -11,6 +11,8 @@ from processors.flow_processor import FlowProcessor
 from processors.port import ReadState, Step
 from sinks.effector import Effector, Patience
 from towpath.codec import default_codec
+from towpath.delivery.claims import Order
+from towpath.delivery.ledger import Effect, Ledger
 from towpath.delivery.runner import LaneRunner
 from towpath.records import Output, Record
 from towpath.simulation.machines import Classes
@@ -88,10 +90,18 @@ class AtOnce(Effector):
         super().__init__(connection, target, api, ledger, Patience(patience.timeout, 0.0), clock, **more)
 
 
+class AnyVersion(Ledger):
+    """Has any success of an effect close all its dead letters, those of newer versions too."""
+
+    async def blame(self, effect: Effect, dead_letter_id: str, version: Order | None = None) -> None:  # noqa: ARG002 - as the ledger has it
+        await super().blame(effect, dead_letter_id)
+
+
 BUGS = {
     "state marked before the output": Classes(loop=StateFirst),
     "offset committed before the ledger": Classes(runner=OffsetFirst),
     "no fence": Classes(effector=NoFence),
     "version in a one-shot effect key": Classes(processor=VersionedKey),
+    "an older version's success closes the dead letter of a newer one": Classes(ledger=AnyVersion),
     "immediate look-up instead of settle time": Classes(effector=AtOnce),
 }

@@ -27,9 +27,19 @@ def has_zombie(seed: int) -> bool:
     return history.sinks > 1 and any(strike.role == "sink" and strike.freeze == 8.0 for strike in history.strikes)
 
 
+def has_changes_apart(seed: int) -> bool:
+    """Tell whether two changes of an order may be parked beside each other, and come back at different times."""
+    history = history_of(seed)
+    return history.slow and any(order.poisoned and len(order.quantities) > 2 for order in history.orders)
+
+
+ONLY = {"no fence": has_zombie, "an older version's success closes the dead letter of a newer one": has_changes_apart}
+"""The worlds that can show a bug at all, where few do."""
+
+
 @pytest.mark.parametrize("bug", BUGS)
 def test_a_planted_bug_is_found(bug: str) -> None:
-    worlds = (seed for seed in range(1, FOUND_WITHIN + 1) if bug != "no fence" or has_zombie(seed))
+    worlds = (seed for seed in range(1, FOUND_WITHIN + 1) if bug not in ONLY or ONLY[bug](seed))
     found = next((seed for seed in worlds if play(seed, BUGS[bug]).violations), None)
     assert found is not None, f"{bug} was not found in {FOUND_WITHIN} seeds"
     assert not play(found).violations, "it is the bug that was found, and nothing of the production code"
@@ -55,6 +65,7 @@ def test_worlds_have_all_kinds_of_trouble() -> None:
     assert all(any(getattr(one.weather, name) for one in histories) for name in ("lost", "late", "throttled", "away", "broken", "slow", "blind"))
     assert {True, False} == {one.weather.unique for one in histories}
     assert any(one.clock_jumps for one in histories)
+    assert {True, False} == {one.slow for one in histories}
     assert any(one.comings for one in histories)
 
 

@@ -17,8 +17,9 @@ from sqlalchemy.engine import URL
 from sinks.effector import Effected, Effector, Patience
 from sinks.role import find_target
 from towpath.config.connections import Connection
+from towpath.delivery.claims import Order
 from towpath.delivery.database import make_tables, open_engine
-from towpath.delivery.ledger import Ledger, Order
+from towpath.delivery.ledger import Ledger
 from towpath.errors import OutcomeUnknownError, RetryableError
 from towpath.metrics import Metrics
 from towpath.sandbox.kit.server import build

@@ -12,8 +12,9 @@ from sinks.base import Document, Operation, Standing, Update
 from sinks.effector import Effected, Effector, Patience
 from towpath.clock import SystemClock
 from towpath.config import Connection
+from towpath.delivery.claims import Order
 from towpath.delivery.database import open_engine
-from towpath.delivery.ledger import Effect, Ledger, Order
+from towpath.delivery.ledger import Effect, Ledger
 from towpath.http import ApiClient
 from towpath.metrics import Metrics
 from towpath.systems.base import connect

@@ -105,3 +105,46 @@ async def test_a_change_that_is_parked_outlives_the_success_of_an_older_one(tmp_
     assert newer in {receipt["dead_letter_id"] for receipt in process.producer.decoded("receipts")}
     assert (0, [1, 2]) == (await process.parking.count("erp"), target.changes)
     await process.close()
+
+
+def closed(process: Process) -> list[str]:
+    """Return the dead letters that receipts have closed, in their order."""
+    return [receipt["dead_letter_id"] for receipt in process.producer.decoded("receipts") if receipt["dead_letter_id"]]
+
+
+async def test_a_dead_letter_that_is_closed_is_told_once_and_forgotten(tmp_path: Path) -> None:
+    process = Process(tmp_path, Told())
+    await process.handler.give_up(a_delivery("change_order", 1), Failure("refused"))
+    [letter] = process.producer.decoded("dlq.erp")
+    for version in (2, 3, 3):
+        await process.handler.handle(a_delivery("change_order", version))
+    assert [letter["dead_letter_id"]] == closed(process)
+    await process.close()
+
+
+async def test_a_dead_letter_is_not_forgotten_before_its_end_was_told(tmp_path: Path) -> None:
+    process = Process(tmp_path, Told())
+    await process.handler.give_up(a_delivery("change_order", 1), Failure("refused"))
+    [letter] = process.producer.decoded("dlq.erp")
+
+    async def die(_topic: str) -> None:
+        raise RetryableError("the process died here")
+
+    process.producer.before = die
+    with pytest.raises(RetryableError):
+        await process.handler.handle(a_delivery("change_order", 2))
+    process.producer.before = None
+    await process.handler.handle(a_delivery("change_order", 2))
+    assert [letter["dead_letter_id"]] == closed(process)
+    await process.close()
+
+
+async def test_what_fails_again_after_it_was_closed_is_closed_again(tmp_path: Path) -> None:
+    process = Process(tmp_path, Told())
+    for version in (1, 2):
+        await process.handler.give_up(a_delivery("change_order", 1), Failure("refused"))
+        await process.handler.handle(a_delivery("change_order", version + 1))
+    [first, second] = process.producer.decoded("dlq.erp")
+    assert first["dead_letter_id"] == second["dead_letter_id"]
+    assert [first["dead_letter_id"]] * 2 == closed(process)
+    await process.close()

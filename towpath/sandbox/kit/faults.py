@@ -32,6 +32,7 @@ class FaultSettings(BaseModel):
     webhook_duplicate: float = Field(default=0, ge=0, le=1, description="sent two or three times")
     webhook_shuffle: float = Field(default=0, ge=0, le=1, description="held back, so that later ones overtake it")
     latency_ms: float = Field(default=0, ge=0, description="before every API call")
+    write_latency_ms: float = Field(default=0, ge=0, description="before every API call that writes, besides")
     late_commit_seconds: float = Field(default=2.0, ge=0, description="from the client's leaving to the commit")
     hold_seconds: float = Field(default=30.0, ge=0, description="how long a late commit holds a client that does not leave")
     shuffle_seconds: float = Field(default=1.0, ge=0, description="a shuffled webhook waits up to this long")

@@ -32,8 +32,8 @@ class Gate:
         with store.transaction():
             seq = self._journal.arrived(stamp(self._world.clock.now()), call)
             store.add(f"call/{call.method} {endpoint.path if endpoint else '(unknown)'}")
-        if (endpoint is None or not endpoint.public) and self._faults.settings.latency_ms:
-            await self._world.clock.sleep(self._faults.settings.latency_ms / 1000)
+        if late := self._latency_ms(endpoint):
+            await self._world.clock.sleep(late / 1000)
         answer, fault = self._turned_away(call, endpoint)
         if answer is None and endpoint is not None:
             if self._strikes(LATE_COMMIT, endpoint):
@@ -46,6 +46,12 @@ class Gate:
         answer = answer or Answer(500)
         self._finish(seq, answer.status, fault, started, answer)
         return to_response(answer)
+
+    def _latency_ms(self, endpoint: Endpoint | None) -> float:
+        dialled = self._faults.settings
+        if endpoint is None:
+            return dialled.latency_ms
+        return 0.0 if endpoint.public else dialled.latency_ms + (dialled.write_latency_ms if endpoint.write else 0.0)
 
     def _turned_away(self, call: Call, endpoint: Endpoint | None) -> tuple[Answer | None, str | None]:
         refuse = self._site.refuse
