@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import aiohttp
@@ -78,9 +79,9 @@ class Receiver:
     async def _accept(self, door: Door, request: web.BaseRequest) -> web.Response:
         """Return 204 once the webhook is stored, else a status that tells the sender whether to try again."""
         try:
-            body = await self._read(door, request)
-            webhook_id = door.verifier.verify(body, request.headers, self._clock.now(), request.query)
-            await self._store(door, body, webhook_id)
+            body, now = await self._read(door, request), self._clock.now()
+            webhook_id = door.verifier.verify(body, request.headers, now, request.query)
+            await self._store(door, body, webhook_id, now)
         except NotAuthenticError as error:
             return self._refuse(door, _RefusedError(401, str(error)))
         except _RefusedError as refusal:
@@ -93,33 +94,35 @@ class Receiver:
             raise _RefusedError(_again(door, 429), "too many requests", {"Retry-After": "1"})
         if request.headers.get("Content-Encoding", "identity") != "identity" or request.content_type.startswith("multipart/"):
             raise _RefusedError(415, "send the body plain: no compression, no multipart")
-        body = bytearray()
+        length = request.content_length or 0
         try:
             if request.content.is_eof():  # as most: it came with its headers
-                body += request.content.read_nowait()
+                body = request.content.read_nowait()
             else:
-                await self._read_on(body, request)
+                body = await self._read_on(request, length)
         except TimeoutError:
             raise _RefusedError(_again(door, 408), f"the body did not come within {READ_SECONDS} s", {"Connection": "close"}) from None
         except (ConnectionError, web.RequestPayloadError):
             raise _RefusedError(400, "the body broke off", {"Connection": "close"}) from None
-        if max(len(body), request.content_length or 0) > self._largest:
+        if len(body) > self._largest or length > self._largest:
             raise _RefusedError(413, f"the body is larger than {self._largest} bytes")
+        return body
+
+    async def _read_on(self, request: web.BaseRequest, length: int) -> bytes:
+        body = bytearray()
+        async with asyncio.timeout(READ_SECONDS):
+            while max(len(body), length) <= self._largest and (chunk := await request.content.readany()):
+                body += chunk
         return bytes(body)
 
-    async def _read_on(self, body: bytearray, request: web.BaseRequest) -> None:
-        async with asyncio.timeout(READ_SECONDS):
-            while max(len(body), request.content_length or 0) <= self._largest and (chunk := await request.content.readany()):
-                body += chunk
-
-    async def _store(self, door: Door, body: bytes, webhook_id: str) -> None:
+    async def _store(self, door: Door, body: bytes, webhook_id: str, now: datetime) -> None:
         named = door.system.key_of(body)
         key = (named or webhook_id)[:LONGEST_KEY]
         value = blank(body, door.system.BLANKED, is_json=named is not None)
         headers = [
             (KIND, WEBHOOK.encode()),
             (WEBHOOK_ID, webhook_id.encode("utf-8", "replace")),
-            (RECEIVED_AT, self._clock.now().isoformat().encode()),
+            (RECEIVED_AT, now.isoformat().encode()),
             new_trace(door.name, webhook_id),
         ]
         try:
