@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.hdrs import EXPECT
 
 from producers.base import KIND, RECEIVED_AT, WEBHOOK, WEBHOOK_ID
+from producers.stored import stored
 from towpath.accepting import Accepting
 from towpath.acked import AckedProducer
 from towpath.blanking import blank
@@ -64,7 +65,7 @@ class Receiver:
         self._rate = config.receiver.requests_per_second
         self._buckets = {name: Bucket(clock, rate=self._rate, burst=max(1, int(self._rate or 1))) for name in doors}
 
-    async def answer(self, request: web.BaseRequest) -> web.Response:
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Return what any request is answered with.
 
         It stands where an `Application` would, which takes as long to find the one route as all else it takes to answer.
@@ -76,7 +77,7 @@ class Receiver:
             return _nowhere(request)
         return await self._accept(door, request)
 
-    async def _accept(self, door: Door, request: web.BaseRequest) -> web.Response:
+    async def _accept(self, door: Door, request: web.BaseRequest) -> web.StreamResponse:
         """Return 204 once the webhook is stored, else a status that tells the sender whether to try again."""
         try:
             body, now = await self._read(door, request), self._clock.now()
@@ -87,7 +88,7 @@ class Receiver:
         except _RefusedError as refusal:
             return self._refuse(door, refusal)
         self._metrics.add(RECEIVED, connection=door.name, via="webhook")
-        return web.Response(status=204)
+        return stored(request)
 
     async def _read(self, door: Door, request: web.BaseRequest) -> bytes:
         if self._buckets[door.name].take() > 0:
