@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +32,7 @@ from towpath.systems.base import system_module
 log = structlog.get_logger(__name__)
 
 HOOKS = "/hooks/"
+A_HOOK = re.compile(HOOKS + "[^{}/]+")
 READ_SECONDS = 20
 STORE_SECONDS = 10
 LINGER_SECONDS = 2  # a refused body is read on for so long, that the sender may see the answer and no reset
@@ -70,7 +72,7 @@ class Receiver:
 
         It stands where an `Application` would, which takes as long to find the one route as all else it takes to answer.
         """
-        if EXPECT in request.headers:
+        if request.headers.get(EXPECT):
             await _go_on(request)
         door = self._doors.get(request.path)
         if door is None or request.method != "POST":
@@ -152,8 +154,7 @@ async def _go_on(request: web.BaseRequest) -> None:
 
 def _nowhere(request: web.BaseRequest) -> web.Response:
     """Return the answer to a request for what is not here."""
-    path = request.rel_url.raw_path
-    if not path.startswith(HOOKS) or path.count("/") != HOOKS.count("/") or path == HOOKS:
+    if not A_HOOK.fullmatch(request.rel_url.path_safe):
         raise web.HTTPNotFound
     if request.method != "POST":
         raise web.HTTPMethodNotAllowed(request.method, ["POST"])
