@@ -104,7 +104,7 @@ class FlowProcessor:
             event = self._decoded(record, head)
             return self._arrived(record, event, replay, Seen.load(read(_seen_key(event))), read)
         _require_topic(record, head.name)
-        seen = Seen.load(read(f"{head.name}|{head.meta['key']}".encode()))
+        seen = Seen.load(read(_seen_key(Event(head.name, {"meta": head.meta}))))
         if seen is not None and _is_repeat(head, seen, read):
             return Step(counts=[dropped(head.name, "duplicate")])
         return self._arrived(record, self._decoded(record, head), None, seen, read)

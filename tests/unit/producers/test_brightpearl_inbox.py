@@ -56,7 +56,8 @@ async def door(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     config = Config.model_validate({"connections": {"erp": ERP | {"webhook_secret": "env:ERP_SECRET"}}, "receiver": settings})
     producer = FakeProducer()
     receiver = Receiver(doors(config), producer, config, VirtualClock(), Metrics())
-    async with TestClient(RawTestServer(receiver.answer)) as client:
+    client: TestClient[Any, Any] = TestClient(RawTestServer(receiver.answer))
+    async with client:
         yield Door(client, producer)
 
 
