@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from sqlalchemy import URL, Connection, Engine, event
@@ -10,6 +11,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from towpath.clock import Clock, SystemClock
 from towpath.migrations.chain import DELIVERY
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql, sqlite
 
 metadata = sa.MetaData()
 
@@ -44,6 +48,17 @@ def make_tables(engine: Engine) -> None:
                     raise
     finally:
         writing.dispose()
+
+
+def insert_into(table: sa.Table, dialect: sa.Dialect) -> sqlite.Insert | postgresql.Insert:
+    """Return the dialect's own INSERT, which can say what becomes of a row that stands already."""
+    if dialect.name == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert  # noqa: PLC0415 - of the two, a process needs one
+
+        return insert(table)
+    from sqlalchemy.dialects.postgresql import insert as insert_in_postgresql  # noqa: PLC0415 - the same; slow to import
+
+    return insert_in_postgresql(table)
 
 
 def now_of(database: Connection, clock: Clock) -> float:

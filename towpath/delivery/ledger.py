@@ -13,11 +13,10 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
-from sqlalchemy.dialects import postgresql, sqlite
 
 from towpath.clock import Clock
 from towpath.delivery.committer import GroupCommitter
-from towpath.delivery.database import make_tables, metadata
+from towpath.delivery.database import insert_into, make_tables, metadata
 from towpath.errors import FencedError
 
 effects = sa.Table(
@@ -115,8 +114,7 @@ class Ledger:
 
     def __init__(self, engine: Engine, clock: Clock, owner: str) -> None:
         self._clock, self._owner = clock, owner
-        insert = sqlite.insert(effects) if engine.dialect.name == "sqlite" else postgresql.insert(effects)
-        self._insert = insert.on_conflict_do_nothing().returning(*effects.primary_key)
+        self._insert = insert_into(effects, engine.dialect).on_conflict_do_nothing().returning(*effects.primary_key)
         make_tables(engine)
         self._database = GroupCommitter(engine)
 

@@ -13,11 +13,10 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
-from sqlalchemy.dialects import postgresql, sqlite
 
 from towpath.clock import Clock
 from towpath.delivery.committer import GroupCommitter
-from towpath.delivery.database import make_tables, metadata
+from towpath.delivery.database import insert_into, make_tables, metadata
 from towpath.delivery.deadletters import PARKED, Failure
 
 LONGEST = timedelta(hours=1)
@@ -99,8 +98,7 @@ class Parking:
         rows = [{**one._asdict(), **when, "connection": connection} for connection, one in found]
 
         def work(database: Connection) -> int:
-            insert = sqlite.insert(parked) if database.dialect.name == "sqlite" else postgresql.insert(parked)
-            statement = insert.on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+            statement = insert_into(parked, database.dialect).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
             return sum(database.execute(statement, row).rowcount for row in rows)
 
         return await self._database.run(work)

@@ -10,10 +10,9 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import URL, Connection, Engine
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
-from towpath.delivery.database import open_engine
+from towpath.delivery.database import insert_into, open_engine
 from towpath.errors import ConfigError, RetryableError
 from towpath.migrations.chain import INDEX
 
@@ -143,8 +142,7 @@ def put(connection: Connection, table: sa.Table, rows: list[dict[str, Any]], *, 
     """Insert the rows; where one with the same primary key stands, the greater one in the columns `newest` stays, else the present one."""
     if not rows:
         return
-    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    statement = insert(table)
+    statement = insert_into(table, connection.dialect)
     order = [column.name for column in newest]
     if order:
         wins = sa.tuple_(*(statement.excluded[name] for name in order)) > sa.tuple_(*(table.c[name] for name in order))

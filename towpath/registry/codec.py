@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import closing, suppress
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import structlog
@@ -17,10 +18,12 @@ from towpath.config import Config
 from towpath.errors import ConfigError, DataError, RetryableError
 from towpath.registry.lookup import Asked, SchemaLookup
 from towpath.registry.subjects import subjects
-from towpath.runtime.health import Health
-from towpath.runtime.role import RoleContext
 from towpath.startup import in_daemon
 from towpath.topics import load_topics
+
+if TYPE_CHECKING:  # a command reads by a codec too, and serves nothing
+    from towpath.runtime.health import Health
+    from towpath.runtime.role import RoleContext
 
 RETRY_SECONDS = 1.0
 
