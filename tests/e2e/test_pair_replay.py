@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import asyncio
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +13,7 @@ from towpath.demo.stack import Stack
 from towpath.sandbox.bng.system import DUMPS as ERP_STORES
 from towpath.sandbox.nopcommerce.system import DUMPS as SHOP_STORES
 from towpath.testing.figures import samples_of
-from towpath.testing.played import Played
+from towpath.testing.played import Played, printed
 
 PLAN = Plan("bng-nopcommerce", 20, 7, "none")
 MENDED, BAD = 2001, 2002
@@ -28,15 +26,6 @@ def unpolled(content: dict[str, Any]) -> None:
     """Poll nobody, so that whatever is counted after the run comes from a replay."""
     for connection in content["connections"].values():
         connection["poll_seconds"] = None
-
-
-async def towpath(stack: Stack, *arguments: str) -> str:
-    """Return what an operator's command prints."""
-    command = [sys.executable, "-m", "towpath", *arguments, "--config", str(stack.config_path)]
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE)
-    printed, told = await process.communicate()
-    assert process.returncode == 0, told.decode()
-    return printed.decode()
 
 
 async def call(url: str, method: str = "GET", body: object = None) -> Any:  # noqa: ANN401 - JSON
@@ -65,9 +54,9 @@ async def counted(stack: Stack) -> Counter[str]:
 
 async def replayed(stack: Stack, *options: str) -> int:
     """Replay all that ever arrived, and return how many records that were."""
-    printed = await towpath(stack, "replay", "--all", *options)
+    told = await printed(stack, "replay", "--all", *options)
     await settle(stack)
-    return int(printed.splitlines()[-1].split()[1])
+    return int(told.splitlines()[-1].split()[1])
 
 
 async def place_bad(stack: Stack) -> None:
@@ -84,7 +73,7 @@ async def answers(stack: Stack, target_id: str) -> list[str]:
     """Return what operators are told of two orders, of all dead letters, and of an order's names."""
     asked: list[tuple[str, ...]] = [("trace", str(number)) for number in (1001, MENDED)]
     asked += [("dlq", "list", "--all"), ("xref", ERP, target_id), ("xref", SHOP, f"{SHOP}/order/1001")]
-    return [await towpath(stack, *question, "--json") for question in asked]
+    return [await printed(stack, *question, "--json") for question in asked]
 
 
 async def test_replaying_everything_changes_neither_system_and_a_deleted_index_answers_as_before(start: Callable[..., Any]) -> None:
