@@ -120,7 +120,9 @@ def _whole(codec: Codec, original: Mapping[str, Any], told: Mapping[str, Any]) -
     return {**{name: text(part) for name, part in original.items()}, "headers": headers, "record": found, **told, **remedy(told)._asdict()}
 
 
+add_mending_to(commands)
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    add_mending_to(commands)
     app.add_typer(commands)
