@@ -10,10 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from towpath.cli.main import build_app
-from towpath.errors import ConfigError
+from towpath.testing.command import ran
 
 CONFIG = """
 vault: {dir: ./vault, key: file:vault.key}
@@ -30,13 +28,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 def towpath(folder: Path, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a command in this process, which is what `main` does with it too."""
-    done = CliRunner().invoke(build_app(), arguments, input=given, env={"TOWPATH_CONFIG": str(folder / "towpath.yaml"), "COLUMNS": "200"})
-    refused = isinstance(done.exception, ConfigError)
-    assert refused or done.exception is None or isinstance(done.exception, SystemExit), done.exception
-    code, stderr = (2, f"towpath: {done.exception}\n") if refused else (done.exit_code, done.stderr)
-    assert SECRET not in done.stdout + stderr
-    return subprocess.CompletedProcess(arguments, code, done.stdout, stderr)
+    """Return how a command ended and what it printed, without the secret."""
+    done = ran(*arguments, given=given, TOWPATH_CONFIG=str(folder / "towpath.yaml"), COLUMNS="200")
+    assert SECRET not in done.stdout + done.stderr
+    return done
 
 
 def listed(folder: Path) -> dict[str, list[str]]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import ssl
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -31,6 +29,7 @@ from towpath.registry.subjects import subjects
 from towpath.runtime.health import Health
 from towpath.runtime.role import RoleContext
 from towpath.startup import in_daemon
+from towpath.testing.command import ran
 from towpath.testing.events import an_order
 from towpath.testing.kafka import kafka_for_tests
 from towpath.testing.registry import RegistryProcess
@@ -79,8 +78,7 @@ def towpath(url: str, folder: Path, *arguments: str) -> tuple[int, str]:
     """Return the exit code of `towpath schemas …` and all that it prints."""
     file = folder / "towpath.yaml"
     file.write_text(yaml.safe_dump({"schema_registry": {"url": url}}), encoding="utf-8")
-    command = [sys.executable, "-m", "towpath", "schemas", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={"TOWPATH_CONFIG": str(file), "COLUMNS": "500"})
+    done = ran("schemas", *arguments, TOWPATH_CONFIG=str(file), COLUMNS="500")
     return done.returncode, done.stdout + done.stderr
 
 

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
-from typer.testing import CliRunner
 
-from towpath.cli.main import build_app
 from towpath.demo.pairs import ERP, SHOP
 from towpath.demo.stack import Stack
 from towpath.index.asking import told_letters
@@ -19,6 +17,7 @@ from towpath.sandbox.kit.catalogue import catalogue
 from towpath.sandbox.nopcommerce.bundle import Bundle, draw
 from towpath.sandbox.nopcommerce.settings import NopSettings
 from towpath.startup import in_daemon
+from towpath.testing.command import ran
 from towpath.testing.waiting import until
 
 SEEDS = 5_000
@@ -30,10 +29,9 @@ Row = dict[str, Any]
 
 async def printed(stack: Stack, *arguments: str) -> str:
     """Return what an operator's command prints about a stack; one that does not end well fails the test."""
-    command = [*arguments, "--config", str(stack.config_path)]
-    result = await in_daemon(lambda: CliRunner().invoke(build_app(), command))  # a process of its own would spend most on its imports
-    assert result.exit_code == 0, (result.stderr, result.exception)
-    return result.stdout
+    done = await in_daemon(lambda: ran(*arguments, "--config", str(stack.config_path)))
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @dataclass(frozen=True, slots=True)
