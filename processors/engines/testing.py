@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -41,9 +42,9 @@ def native(settings: EngineSettings, processor: Processor, *metrics: Any) -> Eng
 ENGINES: Final[dict[str, Callable[..., Engine]]] = {"faust": faust, "native": native}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Place:
-    """A fresh input topic `name`, an output `<name>-out` and the group `name`, with what a test asks of them."""
+    """A fresh input topic `name`, an output `<name>-out` and the group `name`, with what a test asks of them; to be closed at the end."""
 
     servers: str
     name: str = field(default_factory=lambda: f"engine-{uuid4().hex[:8]}")
@@ -52,6 +53,16 @@ class Place:
     def out(self) -> str:
         """The output topic."""
         return f"{self.name}-out"
+
+    @cached_property
+    def _asking(self) -> Consumer:
+        """What asks how far the group and the topics are, ten times a second: it keeps its connections, and joins nothing."""
+        return Consumer({"bootstrap.servers": self.servers, "group.id": self.name})
+
+    def close(self) -> None:
+        """Leave Kafka."""
+        if "_asking" in vars(self):
+            self._asking.close()
 
     def create(self, *topics: str) -> None:
         """Create topics of four partitions."""
@@ -93,17 +104,14 @@ class Place:
 
     def offsets(self, topic: str) -> list[int]:
         """Return where each partition of a topic ends, asked again while a new one has no leader."""
-        consumer, deadline = Consumer({"bootstrap.servers": self.servers, "group.id": "reader"}), time.monotonic() + 10
-        try:
-            while True:
-                try:
-                    return [consumer.get_watermark_offsets(TopicPartition(topic, p), 10)[1] for p in range(PARTITIONS)]
-                except KafkaException:
-                    if time.monotonic() > deadline:
-                        raise
-                time.sleep(0.1)
-        finally:
-            consumer.close()
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                return [self._asking.get_watermark_offsets(TopicPartition(topic, p), 10)[1] for p in range(PARTITIONS)]
+            except KafkaException:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(0.1)
 
     def sent(self) -> int:
         """Return how many records the output holds."""
@@ -111,10 +119,7 @@ class Place:
 
     def committed(self) -> list[int]:
         """Return what the group has committed of each partition of the input."""
-        consumer = Consumer({"bootstrap.servers": self.servers, "group.id": self.name})
-        offsets = [max(0, found.offset) for found in consumer.committed([TopicPartition(self.name, p) for p in range(PARTITIONS)], 10)]
-        consumer.close()
-        return offsets
+        return [max(0, found.offset) for found in self._asking.committed([TopicPartition(self.name, p) for p in range(PARTITIONS)], 10)]
 
     def done(self) -> bool:
         """Tell whether all of the input is committed."""

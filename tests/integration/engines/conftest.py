@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing
+
 import pytest
 
 from processors.engines.testing import ENGINES, Place
@@ -14,8 +17,8 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def place(kafka: str) -> Place:
+def place(kafka: str) -> Iterator[Place]:
     """Give fresh topics."""
-    made = Place(kafka)
-    made.create(made.name, made.out)
-    return made
+    with closing(Place(kafka)) as made:
+        made.create(made.name, made.out)
+        yield made

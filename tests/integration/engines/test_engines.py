@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -110,17 +111,17 @@ async def test_an_output_that_no_topic_takes_ends_the_run_and_leaves_state_and_o
 
 
 async def test_a_missing_output_topic_is_waited_for(kind: str, kafka: str, tmp_path: Path) -> None:
-    place = Place(kafka)
-    place.create(place.name)
-    place.produce((b"k%d" % k, b"v") for k in range(20))
-    impatient = {"message.timeout.ms": 1000, "topic.metadata.propagation.max.ms": 500}
-    async with running(kind, place.settings(tmp_path, producer=impatient)) as engine:
-        await until(lambda: "sending to" in (engine.healthy() or ""))
-        assert place.committed() == [0] * PARTITIONS
-        place.create(place.out)
-        await until(place.done)
-        await until(lambda: engine.healthy() is None)
-    assert place.values() == [b"v:1"] * 20
+    with closing(Place(kafka)) as place:
+        place.create(place.name)
+        place.produce((b"k%d" % k, b"v") for k in range(20))
+        impatient = {"message.timeout.ms": 1000, "topic.metadata.propagation.max.ms": 500}
+        async with running(kind, place.settings(tmp_path, producer=impatient)) as engine:
+            await until(lambda: "sending to" in (engine.healthy() or ""))
+            assert place.committed() == [0] * PARTITIONS
+            place.create(place.out)
+            await until(place.done)
+            await until(lambda: engine.healthy() is None)
+        assert place.values() == [b"v:1"] * 20
 
 
 async def test_a_missing_input_topic_is_a_config_error(kind: str, kafka: str, tmp_path: Path) -> None:
