@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 READ_SECONDS = 20
 STORE_SECONDS = 10
 LINGER_SECONDS = 2  # a refused body is read on for so long, that the sender may see the answer and no reset
-MOST_STORING = 400  # at once; more would wait for longer than a sender likes to, and hold memory
+MOST_STORING = 400  # at once, of one connection; more would wait for longer than a sender likes to, and hold memory
 LINGER_MS = 1  # the senders wait for the answer
 LONGEST_KEY = 300
 
@@ -41,6 +41,8 @@ class Door:
     name: str
     verifier: Accepting
     system: Any
+    storing: int = 0
+    """How many of its webhooks wait for Kafka now."""
 
 
 class _RefusedError(Exception):
@@ -58,7 +60,6 @@ class Receiver:
         self._doors, self._producer, self._clock, self._metrics = doors, producer, clock, metrics
         self._largest = config.receiver.max_body_bytes
         self._rate = config.receiver.requests_per_second
-        self._storing = 0
         self._buckets = {name: Bucket(clock, rate=self._rate, burst=max(1, int(self._rate or 1))) for name in doors}
 
     async def accept(self, request: web.Request) -> web.Response:
@@ -111,9 +112,9 @@ class Receiver:
             (RECEIVED_AT, self._clock.now().isoformat().encode()),
             new_trace(door.name, webhook_id),
         ]
-        if self._storing >= MOST_STORING:
+        if door.storing >= MOST_STORING:
             raise _RefusedError(503, "too many at once; send it again", {"Retry-After": "1"})
-        self._storing += 1
+        door.storing += 1
         try:
             await self._producer.send(f"inbox.{door.name}", key.encode("utf-8", "replace"), value, headers)
         except RetryableError as error:
@@ -123,7 +124,7 @@ class Receiver:
             log.warning("storing a webhook", connection=door.name, reason=str(error))
             raise _RefusedError(413, "the body is larger than Kafka takes") from None
         finally:
-            self._storing -= 1
+            door.storing -= 1
 
     def _refuse(self, door: Door, refusal: _RefusedError) -> web.Response:
         self._metrics.add(REFUSED, connection=door.name, reason=str(refusal.status))
