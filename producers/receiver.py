@@ -36,7 +36,7 @@ A_HOOK = re.compile(HOOKS + "[^{}/]+")
 READ_SECONDS = 20
 STORE_SECONDS = 10
 LINGER_SECONDS = 2  # a refused body is read on for so long, that the sender may see the answer and no reset
-MOST_STORING = 400  # at once; more would wait for longer than a sender likes to, and hold memory
+MOST_STORING = 400  # at once, of one connection; more would wait for longer than a sender likes to, and hold memory
 LINGER_MS = 1  # the senders wait for the answer
 LONGEST_KEY = 300
 
@@ -48,6 +48,8 @@ class Door:
     name: str
     verifier: Accepting
     system: Any
+    storing: int = 0
+    """How many of its webhooks wait for Kafka now."""
 
 
 class _RefusedError(Exception):
@@ -66,7 +68,6 @@ class Receiver:
         self._doors = {f"{HOOKS}{name}": door for name, door in doors.items()}
         self._largest = config.receiver.max_body_bytes
         self._rate = config.receiver.requests_per_second
-        self._storing = 0
         self._buckets = {name: Bucket(clock, rate=self._rate, burst=max(1, int(self._rate or 1))) for name in doors}
 
     async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -130,9 +131,9 @@ class Receiver:
             (RECEIVED_AT, now.isoformat().encode()),
             new_trace(door.name, webhook_id),
         ]
-        if self._storing >= MOST_STORING:
+        if door.storing >= MOST_STORING:
             raise _RefusedError(503, "too many at once; send it again", {"Retry-After": "1"})
-        self._storing += 1
+        door.storing += 1
         try:
             await self._producer.send(f"inbox.{door.name}", key.encode("utf-8", "replace"), value, headers)
         except RetryableError as error:
@@ -142,7 +143,7 @@ class Receiver:
             log.warning("storing a webhook", connection=door.name, reason=str(error))
             raise _RefusedError(413, "the body is larger than Kafka takes") from None
         finally:
-            self._storing -= 1
+            door.storing -= 1
 
     def _refuse(self, door: Door, refusal: _RefusedError) -> web.Response:
         self._metrics.add(REFUSED, connection=door.name, reason=str(refusal.status))

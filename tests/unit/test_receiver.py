@@ -151,8 +151,10 @@ async def test_while_as_many_wait_for_kafka_as_may_the_next_is_asked_to_come_aga
         await waiting.acquire()
     refused = await shop.post()
     assert (503, "1") == (refused.status, refused.headers["Retry-After"])
+    other = asyncio.create_task(shop.post(to="other"))
+    await waiting.acquire()
     answers.set()
-    assert [204, 204] == [answer.status for answer in await asyncio.gather(*first)]
+    assert [204, 204, 204] == [answer.status for answer in await asyncio.gather(*first, other)]
     assert 204 == (await shop.post()).status
 
 
