@@ -43,9 +43,9 @@ def _text(moment: datetime) -> str:
 
 
 POLLS: Final[Sequence[Poll]] = (
-    Poll("sales_order", partial(changed, path="/sales-orders", id_field="SalesOrderID")),
-    Poll("shipment", partial(changed, path="/shipments", id_field="ShipmentID")),
-    Poll("product", partial(changed, path="/products", id_field="ProductID")),
-    Poll("inventory", partial(changed, path="/inventory", id_field="SKU", part_field="Warehouse")),
+    Poll("sales_order", partial(changed, path="/sales-orders", id_field="SalesOrderID"), ordered=True),
+    Poll("shipment", partial(changed, path="/shipments", id_field="ShipmentID"), ordered=True),
+    Poll("product", partial(changed, path="/products", id_field="ProductID"), ordered=True),
+    Poll("inventory", partial(changed, path="/inventory", id_field="SKU", part_field="Warehouse"), ordered=True),
 )
 """Orders first, for a shipment refers to one; products before their stock."""

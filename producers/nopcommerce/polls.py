@@ -82,4 +82,4 @@ async def products(api: ApiClient, since: datetime) -> AsyncIterator[Item]:
     require_whole(f"{api.name}: GET {BASE}/Product/GetAll", seen, announced)
 
 
-POLLS: Final[Sequence[Poll]] = (Poll("order", created, still_open), Poll("product", products, event="ProductChanged"))
+POLLS: Final[Sequence[Poll]] = (Poll("order", created, still_open, open=still_open), Poll("product", products, event="ProductChanged"))
