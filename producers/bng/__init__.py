@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from producers.base import Fetch, Poll, Provenance, References
 from producers.bng.decode import decode_customer, decode_invoice, decode_product, decode_shipment, decode_status, decode_stock
-from producers.bng.fetch import customer, invoice, sales_order, shipment, whole
+from producers.bng.fetch import customer, invoice, named, sales_order, shipment, whole
 from producers.bng.polls import POLLS
-from producers.wire import member, parse, part, text_of
+from producers.wire import joined, member, parse, part, rows, text_of
 from towpath.errors import DataError
 from towpath.events import Event
 from towpath.http import ApiClient
@@ -28,6 +28,11 @@ class BngSource:
 
     async def fetch(self, api: ApiClient, wanted: Fetch, references: References) -> str | None:
         """Return the entity as BNG gave it, with the business key of its order or customer; None for an order that is none of ours."""
+        if not wanted.payload:
+            text = await named(api, wanted.entity, str(wanted.id))
+            if wanted.entity == "inventory":  # the rows of all its warehouses
+                return joined(inventory=text)
+            wanted = wanted._replace(payload=text)
         if wanted.entity in {"inventory", "product"}:
             return whole(wanted.entity, wanted.payload)
         if wanted.entity == "customer":
@@ -44,7 +49,8 @@ class BngSource:
         """Return ProductChanged, StockChanged, CustomerChanged, OrderStatusChanged, ShipmentConfirmed or InvoiceIssued."""
         bundle = parse(payload)
         if entity == "inventory":
-            return [decode_stock(part(bundle, "inventory"), provenance)]
+            several = rows(bundle, "inventory") if isinstance(bundle.get("inventory"), list) else []
+            return [decode_stock(row, provenance) for row in several or [part(bundle, "inventory")]]
         if entity == "product":
             return [decode_product(part(bundle, "product"), provenance)]
         if entity == "customer":

@@ -94,7 +94,7 @@ async def products(api: ApiClient, since: datetime) -> AsyncIterator[Item]:
 
 
 POLLS: Final[Sequence[Poll]] = (
-    Poll("order", created, still_open),
+    Poll("order", created, still_open, open=still_open),
     Poll("customer", customers, event="CustomerChanged"),
     Poll("product", products, event="ProductChanged"),
 )
