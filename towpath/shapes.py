@@ -241,3 +241,39 @@ class ProductChanged(TypedDict):
     currency: str
     attributes: dict[str, str]
     custom_fields: dict[str, str]
+
+
+class PurchaseLine(TypedDict):
+    """One line of a purchase order; what is ordered and not received is incoming stock."""
+
+    line_no: int
+    sku: str
+    quantity: Decimal
+    received: Decimal
+    unit_cost: Decimal
+
+
+class PurchaseOrderChanged(TypedDict):
+    """A purchase order stands at the source with this content."""
+
+    meta: Meta
+    purchase_order_id: str
+    reference: str
+    vendor_id: str
+    status: str
+    ordered_at: datetime
+    currency: str
+    lines: list[PurchaseLine]
+    custom_fields: dict[str, str]
+
+
+class VendorChanged(TypedDict):
+    """A vendor stands at the source with this content."""
+
+    meta: Meta
+    vendor_id: str
+    name: str
+    email: str
+    currency: str
+    address: Address | None
+    custom_fields: dict[str, str]
