@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from producers.base import Fetch, Poll, Provenance, References
 from producers.bng.decode import decode_invoice, decode_product, decode_shipment, decode_status, decode_stock
 from producers.bng.fetch import invoice, sales_order, shipment, whole
 from producers.bng.polls import POLLS
-from producers.wire import member, parse, part, text_of
+from producers.bng.purchase import decode_purchase_order, decode_vendor
+from producers.wire import Json, member, parse, part, text_of
 from towpath.errors import DataError
 from towpath.events import Event
 from towpath.http import ApiClient
 from towpath.systems.bng import BLANKED, entity_of
 
+Decode = Callable[[Json, Provenance], Event]
+RECORDS: Final[Mapping[str, Decode]] = {
+    "inventory": decode_stock,
+    "product": decode_product,
+    "purchase_order": decode_purchase_order,
+    "vendor": decode_vendor,
+}
+"""What is whole as it comes."""
+OF_ORDERS: Final[Mapping[str, Decode]] = {"sales_order": decode_status, "shipment": decode_shipment, "invoice": decode_invoice}
+"""What is about an order, whose business key is looked up first."""
+
 
 class BngSource:
-    """Products, stock, the status of orders, shipments and invoices."""
+    """Products, stock, purchases and vendors; the status of orders, shipments and invoices."""
 
     blanked: Sequence[str] = BLANKED
     polls: Sequence[Poll] = POLLS
@@ -28,7 +41,7 @@ class BngSource:
 
     async def fetch(self, api: ApiClient, wanted: Fetch, references: References) -> str | None:
         """Return the entity as BNG gave it, what is about an order with that order's business key; None where that is none of ours."""
-        if wanted.entity in {"inventory", "product"}:
+        if wanted.entity in RECORDS:
             return whole(wanted.entity, wanted.payload)
         if wanted.entity == "sales_order":
             return await sales_order(wanted.payload, references)
@@ -39,18 +52,12 @@ class BngSource:
         raise _unknown(wanted.entity)
 
     def decode(self, entity: str, payload: bytes, provenance: Provenance) -> list[Event]:
-        """Return ProductChanged, StockChanged, OrderStatusChanged, ShipmentConfirmed or InvoiceIssued."""
+        """Return ProductChanged, StockChanged, PurchaseOrderChanged, VendorChanged, OrderStatusChanged, ShipmentConfirmed or InvoiceIssued."""
         bundle = parse(payload)
-        if entity == "inventory":
-            return [decode_stock(part(bundle, "inventory"), provenance)]
-        if entity == "product":
-            return [decode_product(part(bundle, "product"), provenance)]
-        if entity == "sales_order":
-            return [decode_status(bundle, provenance)]
-        if entity == "shipment":
-            return [decode_shipment(bundle, provenance)]
-        if entity == "invoice":
-            return [decode_invoice(bundle, provenance)]
+        if entity in RECORDS:
+            return [RECORDS[entity](part(bundle, entity), provenance)]
+        if entity in OF_ORDERS:
+            return [OF_ORDERS[entity](bundle, provenance)]
         raise _unknown(entity)
 
 

@@ -47,6 +47,8 @@ POLLS: Final[Sequence[Poll]] = (
     Poll("shipment", partial(changed, path="/shipments", id_field="ShipmentID")),
     Poll("invoice", partial(changed, path="/invoices", id_field="InvoiceID")),
     Poll("product", partial(changed, path="/products", id_field="ProductID")),
+    Poll("vendor", partial(changed, path="/vendors", id_field="VendorID")),
+    Poll("purchase_order", partial(changed, path="/purchase-orders", id_field="PurchaseOrderID")),
     Poll("inventory", partial(changed, path="/inventory", id_field="SKU", part_field="Warehouse")),
 )
-"""Orders first, for a shipment or invoice refers to one; products before their stock."""
+"""Orders first, for a shipment or invoice refers to one; products before their stock, vendors before what is bought of them."""

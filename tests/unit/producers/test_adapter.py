@@ -182,7 +182,7 @@ async def test_what_a_list_told_becomes_what_a_webhook_of_it_becomes(erp: Erp, l
         (b"inventory/1", b"", "body"),
         (b"inventory/1", b'{"SKU": "TP', "body"),
         (b"inventory/1", b"\xff", "body"),
-        (b"vendor/1", b"{}", "entity"),
+        (b"ledger/1", b"{}", "entity"),
         (b"\xff/1", b"{}", "entity"),
     ],
 )
