@@ -36,11 +36,13 @@ def _by_field(field: str) -> Any:  # noqa: ANN401 - a function of Kind
     return found
 
 
+PURCHASE: Final = "PO"
 PRODUCT: Final = Kind("/product-service/product/{}", _by_field("id"))
 PRICE: Final = Kind("/product-service/product-price/{}", _by_field("productId"))
 CONTACT: Final = Kind("/contact-service/contact/{}", _by_field("contactId"))
 ORDER: Final = Kind("/order-service/order/{}", _by_field("id"))
 AVAILABILITY: Final = Kind("/warehouse-service/product-availability/{}", _by_key)
+ARRIVAL: Final = Kind("/warehouse-service/order/*/goods-note/goods-in/{}", _by_key)
 NOTE: Final = Kind("/warehouse-service/order/*/goods-note/goods-out/{}", _by_key)
 
 
@@ -67,10 +69,21 @@ class Fetcher:
         return joined(contact=await self._need(api, CONTACT, wanted))
 
     async def order(self, api: ApiClient, wanted: Fetch, references: References) -> str | None:
-        """Return `{"order_key", "order"}`, None for an order that is none of ours."""
+        """Return `{"order_key", "order"}`, None for an order that is none of ours; of a purchase order `{"purchase_order", "notes"}`."""
         order = await self._need(api, ORDER, wanted)
+        if parse(order.encode()).get("orderTypeCode") == PURCHASE:
+            return joined(purchase_order=order, notes=await _arrivals(api, int(wanted.id)))
         key = await _order_key(parse(order.encode()), references)
         return None if key is None else joined(order_key=json.dumps(key), order=order)
+
+    async def arrival(self, api: ApiClient, wanted: Fetch, _references: References) -> str | None:
+        """Return the purchase order of a goods-in note, as `order` does, None for what came in otherwise."""
+        note = parse((await self._need(api, ARRIVAL, wanted)).encode())
+        number = _order_of(note, "goods-in note")
+        order = await self._need(api, ORDER, Fetch("order", number))
+        if parse(order.encode()).get("orderTypeCode") != PURCHASE:
+            return None
+        return joined(purchase_order=order, notes=await _arrivals(api, number))
 
     async def note(self, api: ApiClient, wanted: Fetch, references: References) -> str | None:
         """Return `{"order_key", "note_id", "note", "order"}`, None for a transfer, or a note of an order that is none of ours."""
@@ -78,10 +91,7 @@ class Fetcher:
         note = parse(text.encode())
         if note.get("transfer") is True:
             return None
-        order_id = note.get("orderId")
-        if not isinstance(order_id, int) or isinstance(order_id, bool):
-            raise DataError("the goods-out note has no orderId", field="orderId", value=str(order_id))
-        order = await self._need(api, ORDER, Fetch("order", order_id))
+        order = await self._need(api, ORDER, Fetch("order", _order_of(note, "goods-out note")))
         key = await _order_key(parse(order.encode()), references)
         return None if key is None else joined(order_key=json.dumps(key), note_id=json.dumps(str(wanted.id)), note=text, order=order)
 
@@ -91,6 +101,19 @@ class Fetcher:
             what = wanted.entity.replace("_", " ")
             raise DataError(f"{what} {wanted.id} does not exist at {api.name}", field=wanted.entity, value=str(wanted.id))
         return found
+
+
+def _order_of(note: Mapping[str, Any], what: str) -> int:
+    order_id = note.get("orderId")
+    if not isinstance(order_id, int) or isinstance(order_id, bool):
+        raise DataError(f"the {what} has no orderId", field="orderId", value=str(order_id))
+    return order_id
+
+
+async def _arrivals(api: ApiClient, order: int) -> str:
+    """Return the goods-in notes of an order by id."""
+    answer = await api.get(f"/warehouse-service/order/{order}/goods-note/goods-in")
+    return "{}" if answer.status == 404 else member(answer.text, "response") or "{}"  # noqa: PLR2004 - not found
 
 
 def _read_at(read: Read, wanted: Fetch) -> str:

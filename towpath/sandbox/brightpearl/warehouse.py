@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from towpath.sandbox.brightpearl.arrivals import Arrivals
 from towpath.sandbox.brightpearl.books import Books
 from towpath.sandbox.brightpearl.goods import RETAIL, Goods, named
 from towpath.sandbox.brightpearl.hooks import Hooks
@@ -62,9 +63,11 @@ class Seed(_Given):
 class Warehouse:
     """Stock moves, shipments and records by hand, each told about by webhook."""
 
-    def __init__(self, world: World, *, people: People, goods: Goods, orders: Orders, notes: Notes, books: Books, hooks: Hooks) -> None:
+    def __init__(
+        self, world: World, *, people: People, goods: Goods, orders: Orders, notes: Notes, books: Books, hooks: Hooks, arrivals: Arrivals
+    ) -> None:
         self._world, self._people, self._goods, self._orders = world, people, goods, orders
-        self._notes, self._books, self._hooks = notes, books, hooks
+        self._notes, self._books, self._hooks, self._arrivals = notes, books, hooks, arrivals
 
     def paths(self) -> list[Control]:
         """Return the controls."""
@@ -72,6 +75,8 @@ class Warehouse:
             self._control("POST", "/_sandbox/warehouse/ship", self.ship),
             self._control("POST", "/_sandbox/warehouse/note", self.note),
             self._control("POST", "/_sandbox/warehouse/count", self.count),
+            self._control("POST", "/_sandbox/purchase-orders", self._arrivals.buy),
+            self._control("POST", "/_sandbox/purchase-orders/{ids}/receive", self._arrivals.receive),
             self._control("PUT", "/_sandbox/products/{sku}", self.put_product),
             self._control("PUT", "/_sandbox/orders/{ids}/status", self._orders.set_status),
             self._control("PATCH", "/_sandbox/orders/{ids}/row/{row}", self._orders.patch_row),
