@@ -169,6 +169,24 @@ class InvoiceIssued(TypedDict):
     custom_fields: dict[str, str]
 
 
+class ReturnRequested(TypedDict):
+    """A customer wants to give goods of an order back; `refund` is `failed` or `done` once that was tried."""
+
+    meta: Meta
+    return_id: str
+    return_number: str
+    order_id: str
+    order_number: str
+    status: str
+    refund: str
+    reason: str
+    action: str
+    currency: str
+    lines: list[OrderLine]
+    requested_at: datetime
+    custom_fields: dict[str, str]
+
+
 class RefundIssued(TypedDict):
     """Money of an order was given back at the source; `adjustment` is what was besides, or was kept where it is below zero."""
 

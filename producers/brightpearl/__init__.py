@@ -11,6 +11,7 @@ from producers.brightpearl.fetch import Fetcher
 from producers.brightpearl.note import decode_note
 from producers.brightpearl.polls import POLLS
 from producers.brightpearl.purchase import decode_purchase_order
+from producers.brightpearl.refund import decode_refund
 from producers.wire import parse
 from towpath.errors import DataError
 from towpath.events import Event
@@ -60,6 +61,8 @@ class BrightpearlSource:
             return decode_stock(bundle, provenance)
         if entity == "goods_in_note" or (entity == "order" and "purchase_order" in bundle):
             return [decode_purchase_order(bundle, provenance)]
+        if entity == "order" and "credit" in bundle:
+            return decode_refund(bundle, provenance)
         decode = {"product": decode_product, "contact": decode_contact, "order": decode_status, "goods_out_note": decode_note}.get(entity)
         if decode is None:
             raise _unknown(entity)

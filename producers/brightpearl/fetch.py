@@ -36,7 +36,7 @@ def _by_field(field: str) -> Any:  # noqa: ANN401 - a function of Kind
     return found
 
 
-PURCHASE: Final = "PO"
+PURCHASE, CREDIT = "PO", "SC"
 PRODUCT: Final = Kind("/product-service/product/{}", _by_field("id"))
 PRICE: Final = Kind("/product-service/product-price/{}", _by_field("productId"))
 CONTACT: Final = Kind("/contact-service/contact/{}", _by_field("contactId"))
@@ -69,10 +69,16 @@ class Fetcher:
         return joined(contact=await self._need(api, CONTACT, wanted))
 
     async def order(self, api: ApiClient, wanted: Fetch, references: References) -> str | None:
-        """Return `{"order_key", "order"}`, None for an order that is none of ours; of a purchase order `{"purchase_order", "notes"}`."""
+        """Return `{"order_key", "order"}`, None for an order that is none of ours.
+
+        Of a purchase order that is `{"purchase_order", "notes"}`, of a sales credit `{"return_key", "credit"}`.
+        """
         order = await self._need(api, ORDER, wanted)
         if parse(order.encode()).get("orderTypeCode") == PURCHASE:
             return joined(purchase_order=order, notes=await _arrivals(api, int(wanted.id)))
+        if parse(order.encode()).get("orderTypeCode") == CREDIT:
+            key = await _order_key(parse(order.encode()), references, "sales_credit")
+            return None if key is None else joined(return_key=json.dumps(key), credit=order)
         key = await _order_key(parse(order.encode()), references)
         return None if key is None else joined(order_key=json.dumps(key), order=order)
 
@@ -133,10 +139,13 @@ def _moment(text: str) -> datetime | None:
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
-async def _order_key(order: Mapping[str, Any], references: References) -> str | None:
-    """Return the business key of an order; raises RetryableError for one of ours that is not known yet: its writing ends just now."""
+async def _order_key(order: Mapping[str, Any], references: References, entity: str = "order") -> str | None:
+    """Return the key under which an order, or a sales credit, was written; raises RetryableError for one of ours that is not known yet.
+
+    Its writing ends just now.
+    """
     order_id, reference = order.get("id"), order.get("reference")
-    key = await references.key_of("order", str(order_id))
+    key = await references.key_of(entity, str(order_id))
     if key is None and isinstance(reference, str) and reference.strip() and references.is_ours(reference):
         raise RetryableError(f"order {order_id} has our reference {reference[:60]!a}, and is not known to have been written yet")
     return key

@@ -1,12 +1,12 @@
-"""Purchase orders and vendors as tests need them: whole, valid, and changed in one place by keyword."""
+"""Purchase orders, vendors and returns as tests need them: whole, valid, and changed in one place by keyword."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 from typing import Any
 
-from towpath.events import Event, PurchaseOrderChanged, VendorChanged, business_key, seal
-from towpath.testing.events import PLACED_AT, a_meta, an_address
+from towpath.events import Event, PurchaseOrderChanged, ReturnRequested, VendorChanged, business_key, seal
+from towpath.testing.events import PLACED_AT, a_meta, a_refund, an_address
 
 
 def a_purchase_order(number: str = "PO-1", **changes: Any) -> PurchaseOrderChanged:  # noqa: ANN401 - any field of the schema
@@ -41,3 +41,25 @@ def a_vendor(number: str = "V-1", **changes: Any) -> VendorChanged:  # noqa: ANN
     vendor.update(changes)  # type: ignore[typeddict-item]
     seal(Event("VendorChanged", vendor))
     return vendor
+
+
+def a_return(number: int = 1001, **changes: Any) -> ReturnRequested:  # noqa: ANN401 - any field of the schema
+    """Return a request to give back one of the two pieces of the first line of `an_order`."""
+    asked: ReturnRequested = {
+        "meta": a_meta(business_key("shop", "order", number), trace=number),
+        "return_id": "5",
+        "return_number": "R5",
+        "order_id": str(number),
+        "order_number": str(number),
+        "status": "0",
+        "refund": "",
+        "reason": "Too small",
+        "action": "Refund",
+        "currency": "EUR",
+        "lines": a_refund()["lines"],
+        "requested_at": PLACED_AT,
+        "custom_fields": {},
+    }
+    asked.update(changes)  # type: ignore[typeddict-item]
+    seal(Event("ReturnRequested", asked))
+    return asked

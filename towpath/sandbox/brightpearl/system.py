@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from towpath.sandbox.brightpearl.arrivals import Arrivals
 from towpath.sandbox.brightpearl.books import Books
+from towpath.sandbox.brightpearl.credits import Credits
 from towpath.sandbox.brightpearl.crew import Crew
 from towpath.sandbox.brightpearl.door import Door
 from towpath.sandbox.brightpearl.goods import Goods
@@ -44,11 +45,14 @@ def open_site(world: World, settings: BrightpearlSettings) -> Site:
     orders = Orders(account, settings, people, goods, hooks)
     notes = Notes(account, orders, goods, hooks)
     arrivals = Arrivals(account, orders, goods, people, hooks)
+    credits_ = Credits(settings, orders)
     paths: dict[str, Handler] = {
         **_contacts(people),
         **_products(goods),
         **_orders(orders),
         **_warehouse(notes, goods),
+        "POST order-service/sales-credit": credits_.create,
+        "POST order-service/sales-credit/{ids}/close": credits_.close,
         "POST warehouse-service/order/{order}/goods-note/goods-in": arrivals.create,
         "GET warehouse-service/order/{order}/goods-note/goods-in": arrivals.get,
         "GET warehouse-service/order/{order}/goods-note/goods-in/{ids}": arrivals.get,
@@ -68,7 +72,12 @@ def open_site(world: World, settings: BrightpearlSettings) -> Site:
         method, _, path = name.partition(" ")
         answer = door.dressed(hooks.flushed(handle))
         endpoints.append(Endpoint(method, f"/public-api/{settings.account}/{path}", answer, write=method not in {"GET", "OPTIONS"}))
-    controls = Warehouse(world, people=people, goods=goods, orders=orders, notes=notes, books=books, hooks=hooks, arrivals=arrivals)
+    more: dict[str, Handler] = {
+        "purchase-orders": arrivals.buy,
+        "purchase-orders/{ids}/receive": arrivals.receive,
+        "sales-credits/{ids}/close": credits_.close,
+    }
+    controls = Warehouse(world, people=people, goods=goods, orders=orders, notes=notes, books=books, hooks=hooks, more=more)
     crew = Crew(world, orders, notes, goods, hooks)
 
     def stats() -> dict[str, Any]:

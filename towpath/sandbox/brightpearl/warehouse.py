@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from towpath.sandbox.brightpearl.arrivals import Arrivals
 from towpath.sandbox.brightpearl.books import Books
 from towpath.sandbox.brightpearl.goods import RETAIL, Goods, named
 from towpath.sandbox.brightpearl.hooks import Hooks
@@ -16,7 +15,7 @@ from towpath.sandbox.brightpearl.people import People
 from towpath.sandbox.brightpearl.settings import MAIN
 from towpath.sandbox.kit.catalogue import STOCK
 from towpath.sandbox.kit.control import checked
-from towpath.sandbox.kit.messages import Answer, Call, Control, Refusal
+from towpath.sandbox.kit.messages import Answer, Call, Control, Handler, Refusal
 from towpath.sandbox.kit.store import Doc
 from towpath.sandbox.kit.system import World
 
@@ -64,10 +63,10 @@ class Warehouse:
     """Stock moves, shipments and records by hand, each told about by webhook."""
 
     def __init__(
-        self, world: World, *, people: People, goods: Goods, orders: Orders, notes: Notes, books: Books, hooks: Hooks, arrivals: Arrivals
+        self, world: World, *, people: People, goods: Goods, orders: Orders, notes: Notes, books: Books, hooks: Hooks, more: Mapping[str, Handler]
     ) -> None:
         self._world, self._people, self._goods, self._orders = world, people, goods, orders
-        self._notes, self._books, self._hooks, self._arrivals = notes, books, hooks, arrivals
+        self._notes, self._books, self._hooks, self._more = notes, books, hooks, more
 
     def paths(self) -> list[Control]:
         """Return the controls."""
@@ -75,14 +74,13 @@ class Warehouse:
             self._control("POST", "/_sandbox/warehouse/ship", self.ship),
             self._control("POST", "/_sandbox/warehouse/note", self.note),
             self._control("POST", "/_sandbox/warehouse/count", self.count),
-            self._control("POST", "/_sandbox/purchase-orders", self._arrivals.buy),
-            self._control("POST", "/_sandbox/purchase-orders/{ids}/receive", self._arrivals.receive),
             self._control("PUT", "/_sandbox/products/{sku}", self.put_product),
             self._control("PUT", "/_sandbox/orders/{ids}/status", self._orders.set_status),
             self._control("PATCH", "/_sandbox/orders/{ids}/row/{row}", self._orders.patch_row),
             self._control("PUT", "/_sandbox/contacts/{id}", lambda call: Answer(body=self._people.put(int(call.params["id"]), call.json()))),
             self._control("DELETE", "/_sandbox/contacts/{ids}", self.merge),
             self._control("POST", "/_sandbox/seed", self.seed),
+            *(self._control("POST", f"/_sandbox/{path}", handle) for path, handle in self._more.items()),
         ]
 
     def note(self, call: Call) -> Answer:
