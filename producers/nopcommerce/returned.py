@@ -51,5 +51,5 @@ def _line(bundle: Json, asked: Json, order: Json) -> OrderLine:
         message = f"{quantity} are to come back of an item of which {line['quantity']} were ordered"
         raise DataError(message, field="quantity", value=str(asked.get("quantity")))
     share: Decimal = quantity / line["quantity"]
-    costs = {name: (line[name] * share).quantize(SIX_PLACES) for name in ("line_total", "tax_amount")}  # type: ignore[literal-required]
+    costs = {name: (line[name] * share).quantize(SIX_PLACES) for name in ("line_total", "tax_amount")}
     return {**line, "quantity": quantity, "line_total": costs["line_total"], "tax_amount": costs["tax_amount"]}

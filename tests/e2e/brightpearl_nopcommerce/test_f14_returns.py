@@ -39,7 +39,7 @@ async def test_f14_a_return_is_credited_taken_in_and_refunded_once_though_answer
         await pair.shop("POST", f"return-requests/{asked['id']}", {"return_request_status_id": RECEIVED})
         await pair.is_there(ERP, "goods_in_notes", orderId=credit["id"])
     order = await pair.placed(1401)
-    (row,) = [row for row in credit["orderRows"].values()]
+    (row,) = credit["orderRows"].values()
     assert ("SC", order["id"], "1.0000") == (credit["orderTypeCode"], credit["parentOrderId"], row["quantity"]["magnitude"])
     async with pair.faults(SHOP, response_lost=0.5, seed=14):
         await pair.erp("POST", f"sales-credits/{credit['id']}/close")

@@ -121,7 +121,7 @@ async def test_what_cannot_be_refunded_is_a_data_error_that_names_the_field_and_
     shop: Shop, sink: Sink, asked: dict[str, Any], changes: dict[str, object], field: str
 ) -> None:
     with pytest.raises(DataError) as caught:
-        await sink.apply("refund_order", KEY, await a_refund(shop, asked, **changes))
+        await sink.apply("refund_order", KEY, await a_refund(shop, asked) | changes)
     assert (field, [], []) == (caught.value.field, shop.sent(REFUND), shop.sent("PUT"))
 
 
