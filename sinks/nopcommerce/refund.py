@@ -30,8 +30,8 @@ async def find_refund(api: ApiClient, document: Document) -> Standing | None:
     if not marks:
         return None
     order = await shop.order(document)
-    given = _refunded(order) - Decimal(marks[-1])
-    if not (given > 0 and (agree(given, _amount(document, order)) or given > _amount(document, order))):
+    given, wanted = _refunded(order) - Decimal(marks[-1]), _amount(document, order)
+    if given <= 0 or (given < wanted and not agree(wanted, given)):
         return None
     return Standing(str(order["id"]), whole=asked.get("return_request_status_id") == REFUNDED)
 
