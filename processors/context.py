@@ -15,8 +15,8 @@ from towpath import shapes
 from towpath.errors import DataError
 from towpath.events import decimal_text
 
-COUNTS: Final = frozenset({"quantity"})
-PRICES: Final = frozenset({"unit_price", "price"})
+COUNTS: Final = frozenset({"quantity", "received"})
+PRICES: Final = frozenset({"unit_price", "unit_cost", "price"})
 """Prices keep every place the source gave, at least their currency's; all other decimals but counts are amounts and get exactly those."""
 ZERO: Final = Decimal(0)
 KEPT: Final = 10_000

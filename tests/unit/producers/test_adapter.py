@@ -192,7 +192,7 @@ async def test_what_is_backfilled_and_what_an_operator_names_become_what_a_list_
         (b"inventory/1", b"", "body"),
         (b"inventory/1", b'{"SKU": "TP', "body"),
         (b"inventory/1", b"\xff", "body"),
-        (b"vendor/1", b"{}", "entity"),
+        (b"ledger/1", b"{}", "entity"),
         (b"\xff/1", b"{}", "entity"),
     ],
 )

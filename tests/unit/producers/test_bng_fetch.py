@@ -251,5 +251,5 @@ async def test_an_answer_that_is_no_order_is_asked_for_again(api: ApiClient, erp
 
 async def test_an_entity_that_nothing_is_known_of_is_refused_by_name(api: ApiClient) -> None:
     with pytest.raises(DataError) as caught:
-        await SOURCE.fetch(api, Fetch("vendor", "1", "{}"), Known())
+        await SOURCE.fetch(api, Fetch("ledger", "1", "{}"), Known())
     assert "entity" == caught.value.field
