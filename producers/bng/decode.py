@@ -68,7 +68,7 @@ def decode_customer(bundle: Json, provenance: Provenance) -> Event:
     """Return CustomerChanged of a customer and the business key of whom it stands for; BNG's one line of street is cut at its first comma."""
     row = part(bundle, "customer")
     customer_id, key = id_of(row, "CustomerID"), bundle.get("customer_key")
-    meta = provenance.meta("customer", customer_id, moment(row, "UpdatedAt"), {"major": _sequence(row), "minor": 0})
+    meta = provenance.meta("customer", customer_id, moment(row, "UpdatedAt"), {"major": sequence_of(row), "minor": 0})
     fields = row.get("CustomFields") or {}
     if not isinstance(fields, dict) or not all(isinstance(value, str | None) for value in fields.values()):
         raise DataError("CustomFields is no object of texts", field="CustomFields", value=str(fields))
@@ -84,7 +84,7 @@ def decode_customer(bundle: Json, provenance: Provenance) -> Event:
         "shipping_address": _address(row, "ShippingAddress"),
         "custom_fields": {name: value for name, value in fields.items() if value is not None} | _terms(row),
     }
-    return _sealed("CustomerChanged", event)
+    return sealed("CustomerChanged", event)
 
 
 def _terms(row: Json) -> dict[str, str]:

@@ -183,7 +183,7 @@ async def test_a_return_that_a_shop_sends_or_lists_is_the_same_event(played: Pla
     assert [Fetch("return_request", asked["id"])] == sent
     (poll,) = [poll for poll in played.source.polls if poll.entity == "return_request"]
     listed = [Fetch("return_request", item.id, item.text) async for item in poll.items(played.api, datetime(2020, 1, 1, tzinfo=UTC))]
-    (told,), (again,) = [await played.events(wanted) for wanted in (*sent, *listed)]
+    (told,), (again,) = [await played.events(wanted) for wanted in (Fetch("return_request", asked["id"]), *listed)]
     assert ("ReturnRequested", "BOT-PLU-020", Decimal(2)) == (told.type, told.value["lines"][0]["sku"], told.value["lines"][0]["quantity"])
     assert told.meta["event_id"] == again.meta["event_id"]
 
