@@ -66,7 +66,7 @@ class BngSource:
     def decode(self, entity: str, payload: bytes, provenance: Provenance) -> list[Event]:
         """Return the event of the entity; a SKU's stock is one for each warehouse where all of them were read."""
         bundle = parse(payload)
-        if entity == "inventory" and isinstance(bundle.get(entity), list):
+        if entity == "inventory" and bundle.get(entity) and isinstance(bundle[entity], list):
             return [decode_stock(row, provenance) for row in rows(bundle, entity)]
         if entity in RECORDS:
             return [RECORDS[entity](part(bundle, entity), provenance)]

@@ -151,10 +151,10 @@ def test_an_entity_is_asked_of_every_connection_that_lists_it() -> None:
 @pytest.mark.parametrize(
     ("ask", "said"),
     [
-        (lambda one: asking(one, "orders"), "no connection has a list of orders; known: customer, inventory, order, "),
+        (lambda one: asking(one, "orders"), "no connection has a list of orders; known: creditmemo, customer, inventory, "),
         (lambda one: asking(one, "order", "erp2"), "--connection erp2: nothing is read from there"),
         (lambda one: find_poll(one, "erp2", "order"), "there is no connection erp2; known: erp, shop, other-shop"),
-        (lambda one: find_poll(one, "erp", "order"), "erp has no list of order; known: sales_order, shipment, product, inventory"),
+        (lambda one: find_poll(one, "erp", "order"), "erp has no list of order; known: sales_order, shipment, invoice, product, customer, "),
     ],
 )
 def test_what_is_not_there_is_named_with_what_is(ask: Callable[[Config], object], said: str) -> None:
