@@ -19,7 +19,7 @@ from towpath.clock import Clock
 from towpath.codec import Codec, Head
 from towpath.delivery.deadletters import DISCARDED, RECEIPTS, Registrar
 from towpath.errors import DataError
-from towpath.events import AGGREGATES, PARTS, Event, StockHold, Version, is_newer
+from towpath.events import AGGREGATES, PARTS, TOLD_BY_BOTH, Event, StockHold, Version, is_newer
 from towpath.failpoints import Failpoints
 from towpath.metrics import REPLAYED, ROUTED, Counted
 from towpath.records import Output, Record, Replay
@@ -143,7 +143,8 @@ class FlowProcessor:
         if head.name in PARTS:
             return False  # which fact it is stands further on
         _require_topic(record, head.name)
-        seen = Seen.load(read(f"{head.name}|{key}".encode()))
+        side = f"|{meta['connection']}" if head.name in TOLD_BY_BOTH else ""
+        seen = Seen.load(read(f"{head.name}|{key}{side}".encode()))
         if seen is None or seen.digest != meta["digest"] or is_newer(meta["version"], seen.version):
             return False
         return head.name != "OrderPlaced" or read(f"OrderChanged|{key}".encode()) is None  # a change may be taken back

@@ -110,11 +110,14 @@ class Router:
             check(event)
             delivery = self._delivery(arrived, route)
         except DataError as error:
-            subject = replace(subject_of(event), flow=route.name, mapping_version=route.model.version)
-            self._fail(arrived.record, error, subject, found)
+            self.refuse(arrived, route, error, found)
             return
         found.outputs += [delivery] if delivery is not None else []
         found.counts.append(dropped(event.type, "filtered") if delivery is None else Counted(ROUTED, {"flow": route.name, "event": event.type}))
+
+    def refuse(self, arrived: Arrived, route: Route, error: DataError, found: Routed) -> None:
+        """Add the dead letter of what one flow cannot take."""
+        self._fail(arrived.record, error, replace(subject_of(arrived.event), flow=route.name, mapping_version=route.model.version), found)
 
     def _lost_flow(self, arrived: Arrived, replay: Replay, found: Routed) -> None:
         event = arrived.event

@@ -85,8 +85,10 @@ def valid(schema: str, document: dict[str, Any]) -> None:
 def test_what_is_sent_to_bng_fits_its_contract_once_references_are_resolved(model: str, sample: dict[str, Any]) -> None:
     mapped = loaded(model).apply(event_of(model, sample), sample["flow"], sample.get("known"))
     assert isinstance(mapped, Mapped)
-    resolved = {name: "C-1" if isinstance(part, dict) and "$ref" in part else part for name, part in mapped.document.items()}
+    resolved: dict[str, Any] = {name: "C-1" if isinstance(part, dict) and "$ref" in part else part for name, part in mapped.document.items()}
     if mapped.operation in BNG:
+        new: dict[str, Any] = resolved.pop("New", {})
         valid(BNG[mapped.operation], resolved.get("Change", resolved))
+        valid(BNG[mapped.operation], {**resolved.get("Change", resolved), **new})
     for key, document in mapped.related.items():
         valid(BNG[key.split(" ")[0]], document)

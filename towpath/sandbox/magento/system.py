@@ -9,6 +9,7 @@ from towpath.sandbox.kit.system import Site, System, World
 from towpath.sandbox.magento.api import endpoints
 from towpath.sandbox.magento.auth import Auth
 from towpath.sandbox.magento.catalog import Catalog
+from towpath.sandbox.magento.clients import Clients
 from towpath.sandbox.magento.controls import Desk
 from towpath.sandbox.magento.inventory import Inventory
 from towpath.sandbox.magento.processing import Processing
@@ -59,7 +60,7 @@ def open_site(world: World, settings: MagentoSettings) -> Site:
         Control("GET", "/_sandbox/shopper", shopper.progress),
         *Desk(shop, processing).paths(),
     ]
-    paths = [*endpoints(shop, lists, processing, Shipping(shop)), *inventory.endpoints(), *catalog.endpoints()]
+    paths = [*endpoints(shop, lists, processing, Shipping(shop)), *inventory.endpoints(), *catalog.endpoints(), *Clients(shop).endpoints()]
     return Site(paths, Auth(settings, world.clock).authenticate, refuse, DUMPS, controls)
 
 
