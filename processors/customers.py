@@ -16,6 +16,7 @@ from typing import Any, Final
 import orjson
 
 from processors.addresses import plain_address
+from towpath.errors import DataError
 from towpath.events import CustomerChanged, micros
 
 TEXTS: Final = ("email", "first_name", "last_name", "company")
@@ -23,6 +24,8 @@ ADDRESSES: Final = ("billing_address", "shipping_address")
 NAMES: Final = ("first_name", "last_name", "company", "email", "phone")
 """What an address says beside where it is."""
 CUSTOM: Final = "custom_fields."
+CUT: Final = 32
+"""Characters at which some systems cut a name; what is the same so far is the same."""
 EVERY_FIELD: Final = "*"
 NEWEST: Final = "newest"
 TIMES: Final = ("occurred_at", "received_at")
@@ -39,10 +42,33 @@ class Stand:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """What one connection holds as far as is known: its last event, with what was written there since; `asked` is the event it was given last."""
+    """What one connection holds as far as is known: its last event, with what was written there since; none where it was neither heard nor written.
 
-    value: Mapping[str, Any]
+    `asked` is the event it was given last.
+    """
+
+    value: Mapping[str, Any] = field(default_factory=dict)
     asked: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """What a shared field is called where it is called otherwise, and what its values there mean here."""
+
+    name: str
+    means: Mapping[str, str]
+
+    def here(self, value: str) -> str:
+        """Return what a value means; raises DataError for one that means nothing."""
+        if value and value not in self.means:
+            raise DataError(
+                f"{value!r} of {self.name} means nothing; add it to the flow's option `translated`", field=f"{CUSTOM}{self.name}", value=value
+            )
+        return self.means.get(value, "")
+
+    def there(self, value: str) -> str:
+        """Return the value that means this, empty where none does."""
+        return next((one for one, meaning in self.means.items() if meaning == value), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +77,7 @@ class Rules:
 
     custom_fields: Sequence[str] = ()
     masters: Mapping[str, str] = field(default_factory=dict)
+    others: Mapping[str, Other] = field(default_factory=dict)
 
     def master(self, name: str) -> str:
         """Return the connection whose word counts for a field, or NEWEST."""
@@ -59,7 +86,22 @@ class Rules:
     def contents(self, value: Mapping[str, Any]) -> dict[str, Any]:
         """Return what a customer says of each shared field."""
         found = {name: value[name] for name in (*TEXTS, *ADDRESSES)}
-        return found | {f"{CUSTOM}{name}": value["custom_fields"].get(name, "") for name in self.custom_fields}
+        return found | {f"{CUSTOM}{name}": self._custom(name, value["custom_fields"]) for name in self.custom_fields}
+
+    def custom(self, name: str, value: str) -> dict[str, str]:
+        """Return a shared field by each of its names."""
+        other = self.others.get(name)
+        return {name: value} if other is None else {name: value, other.name: other.there(value)}
+
+    def _custom(self, name: str, said: Mapping[str, str]) -> str:
+        other = self.others.get(name)
+        if other is None:
+            return said.get(name, "")
+        if name not in said:
+            return other.here(said.get(other.name, ""))
+        if said[name] and not other.there(said[name]):
+            raise DataError(f"{said[name]!r} is no {name}; add it to the flow's option `translated`", field=f"{CUSTOM}{name}", value=said[name])
+        return said[name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +116,7 @@ class Customer:
         """Return the customer once a side said this; what it said before, and what is decided to stand, is no news."""
         meta, name = value["meta"], value["meta"]["connection"]
         side, stands = self.sides.get(name), dict(self.stands)
-        before = {} if side is None else rules.contents(side.value)
+        before = self._contents(name, rules)
         for part, content in rules.contents(value).items():
             known, said = stands.get(part), Stand(content, micros(meta["occurred_at"]), name)
             master = rules.master(part)
@@ -91,18 +133,22 @@ class Customer:
         sides = {**self.sides, name: Side(dict(value), side.asked if side is not None else "")}
         return replace(self, sides=sides, stands=stands)
 
+    def _contents(self, name: str, rules: Rules) -> dict[str, Any]:
+        """Return what a side is known to hold of each shared field, nothing where it is not known."""
+        side = self.sides.get(name)
+        return rules.contents(side.value) if side is not None and side.value else {}
+
     def differs(self, name: str, rules: Rules) -> bool:
         """Tell whether a side is not known to hold what stands."""
-        side = self.sides.get(name)
-        held = None if side is None else rules.contents(side.value)
-        return held is None or any(not same(part, held[part], stand.value) for part, stand in self.stands.items() if part in held)
+        held = self._contents(name, rules)
+        return not held or any(not same(part, held[part], stand.value) for part, stand in self.stands.items() if part in held)
 
-    def wanted(self, base: Mapping[str, Any]) -> dict[str, Any]:
+    def wanted(self, base: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
         """Return an event with what stands in the place of what it says; of the custom fields only those that are shared."""
         found = {**base, "custom_fields": {}}
         for part, stand in self.stands.items():
             if part.startswith(CUSTOM):
-                found["custom_fields"][part.removeprefix(CUSTOM)] = stand.value
+                found["custom_fields"] |= rules.custom(part.removeprefix(CUSTOM), stand.value)
             elif part in ADDRESSES:
                 found[part] = _with_names(stand.value, base[part])
             else:
@@ -111,22 +157,20 @@ class Customer:
 
     def held(self, name: str, base: Mapping[str, Any], rules: Rules) -> dict[str, Any] | None:
         """Return an event with what a side is known to hold in the place of what it says, None where nothing is known of that side."""
-        side = self.sides.get(name)
-        if side is None:
-            return None
-        return replace(self, stands={part: Stand(value, 0, name) for part, value in rules.contents(side.value).items()}).wanted(base)
+        held = self._contents(name, rules)
+        return replace(self, stands={part: Stand(value, 0, name) for part, value in held.items()}).wanted(base, rules) if held else None
 
     def asked(self, name: str, event_id: str) -> Customer:
         """Return the customer with a side asked to hold what stands, by the event of this id."""
-        side = self.sides.get(name)
-        return self if side is None else replace(self, sides={**self.sides, name: replace(side, asked=event_id)})
+        return replace(self, sides={**self.sides, name: replace(self.sides.get(name, Side()), asked=event_id)})
 
-    def written(self, name: str, event_id: str) -> Customer:
+    def written(self, name: str, event_id: str, rules: Rules) -> Customer:
         """Return the customer once a side holds what it was asked to hold; as it is where it was asked something else since."""
         side = self.sides.get(name)
         if side is None or not event_id or side.asked != event_id:
             return self
-        return replace(self, sides={**self.sides, name: Side(self.wanted(side.value))})
+        base = side.value or next(other.value for other in self.sides.values() if other.value)
+        return replace(self, sides={**self.sides, name: Side(self.wanted(base, rules))})
 
     def dump(self) -> bytes:
         """Return it as bytes for the state."""
@@ -141,7 +185,7 @@ class Customer:
             return cls()
         sides, stands, version = orjson.loads(data)
         return cls(
-            {name: Side(_with_times(value), asked) for name, (value, asked) in sides.items()},
+            {name: Side(_with_times(value) if value else {}, asked) for name, (value, asked) in sides.items()},
             {part: Stand(*stand) for part, stand in stands.items()},
             version,
         )
@@ -152,6 +196,9 @@ def same(part: str, one: Any, other: Any) -> bool:  # noqa: ANN401 - a text or a
     if part in ADDRESSES:
         return plain_address(one) == plain_address(other)
     one, other = (" ".join(str(text or "").split()) for text in (one, other))
+    shorter, longer = sorted((one, other), key=len)
+    if len(shorter) >= CUT and longer.startswith(shorter):
+        return True
     return bool(one.casefold() == other.casefold() if part == "email" else one == other)
 
 

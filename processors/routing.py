@@ -115,14 +115,17 @@ class Router:
             check(event)
             delivery = self._delivery(arrived, route)
         except DataError as error:
-            subject = replace(subject_of(event), flow=route.name, mapping_version=route.model.version)
-            self._fail(arrived.record, error, subject, found)
+            self.refuse(arrived, route, error, found)
             return
         if delivery is None:
             found.counts.append(dropped(event.type, "filtered"))
             return
         found.outputs.append(delivery)
         found.counts.append(_routed(route.name, event.type))
+
+    def refuse(self, arrived: Arrived, route: Route, error: DataError, found: Routed) -> None:
+        """Add the dead letter of what one flow cannot take."""
+        self._fail(arrived.record, error, replace(subject_of(arrived.event), flow=route.name, mapping_version=route.model.version), found)
 
     def _lost_flow(self, arrived: Arrived, replay: Replay, found: Routed) -> None:
         event = arrived.event

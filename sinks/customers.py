@@ -26,15 +26,26 @@ class Person(NamedTuple):
 
 
 class Change(NamedTuple):
-    """What is to be written of a customer, and the fields that changed at the target meanwhile, whose own word decides."""
+    """What is to be written of a customer.
+
+    `left` are the fields that changed at the target meanwhile, whose own word decides, `unheld` those that it cannot be given.
+    """
 
     fields: dict[str, Any]
     left: list[str]
+    unheld: list[str]
+
+    def without(self, *names: str) -> Change:
+        """Return the change without fields that the target cannot be given."""
+        fields = {name: value for name, value in self.fields.items() if name not in names}
+        return Change(fields, self.left, [name for name in self.fields if name in names])
 
     @property
     def review(self) -> str:
-        """Return what is said of the fields that were left, empty where none was."""
-        return f"changed there meanwhile, and left for that change to be told: {', '.join(self.left)}" if self.left else ""
+        """Return what is said of the fields that are not as wanted, empty where all are: then this side is not taken to hold them."""
+        left = f"changed there meanwhile, and left for that change to be told: {', '.join(self.left)}" if self.left else ""
+        unheld = f"cannot be changed there: {', '.join(self.unheld)}" if self.unheld else ""
+        return "; ".join(filter(None, (left, unheld)))
 
 
 def alike(wanted: Person, found: Person) -> float:
@@ -64,7 +75,9 @@ def meant(wanted: Person, found: Sequence[Person], confidence: float) -> Person 
 def chosen(document: Document) -> str | float | None:
     """Return what a document says of who is meant: an id, the confidence from which one who is alike is, or None: only one with our reference."""
     match = document.get(MATCH)
-    if match is None or (isinstance(match, str) and match):
+    if match is None or match is False:
+        return None
+    if isinstance(match, str) and match:
         return match
     confidence = match.get("Confidence") if isinstance(match, Mapping) else None
     if isinstance(confidence, int | float) and not isinstance(confidence, bool):
@@ -84,7 +97,7 @@ def change_of(document: Document, stands: Mapping[str, Any], same: Callable[[str
     nothing is emptied, and with `Fills` only what is empty is written.
     """
     wanted, expected, fills = document["Wanted"], document.get("Expected"), document.get("Fills") is True
-    change = Change({}, [])
+    change = Change({}, [], [])
     for name, value in wanted.items():
         there = stands.get(name)
         if same(name, there, value):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -146,7 +146,9 @@ class ApiClient:
             await self.gate.clock.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
         return await self._call("GET", path, params=params, body=None, write=False)
 
-    async def write(self, method: str, path: str, body: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None) -> Answer:
+    async def write(
+        self, method: str, path: str, body: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
         """Return the answer to a write (some systems change things by GET); raises OutcomeUnknownError when it may or may not be committed."""
         return await self._call(method, path, params=None, body=body, write=True, more=headers)
 
@@ -162,7 +164,7 @@ class ApiClient:
         path: str,
         *,
         params: Mapping[str, str] | None,
-        body: Mapping[str, Any] | None,
+        body: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None,
         write: bool,
         more: Mapping[str, str] | None = None,
     ) -> Answer:

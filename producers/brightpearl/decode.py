@@ -79,13 +79,14 @@ def decode_status(bundle: Json, provenance: Provenance) -> Event:
 
 
 def decode_contact(bundle: Json, provenance: Provenance) -> Event:
-    """Return CustomerChanged of a contact."""
+    """Return CustomerChanged of a contact and the business key of whom it stands for."""
     contact = part(bundle, "contact")
     emails, organisation = part(part(contact, "communication"), "emails"), contact.get("organisation")
     primary = emails.get("PRI")
-    ids = contact.get("postAddressIds")
+    ids, key = contact.get("postAddressIds"), bundle.get("customer_key")
+    meta = meta_of(provenance, "customer", contact.get("contactId"), _changed(contact))
     event: CustomerChanged = {
-        "meta": meta_of(provenance, "customer", contact.get("contactId"), _changed(contact)),
+        "meta": {**meta, "key": key} if isinstance(key, str) and key else meta,
         "customer_id": str(contact.get("contactId")),
         "email": str(primary.get("email") or "") if isinstance(primary, dict) else "",
         "first_name": str(contact.get("firstName") or ""),

@@ -64,9 +64,19 @@ class Fetcher:
         product, price = await gather_all(self._need(api, PRODUCT, wanted), self._batches.read(api, PRICE, int(wanted.id)))
         return joined(product=product, price=price.text or "null") if _sku(product) else None
 
-    async def contact(self, api: ApiClient, wanted: Fetch, _references: References) -> str | None:
-        """Return `{"contact"}`."""
-        return joined(contact=await self._need(api, CONTACT, wanted))
+    async def contact(self, api: ApiClient, wanted: Fetch, references: References) -> str | None:
+        """Return `{"customer_key", "contact"}`: the key of whom it stands for by what was written, null where it is its own.
+
+        None for staff and suppliers, and for one without an e-mail address, whom no other system could know.
+        """
+        text = await self._need(api, CONTACT, wanted)
+        contact = parse(text.encode())
+        role, said = contact.get("relationshipToAccount"), contact.get("communication")
+        emails = said.get("emails") if isinstance(said, dict) else None
+        is_other = isinstance(role, dict) and (role.get("isStaff") is True or role.get("isSupplier") is True)
+        if is_other or (isinstance(emails, dict) and not emails.get("PRI")):
+            return None
+        return joined(customer_key=json.dumps(await references.key_of("customer", str(wanted.id))), contact=text)
 
     async def order(self, api: ApiClient, wanted: Fetch, references: References) -> str | None:
         """Return `{"order_key", "order"}`, None for an order that is none of ours.

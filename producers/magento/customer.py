@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from producers.base import Provenance
 from producers.magento.fields import address_of, saved_at, text
-from producers.wire import Json, moment
+from producers.wire import Json
 from towpath.events import Address, CustomerChanged, Event, micros, seal
 from towpath.systems.magento import id_of
 
@@ -15,7 +15,7 @@ def decode_customer(customer: Json, provenance: Provenance) -> Event:
     billing, shipping = (_default(customer, kind) for kind in ("default_billing", "default_shipping"))
     version = {"major": micros(changed_at), "minor": provenance.inbox_offset}
     event: CustomerChanged = {
-        "meta": provenance.meta("customer", number, moment(customer, "created_at"), version),  # type: ignore[arg-type]
+        "meta": provenance.meta("customer", number, changed_at, version),  # type: ignore[arg-type]
         "customer_id": str(number),
         "email": text(customer, "email"),
         "first_name": text(customer, "firstname"),
@@ -30,10 +30,13 @@ def decode_customer(customer: Json, provenance: Provenance) -> Event:
 
 
 def _default(customer: Json, kind: str) -> Address | None:
+    """Return the default address of a kind, in two lines at most, as the other side can have it; the shop's may be more."""
     addresses = customer.get("addresses")
     for one in addresses if isinstance(addresses, list) else ():
         if isinstance(one, dict) and (one.get(kind) is True or (one.get("id") is not None and str(one["id"]) == text(customer, kind))):
-            return {**address_of(one, kind), "email": text(customer, "email")}
+            address = address_of(one, kind)
+            first, *more = address["lines"] or [""]
+            return {**address, "lines": [line for line in (first, ", ".join(more)) if line], "email": text(customer, "email")}
     return None
 
 

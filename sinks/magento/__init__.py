@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from sinks.base import Document, Operation, Standing, Update
 from sinks.goods import brought
+from sinks.magento.customer import create_customer, find_customer, put_customer
 from sinks.magento.invoice import create_invoice, find_invoice
 from sinks.magento.product import put_product
 from sinks.magento.shipment import create_shipment, find_shipment
@@ -52,9 +53,11 @@ class MagentoTarget:
         "create_shipment": Operation(find_shipment, create_shipment),
         "create_invoice": Operation(find_invoice, create_invoice),
         "set_stock": Update(set_stock),
+        "create_customer": Operation(find_customer, create_customer),
+        "put_customer": Update(put_customer, stale={"CustomerID": "customer"}),
         "put_product": Update(put_product, brings=brought),
     }
-    creates: Mapping[str, str] = {}
+    creates: Mapping[str, str] = {"customer": "create_customer"}
 
 
 TARGET = MagentoTarget()

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 from urllib.parse import quote
+from weakref import WeakKeyDictionary
 
 from sinks.base import Document
 from sinks.many import Many
+from towpath.delivery.gate import Gate
 from towpath.errors import DataError, RetryableError
 from towpath.http import Answer, ApiClient
 from towpath.systems.magento import BASE, id_of, search
@@ -26,6 +28,9 @@ async def _put_source_items(api: ApiClient, items: Sequence[Row]) -> None:
 
 SOURCE_ITEMS: Final = Many(_put_source_items, most=20)
 """Absolute quantities, so once more changes nothing; a shop that limits its input takes 20 entries in one call (vendor-apis.md, section 1)."""
+
+
+_REGIONS: Final[WeakKeyDictionary[Gate, dict[str, list[Row]]]] = WeakKeyDictionary()
 
 
 class Shop:
@@ -80,6 +85,37 @@ class Shop:
         if not isinstance(done, bool):
             raise answer.unreadable("it is neither true nor false")
         return done
+
+    async def customer(self, number: str) -> Row:
+        """Return a customer with its addresses; raises DataError where there is none."""
+        wanted = id_of(number, "CustomerID")
+        answer = await self._api.get(f"{BASE}/customers/{wanted}")
+        if answer.status == NOT_FOUND:
+            raise DataError(f"customer {number} does not exist at {self.name}", field="CustomerID", value=number)
+        return _customer(answer, answer.json())
+
+    async def customers_by_email(self, email: str) -> list[Row]:
+        """Return the customers with this e-mail address: one, but for a shop of several websites."""
+        return await self._list("customers/search", ("email", "eq", email))
+
+    async def save_customer(self, customer: Row) -> Row:
+        """Make a customer, or save the one with this id whole, and return it."""
+        number = customer.get("id")
+        method, path = ("POST", "customers") if number is None else ("PUT", f"customers/{number}")
+        answer = await self._api.write(method, f"{BASE}/{path}", {"customer": customer})
+        return _customer(answer, answer.json())
+
+    async def regions(self, country: str, name: str) -> list[Row]:
+        """Return the regions of a country, which hardly ever change; raises DataError naming the country where the shop has none such."""
+        known = _REGIONS.setdefault(self._api.gate, {})
+        if country not in known:
+            answer = await self._api.get(f"{BASE}/directory/countries/{_in_path(country)}")
+            if answer.status == NOT_FOUND or not country:
+                raise DataError(f"{name}.Country: the shop has no country {country!r}", field=f"{name}.Country", value=country)
+            content = answer.json()
+            rows = content.get("available_regions") if isinstance(content, dict) else None
+            known[country] = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+        return known[country]
 
     async def product(self, sku: str) -> Row | None:
         """Return the product of a SKU, None where there is none."""
@@ -162,6 +198,12 @@ def _in_path(sku: str) -> str:
     if sku in {".", ".."}:
         raise DataError(f"{sku} is no SKU", field="SKU", value=sku)
     return quote(sku, safe="")
+
+
+def _customer(answer: Answer, content: Any) -> Row:  # noqa: ANN401 - whatever the shop sent
+    if not isinstance(content, dict) or not isinstance(content.get("id"), int):
+        raise answer.unreadable("it is no customer with an id")
+    return content
 
 
 def _product(answer: Answer, sku: str) -> Row:

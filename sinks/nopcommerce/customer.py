@@ -71,9 +71,11 @@ async def finish_customer(api: ApiClient, document: Document, found: Standing) -
 
 
 async def put_customer(api: ApiClient, document: Document, _known: int | None) -> tuple[bool, Standing]:
-    """Change what is not as wanted, by as few calls as that takes."""
+    """Change what is not as wanted, by as few calls as that takes; a guest, who has left an e-mail address with an order alone, stays one."""
     shop = Shop(api)
     customer = await shop.customer(str(document.get("Customer")))
+    if not customer.get("email"):
+        return False, Standing(str(customer["id"]), review="a guest of the shop, who is left as one")
     own = await shop.attributes(customer["id"])
     rows = dict(zip(ADDRESSES, await gather_all(*(_address(shop, customer[field]) for field in ADDRESSES.values())), strict=True))
     there: Row = {"Email": customer.get("email"), **{name: _name(customer, own, name) for name in NAMES}}

@@ -112,8 +112,13 @@ class Shop:
         return None if found is None or found.get("deleted") is True or found.get("customer_guid") != guid else found
 
     async def customer_by_email(self, email: str) -> Row | None:
-        """Return the customer with this e-mail address, None where the shop has none."""
-        found = await self._find("Customer/GetCustomerByEmail", {"email": email})
+        """Return the customer with this e-mail address, None where the shop has none.
+
+        Whether case counts is its database's to say, so it is asked for in small letters too.
+        """
+        found = None
+        for spelt in dict.fromkeys((email, email.lower())):
+            found = found or await self._find("Customer/GetCustomerByEmail", {"email": spelt})
         if found is None or found.get("deleted") is True:
             return None
         if str(found.get("email")).strip().casefold() != email.casefold():

@@ -145,6 +145,20 @@ async def test_every_call_of_the_sink_is_one_that_magento_has(played: tuple[Json
     colours = {"Attributes": {"Colour": "Teal", "Washable": "yes"}, "AttributeCodes": {"Colour": "color", "Washable": "washable"}}
     for more in (colours, colours | {"Price": "11.00"}):
         await do(api, "put_product", product | more)
+    home = {"Lines": ["1 Oak Ave"], "City": "Purchase", "State": "NY", "Zip": "10577", "Country": "US"}
+    ann = {
+        "Email": "ann@shop.example",
+        "FirstName": "Ann",
+        "LastName": "Lee",
+        "Company": "Oak",
+        "GroupID": 2,
+        "BillingAddress": home,
+        "ShippingAddress": home,
+    }
+    await do(api, "create_customer", {**ann, "Match": {"Confidence": 0.8}})
+    (made,) = [row for row in await rows(shop, "customers") if row["email"] == "ann@shop.example"]
+    moved = {**ann, "ShippingAddress": {**home, "City": "Rye", "Zip": "10580"}}
+    await do(api, "put_customer", {"Customer": str(made["id"]), "Wanted": moved, "Expected": ann})
     calls = await journal(shop)
     assert {"ship", "invoice", "comments", "cancel", "source-items", "products", "options"} <= {
         row["path"].rpartition("/")[2] for row in calls if row["method"] == "POST"

@@ -13,7 +13,7 @@ DUPLICATE: Final = "duplicate"
 MERGED, REJECTED = "merged", "rejected"
 """The outcomes of the receipts that close the question."""
 MATCH: Final = "Match"
-"""What of a customer's document says who is meant: an id, or a confidence; without it, only one who has our reference."""
+"""What of a customer's document says who is meant: an id, a confidence, or false for nobody who is there."""
 
 
 def decided(codec: Codec, value: bytes | None, candidate: str) -> bytes:
@@ -27,8 +27,6 @@ def decided(codec: Codec, value: bytes | None, candidate: str) -> bytes:
     if not asked:
         raise DataError("the record asks about no customer", field="related")
     for document in asked:
-        del document[MATCH]
-        if candidate:
-            document[MATCH] = candidate
+        document[MATCH] = candidate or False
     texts = {name: json.dumps(document, ensure_ascii=False) for name, document in related.items()}
     return codec.encode("Delivery", {**delivery, "related": texts})

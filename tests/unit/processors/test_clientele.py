@@ -190,6 +190,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"custom_fields": [7]}, "custom_fields"),
     ({"master": "shop"}, "master"),
     ({"master": {"*": "crm"}}, "master"),
+    ({"translated": ["Customer Type"]}, "translated"),
+    ({"translated": {"Shoe size": {"name": "Group", "values": {}}}}, "translated"),
+    ({"translated": {"Customer Type": {"values": {"1": "x"}}}}, "translated"),
+    ({"translated": {"Customer Type": {"name": "Group", "values": {"1": "x", "2": "x"}}}}, "translated"),
     ({"confidence": 2}, "confidence"),
     ({"confidence": True}, "confidence"),
 ]
@@ -202,7 +206,7 @@ def test_an_option_that_makes_no_sense_is_refused_by_name(options: dict[str, Any
 
 
 def test_two_flows_of_one_pair_must_agree() -> None:
-    with pytest.raises(ConfigError, match="to-erp has other custom_fields or master"):
+    with pytest.raises(ConfigError, match="to-erp has other custom_fields"):
         rules_of([ROUTES[0], replace(ROUTES[1], options={})])
 
 
@@ -211,3 +215,28 @@ def test_events_of_two_sides_are_two_facts_of_one_key() -> None:
     other.meta["key"] = one.meta["key"]
     assert one.record_key == other.record_key
     assert one.identity != other.identity
+
+
+def test_a_side_that_was_never_heard_is_known_by_what_was_written_to_it(worker: Worker) -> None:
+    (delivery,) = deliveries(worker.says("erp"))
+    assert json.loads(delivery["document"])["Fills"] is True
+    worker.wrote(delivery, "unchanged")
+    document = documents(worker.says("erp", 1, last_name="Meier"))["shop"]
+    assert ("Meier", "Müller", False) == (document["Wanted"]["LastName"], document["Expected"]["LastName"], document["Fills"])
+    told = documents(worker.says("shop", 2, first_name="Z"))
+    assert "Z" == told["erp"]["Wanted"]["FirstName"], "its own word counts as soon as it is heard"
+
+
+def test_a_customer_of_one_shop_is_none_of_another_shops() -> None:
+    worker = Worker()
+    elsewhere = replace(ROUTES[1], name="to-other", target="other")
+    worker.processor = FlowProcessor([*ROUTES, elsewhere], worker.registrar, SystemClock())
+    assert ["shop"] == [value["target"] for value in deliveries(worker.says("erp"))]
+
+
+@pytest.mark.parametrize("side", ["shop", "erp"])
+def test_what_comes_again_is_told_by_the_head_alone(worker: Worker, side: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker.says(side)
+    monkeypatch.setattr(worker.processor, "_arrived", None)
+    worker.offset = 0
+    assert [] == worker.says(side)

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.customers import Customer, Rules, is_empty, same
+from processors.customers import Customer, Other, Rules, is_empty, same
+from towpath.errors import DataError
 from towpath.events import CustomerChanged
 from towpath.testing.events import PLACED_AT, a_customer, an_address
 
@@ -47,7 +48,7 @@ def behind(customer: Customer, rules: Rules = NEWEST_WINS) -> set[str]:
 def given_to(customer: Customer, side: str, second: float = 0) -> Customer:
     """The customer once a side took what it was given."""
     asked = customer.asked(side, f"e{second}")
-    return asked.written(side, f"e{second}")
+    return asked.written(side, f"e{second}", NEWEST_WINS)
 
 
 def test_who_is_new_goes_to_the_other_side() -> None:
@@ -78,8 +79,8 @@ def test_what_a_side_took_is_known_of_it_before_it_says_so() -> None:
 
 def test_only_what_was_asked_last_is_known_to_be_taken() -> None:
     customer = told(said("shop", 1, last_name="Meier"), customer=joined()).asked("erp", "first").asked("erp", "second")
-    assert {"erp"} == behind(customer.written("erp", "first"))
-    assert set() == behind(customer.written("erp", "second"))
+    assert {"erp"} == behind(customer.written("erp", "first", NEWEST_WINS))
+    assert set() == behind(customer.written("erp", "second", NEWEST_WINS))
 
 
 @pytest.mark.parametrize("first", ["shop", "erp"])
@@ -144,14 +145,32 @@ def test_an_address_that_is_written_in_another_way_is_no_change() -> None:
 def test_an_address_from_the_other_side_keeps_whose_it_is() -> None:
     moved = an_address(lines=["Nebenstraße 6"], first_name="", last_name="", phone="", email="")
     customer = told(said("erp", 1, billing_address=moved), customer=joined())
-    wanted = customer.wanted(said("shop"))
+    wanted = customer.wanted(said("shop"), NEWEST_WINS)
     assert an_address(lines=["Nebenstraße 6"]) == wanted["billing_address"]
 
 
 def test_only_shared_fields_of_their_own_are_told() -> None:
     rules = Rules(custom_fields=("Customer Type",))
     customer = told(said("shop", custom_fields={"Customer Type": "VIP", "Shoe size": "42"}), rules=rules)
-    assert {"Customer Type": "VIP"} == customer.wanted(said("shop"))["custom_fields"]
+    assert {"Customer Type": "VIP"} == customer.wanted(said("shop"), rules)["custom_fields"]
+
+
+SEGMENTS = Rules(("Segment",), others={"Segment": Other("Group", {"1": "Retail", "2": "Wholesale"})})
+
+
+def test_a_field_may_have_another_name_and_other_values_on_one_side() -> None:
+    customer = told(said("shop", custom_fields={"Group": "2"}), said("erp", 1, custom_fields={"Segment": "Wholesale"}), rules=SEGMENTS)
+    assert set() == behind(customer, SEGMENTS)
+    customer = told(said("erp", 2, custom_fields={"Segment": "Retail"}), rules=SEGMENTS, customer=customer)
+    assert {"Segment": "Retail", "Group": "1"} == customer.wanted(said("erp"), SEGMENTS)["custom_fields"]
+    assert {"shop"} == behind(customer, SEGMENTS)
+
+
+@pytest.mark.parametrize(("fields", "name"), [({"Group": "3"}, "Group"), ({"Segment": "Gold"}, "Segment")])
+def test_a_value_that_means_nothing_is_refused_by_name(fields: dict[str, str], name: str) -> None:
+    with pytest.raises(DataError) as caught:
+        told(said("shop", custom_fields=fields), rules=SEGMENTS)
+    assert f"custom_fields.{name}" == caught.value.field
 
 
 def test_it_is_the_same_after_it_was_kept() -> None:
@@ -203,7 +222,7 @@ def test_both_sides_end_alike_however_what_they_say_and_what_is_written_to_them_
         elif step == "tell":
             event = telling.pop(0)
             customer = customer.told(event, rules)
-            giving += [(side, customer.wanted(event), customer.held(side, event, rules)) for side in sorted(behind(customer, rules))]
+            giving += [(side, customer.wanted(event, rules), customer.held(side, event, rules)) for side in sorted(behind(customer, rules))]
         else:
             side, wanted, expected = giving.pop(0)
             assert expected is not None

@@ -96,4 +96,7 @@ def test_what_is_sent_to_bng_fits_its_contract_once_references_are_resolved(mode
     for what, document in ((mapped.operation, mapped.document), *mapped.related.items()):
         resolved = {name: "C-1" if isinstance(part, dict) and "$ref" in part else part for name, part in document.items()}
         if (schema := BNG.get(what.split(" ")[0])) is not None:
-            valid(schema, resolved.get("Change", resolved.get("Entry", resolved)))
+            new: dict[str, Any] = resolved.pop("New", {})
+            sent = resolved.get("Change", resolved.get("Entry", resolved))
+            valid(schema, sent)
+            valid(schema, {**sent, **new})

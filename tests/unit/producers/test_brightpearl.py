@@ -56,6 +56,13 @@ class Theirs(Ours):
         return None
 
 
+class Written(Ours):
+    """A contact was written for customer 7 of the shop."""
+
+    async def key_of(self, entity: str, external_id: str) -> str | None:
+        return {("customer", "200"): "shop/customer/7"}.get((entity, external_id))
+
+
 class Account:
     """An account, its client, the calls that this made, and the webhooks that came."""
 
@@ -221,6 +228,21 @@ async def test_polls_tell_what_webhooks_tell_and_contacts_besides(account: Accou
     assert ("erp/customer/200", "ann@example.com") == (event.meta["key"], event.value["email"])
     for poll in POLLS:
         assert [] == [item async for item in poll.items(account.api, datetime.now(UTC) + timedelta(hours=1))]
+
+
+async def test_a_contact_that_was_written_has_the_key_of_the_shops_customer(account: Account) -> None:
+    await account.sell()
+    (event,) = await account.events(Fetch("contact", 200))
+    assert ("erp/customer/200", "200") == (event.meta["key"], event.value["customer_id"])
+    text = await account.source.fetch(account.api, Fetch("contact", 200), Written())
+    assert text is not None
+    (event,) = account.source.decode("contact", text.encode(), PROVENANCE)
+    assert ("shop/customer/7", "erp") == (event.meta["key"], event.meta["connection"])
+
+
+async def test_a_contact_without_an_e_mail_address_is_no_customer(account: Account) -> None:
+    await account.ask("PUT", "/_sandbox/contacts/201", {"firstName": "Depot"})
+    assert [] == await account.events(Fetch("contact", 201))
 
 
 async def test_the_same_fact_has_the_same_id_and_a_returning_status_another(account: Account) -> None:

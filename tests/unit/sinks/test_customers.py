@@ -55,7 +55,7 @@ def test_one_who_is_not_alike_enough_or_stands_for_another_is_asked_about(found:
     assert "zoe@shop.example" not in str(caught.value), "ids tell enough"
 
 
-@pytest.mark.parametrize(("match", "wanted"), [("C1", "C1"), ({"Confidence": 0.9}, 0.9), (None, None)])
+@pytest.mark.parametrize(("match", "wanted"), [("C1", "C1"), ({"Confidence": 0.9}, 0.9), (None, None), (False, None)])
 def test_a_document_says_who_may_be_meant(match: object, wanted: object) -> None:
     assert wanted == chosen({"Match": match})
 
@@ -261,6 +261,12 @@ async def test_a_stranger_with_the_same_e_mail_address_is_asked_about_and_a_new_
     assert str(stranger) != await put_at_shop(sink, OF_ERP, version=2, match=None)
 
 
+async def test_an_e_mail_address_in_capitals_is_the_same_address(shop: Played, sink: Sink) -> None:
+    there = {"email": "ann@shop.example", "attributes": {"FirstName": "Ann", "LastName": "Lee"}}
+    number = (await shop.control("POST", "customers", there))["customer"]["id"]
+    assert str(number) == await put_at_shop(sink, {**OF_ERP, "Email": "Ann@Shop.example"})
+
+
 async def test_the_shops_own_customer_is_known_by_its_number(shop: Played, sink: Sink) -> None:
     number = str((await shop.control("POST", "customers", {"email": "ann@shop.example"}))["customer"]["id"])
     key, wanted = f"shop/customer/{number}", {name: value for name, value in OF_ERP.items() if name != "Reference"}
@@ -269,6 +275,18 @@ async def test_the_shops_own_customer_is_known_by_its_number(shop: Played, sink:
     )
     assert number == effected.external_id
     assert None is (await at_shop(shop))["admin_comment"]
+
+
+async def test_a_guest_of_the_shop_stays_one(shop: Played, sink: Sink) -> None:
+    number = (await shop.control("POST", "customers", {"email": "ann@shop.example"}))["customer"]["id"]
+    await shop.control("POST", f"customers/{number}", {"customer": {"email": None}})
+    shop.calls.clear()
+    key = f"shop/customer/{number}"
+    effected = await sink.insist(
+        "put_customer", key, put(OF_ERP, key=key), version=(1, 0), related={f"customer {key}": json.dumps({"Match": str(number)})}
+    )
+    assert ("unchanged", []) == (effected.outcome.replace("found", "unchanged"), shop.sent("POST", "PUT"))
+    assert effected.reason
 
 
 WRITES = [

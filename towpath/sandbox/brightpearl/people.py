@@ -28,6 +28,7 @@ COUNTRIES_MORE: Final = {
     "AUT": ("AT", 14),
     "CHE": ("CH", 204),
 }
+PATCHED: Final = frozenset({"/firstName", "/lastName", "/salutation"})
 LINES: Final = ("addressLine1", "addressLine2", "addressLine3", "addressLine4", "postalCode")
 
 
@@ -51,15 +52,57 @@ class People:
 
     def add_address(self, call: Call) -> Answer:
         """Answer `POST postal-address`."""
-        body = call.json()
+        return Answer(body={"response": self._put_address(self.addresses.next_id(), call.json())})
+
+    def change_address(self, call: Call) -> Answer:
+        """Answer `PUT postal-address/{id}`: what is left out is emptied."""
+        number = self.addresses.need(call.params["ids"])["addressId"]
+        self._put_address(number, call.json())
+        for contact in self.contacts.all():
+            if number in contact["postAddressIds"].values():
+                self._touch(contact)
+        return Answer(body={})
+
+    def patch(self, call: Call) -> Answer:
+        """Answer `PATCH contact/{id}`, a JSON Patch of its names and its e-mail addresses, with the contact."""
+        contact = self.contacts.need(call.params["ids"])
+        for change in call.json():
+            value = str(change.get("value") or "")
+            if change.get("op") not in {"replace", "add"}:
+                raise Refusal(500, "CMNC-044", f"The operation {change.get('op')} is not supported")
+            if change.get("path") in PATCHED:
+                if len(value) > LONGEST_NAME:
+                    raise Refusal(400, "CNTC-010", f"{change['path']} has more than {LONGEST_NAME} characters")
+                contact[change["path"][1:]] = value
+            elif change.get("path") == "/communication/emails/PRI/email":
+                contact["communication"]["emails"] = {**contact["communication"]["emails"], "PRI": {"email": value}}
+            else:
+                raise Refusal(400, "CMNC-045", f"The path {change.get('path')} cannot be patched")
+        return Answer(body={"response": self._whole(self._touch(contact))})
+
+    def name_addresses(self, call: Call) -> Answer:
+        """Answer `PUT contact/{id}/postal-address`: each address becomes the contact's of its type; one that is another's is refused."""
+        contact = self.contacts.need(call.params["ids"])
+        others = {one for other in self.contacts.all() if other["contactId"] != contact["contactId"] for one in other["postAddressIds"].values()}
+        for named in call.json():
+            if self.addresses.get(named["postalAddressId"]) is None or named["postalAddressId"] in others:
+                raise Refusal(400, "CNTC-011", f"Postal address {named['postalAddressId']} cannot be associated")
+            contact["postAddressIds"] = {**contact["postAddressIds"], str(named.get("type")): named["postalAddressId"]}
+        self._touch(contact)
+        return Answer(body={})
+
+    def _touch(self, contact: Doc) -> Doc:
+        email = str(part(contact["communication"]["emails"], "PRI").get("email") or "")
+        return self.contacts.write(contact["contactId"], {**contact, "updatedOn": self._account.now(), "_email": email.casefold()})
+
+    def _put_address(self, number: int, body: Doc) -> int:
         if not str(body.get("addressLine1") or "").strip():
             raise Refusal(400, "CNTC-021", "You must supply an address line 1")
         iso3 = body.get("countryIsoCode")
         if iso3 not in {**COUNTRIES, **COUNTRIES_MORE}:
             raise Refusal(400, "CNTC-022", f"{iso3} is no ISO 3166-1 alpha-3 country code")
-        number = self.addresses.next_id()
         self.addresses.write(number, {"addressId": number, **{name: str(body.get(name) or "") for name in LINES}, "countryIsoCode": iso3})
-        return Answer(body={"response": number})
+        return number
 
     def add_contact(self, call: Call) -> Answer:
         """Answer `POST contact`: a second one with the same e-mail address is a second contact."""

@@ -91,6 +91,9 @@ def _contacts(people: People) -> Mapping[str, Handler]:
         "POST contact-service/postal-address": people.add_address,
         "POST contact-service/contact": people.add_contact,
         "GET contact-service/contact/{ids}": people.get,
+        "PATCH contact-service/contact/{ids}": people.patch,
+        "PUT contact-service/contact/{ids}/postal-address": people.name_addresses,
+        "PUT contact-service/postal-address/{ids}": people.change_address,
         "GET contact-service/contact-search": people.search.answer,
     }
 

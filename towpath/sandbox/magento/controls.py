@@ -9,12 +9,10 @@ from pydantic import BaseModel, ConfigDict
 from towpath.sandbox.kit.control import checked
 from towpath.sandbox.kit.messages import Answer, Call, Control, Refusal
 from towpath.sandbox.kit.store import Doc
-from towpath.sandbox.magento.people import Person, person
+from towpath.sandbox.magento.people import FIRST_REGISTERED, Person, person
 from towpath.sandbox.magento.processing import Processing
 from towpath.sandbox.magento.shop import Shop
 from towpath.sandbox.magento.wording import no_such
-
-FIRST_REGISTERED = 1_000_000
 
 
 class Patch(BaseModel):

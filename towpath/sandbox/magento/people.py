@@ -41,6 +41,8 @@ NAMES: Final = (("Jane", "Doe"), ("Zoë", "Müller"), ("José", "O'Connor"), ("H
 COMPANIES: Final = (None, None, None, "Müller & Söhne", "Harbour Supplies")
 WHOLESALE, GENERAL = 2, 1
 FIRST_CUSTOMER: Final = 101
+FIRST_REGISTERED: Final = 1_000_000
+"""Where the numbers of customers begin that register or are made by the API."""
 
 
 @dataclass(frozen=True, slots=True)

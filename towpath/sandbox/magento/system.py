@@ -9,6 +9,7 @@ from towpath.sandbox.kit.system import Site, System, World
 from towpath.sandbox.magento.api import endpoints
 from towpath.sandbox.magento.auth import Auth
 from towpath.sandbox.magento.catalog import Catalog
+from towpath.sandbox.magento.clients import Clients
 from towpath.sandbox.magento.controls import Desk
 from towpath.sandbox.magento.gateway import Gateway
 from towpath.sandbox.magento.inventory import Inventory
@@ -67,7 +68,8 @@ def open_site(world: World, settings: MagentoSettings) -> Site:
         *gateway.paths(),
         *refunds.paths(),
     ]
-    paths = [*endpoints(shop, lists, processing, Shipping(shop)), *inventory.endpoints(), *catalog.endpoints(), *refunds.endpoints()]
+    own = [*inventory.endpoints(), *catalog.endpoints(), *refunds.endpoints(), *Clients(shop).endpoints()]
+    paths = [*endpoints(shop, lists, processing, Shipping(shop)), *own]
     return Site(paths, Auth(settings, world.clock).authenticate, refuse, DUMPS, controls)
 
 
