@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final
+from typing import Any, Final, get_args, get_origin, get_type_hints, is_typeddict
 
 import orjson
 
 from processors.rules import decimal_places
+from towpath import shapes
 from towpath.errors import DataError
 from towpath.events import decimal_text
 
-COUNTS: Final = frozenset({"quantity"})
-PRICES: Final = frozenset({"unit_price", "price"})
+COUNTS: Final = frozenset({"quantity", "received"})
+PRICES: Final = frozenset({"unit_price", "unit_cost", "price"})
 """Prices keep every place the source gave, at least their currency's; all other decimals but counts are amounts and get exactly those."""
 ZERO: Final = Decimal(0)
 KEPT: Final = 10_000
@@ -48,6 +49,45 @@ def strings(value: Any, currency: str | None, name: str = "") -> Any:  # noqa: A
     return _moment(value) if isinstance(value, datetime) else value
 
 
+@functools.cache
+def strings_of(kind: str) -> Callable[[Mapping[str, Any], str | None], dict[str, Any]]:
+    """Return what does as `strings` with a decoded event of this type, but for its meta, which stays: only what its shape calls for is looked at.
+
+    Parts without amounts and times are not copied.
+    """
+    lines = [f"    found[{name!r}] = {source}" for name, source in _made(getattr(shapes, kind), "found") if name != "meta"]
+    namespace: dict[str, Any] = {"_decimal": _decimal, "_moment": _moment}
+    source = "\n".join(["def convert(value, currency):", "    found = {**value}", *lines, "    return found"])
+    exec(compile(source, "<strings>", "exec"), namespace)  # noqa: S102 - our own source: names are those of our shapes
+    convert: Callable[[Mapping[str, Any], str | None], dict[str, Any]] = namespace["convert"]
+    return convert
+
+
+def _made(shape: Any, value: str) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - a typed dictionary
+    """Yield the fields of a shape that are not JSON as they are, with the source of what is made of them."""
+    for name, hint in get_type_hints(shape).items():
+        inner = hint
+        part = f"{value}[{name!r}]"
+        if type(None) in get_args(hint):
+            (inner,) = set(get_args(hint)) - {type(None)}
+        source = _source(name, inner, part)
+        if source is not None:
+            yield name, source if inner is hint else f"None if {part} is None else {source}"
+
+
+def _source(name: str, hint: Any, part: str) -> str | None:  # noqa: ANN401 - any type of a field
+    if hint is Decimal:
+        return f"_decimal({part}, {name!r}, currency)"
+    if hint is datetime:
+        return f"_moment({part})"
+    if get_origin(hint) is list and is_typeddict(get_args(hint)[0]):
+        made = ", ".join(f"{field!r}: {source}" for field, source in _made(get_args(hint)[0], "part"))
+        return f"[{{**part, {made}}} for part in {part}]" if made else None
+    if is_typeddict(hint) and (found := dict(_made(hint, part))):
+        return f"{{**{part}, {', '.join(f'{field!r}: {source}' for field, source in found.items())}}}"
+    return None
+
+
 @functools.lru_cache(KEPT)
 def _decimal(value: Decimal, name: str, currency: str | None) -> str:
     """Return an amount's text; equal amounts have one text, however they are written."""
@@ -67,5 +107,5 @@ def _minor_unit(currency: str) -> Decimal:
 
 def _moment(value: datetime) -> str:
     if value.tzinfo is UTC and value.year >= FOUR_DIGITS:
-        return f"{value.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+        return f"{value.isoformat(timespec='microseconds')[:-6]}Z"  # instead of +00:00
     return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -25,10 +25,10 @@ from towpath.metrics import REPLAYED, ROUTED, Counted
 from towpath.records import Output, Record, Replay
 
 STANDS = frozenset({"applied", "found", "unchanged"})
+TOPICS: Final = {kind: f"received.{aggregate}" for kind, aggregate in AGGREGATES.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """What was last done with a fact: its version and digest, and the dead letters that are still open (none: it was routed)."""
 
     version: Version
@@ -80,34 +80,43 @@ class FlowProcessor:
 
     def process(self, record: Record, read: ReadState) -> Step:
         """Return what one record leads to: bad data is a dead letter among the outputs, never an exception."""
-        step = self._process(record, read)
-        return step if record.replay is None else replace(step, counts=[_apart(counted) for counted in step.counts])
+        replay = record.replay
+        step = self._process(record, replay, read)
+        return step if replay is None else replace(step, counts=[_apart(counted) for counted in step.counts])
 
-    def _process(self, record: Record, read: ReadState) -> Step:
+    def _process(self, record: Record, replay: Replay | None, read: ReadState) -> Step:
         try:
             if record.topic == RECEIPTS:
                 return self._told(record, read)
-            if record.replay is not None and record.replay.group not in ("", self._registrar.group):
+            if replay is not None and replay.group not in ("", self._registrar.group):
                 return Step()
             if record.topic == HOLDS:
                 return self._stockroom.held(record, read)
-            head = self._codec.peek(record.value) if record.replay is None else None
-            if head is not None and self._is_repeat(record, head, read):
-                return Step(counts=[dropped(head.name, "duplicate")])
-            return self._arrived(record, self._decoded(record, head), read)
+            return self._event(record, replay, read)
         except DataError as error:
             found = self._router.unreadable(record, error, _connection_of(record))
             return Step(found.outputs, counts=found.counts)
+
+    def _event(self, record: Record, replay: Replay | None, read: ReadState) -> Step:
+        """Return what an event leads to; most that comes again is told by its head alone."""
+        head = self._codec.peek(record.value) if replay is None else None
+        if head is None or head.name in PARTS:  # which fact it is stands further on
+            event = self._decoded(record, head)
+            return self._arrived(record, event, replay, Seen.load(read(_seen_key(event))), read)
+        _require_topic(record, head.name)
+        seen = Seen.load(read(_seen_key(Event(head.name, {"meta": head.meta}))))
+        if seen is not None and _is_repeat(head, seen, read):
+            return Step(counts=[dropped(head.name, "duplicate")])
+        return self._arrived(record, self._decoded(record, head), None, seen, read)
 
     def _decoded(self, record: Record, head: Head | None) -> Event:
         event = Event(*self._codec.decode(record.value, head))
         _require_topic(record, event.type)
         return event
 
-    def _arrived(self, record: Record, event: Event, read: ReadState) -> Step:
-        value, placed, replay = record.value, event, record.replay
+    def _arrived(self, record: Record, event: Event, replay: Replay | None, seen: Seen | None, read: ReadState) -> Step:
+        value, placed = record.value, event
         order = Order.load(read(state_key(event.meta["key"])))
-        seen = Seen.load(read(_seen_key(event)))
         if event.type == "OrderPlaced" and order is not None and seen is not None:
             changed = Seen.load(read(_seen_key(Event("OrderChanged", event.value))))
             if self._is_change(event, seen, order, replay, changed):
@@ -124,7 +133,7 @@ class FlowProcessor:
             step = self._dropped(event, why, replay)
             if seen is None or seen.digest != event.meta["digest"] or not is_newer(event.meta["version"], seen.version):
                 return step
-            return replace(step, writes={_seen_key(event): replace(seen, version=event.meta["version"]).dump()})  # what lies between is old news
+            return replace(step, writes={_seen_key(event): seen._replace(version=event.meta["version"]).dump()})  # what lies between is old news
         known, writes = self._fulfilled(event, replay, read)
         arrived = Arrived(record, event, value, replay, known | (order.known if order is not None else {}))
         routed, kept = self._kept(arrived, read) or (self._route(arrived, placed, order), {})
@@ -139,17 +148,6 @@ class FlowProcessor:
         if event.type == "StockChanged" and event.meta["connection"] in self._stocked:
             return self._stockroom.counted(arrived, read)
         return self._clientele.told(arrived, read) if event.type == "CustomerChanged" else None
-
-    def _is_repeat(self, record: Record, head: Head, read: ReadState) -> bool:
-        """Tell by the head alone whether this very content was done last, as of most that comes again; else all of the event is to be asked."""
-        meta, key = head.meta, head.meta["key"]
-        if head.name in PARTS:
-            return False  # which fact it is stands further on
-        _require_topic(record, head.name)
-        seen = Seen.load(read(f"{head.name}|{key}".encode()))
-        if seen is None or seen.digest != meta["digest"] or is_newer(meta["version"], seen.version):
-            return False
-        return head.name != "OrderPlaced" or read(f"OrderChanged|{key}".encode()) is None  # a change may be taken back
 
     def _fulfilled(self, event: Event, replay: Replay | None, read: ReadState) -> tuple[dict[str, Any], dict[bytes, bytes]]:
         """Return what mappings are told of what somebody else ships, and what is remembered of it: a replay was told before."""
@@ -195,7 +193,11 @@ class FlowProcessor:
     def _settled(self, arrived: Arrived, seen: Seen | None, routed: Routed, writes: dict[bytes, bytes]) -> Step:
         """Return the step with the event on its public stream, the dead letters closed that it resolves, and what is remembered of it."""
         event, replay = arrived.event, arrived.replay
-        outputs = list(routed.outputs)
+        outputs = routed.outputs
+        if replay is None and not routed.failed and (seen is None or not seen.dead_letters):  # as nearly every event
+            outputs.append(Output(AGGREGATES[event.type], event.record_key, arrived.value, arrived.headers))
+            writes[_seen_key(event)] = Seen(event.meta["version"], event.meta["digest"]).dump()
+            return Step(outputs, writes, routed.counts)
         before = set(seen.dead_letters if seen else ())
         if replay is None:
             outputs.append(Output(AGGREGATES[event.type], event.record_key, arrived.value, arrived.headers))
@@ -214,9 +216,9 @@ class FlowProcessor:
         key, at = event.meta["key"], event.meta["received_at"]
         if event.type == "OrderPlaced":
             if order is not None:
-                again = replace(order, status=event.value["status"], payment_status=event.value["payment_status"])
+                again = order._replace(status=event.value["status"], payment_status=event.value["payment_status"])
                 return {state_key(key): again.changed(event).dump()}
-            order = Order.of(event, self._stocked & self._targets(event))
+            order = Order.of(event, self._stocked & self._targets(event) if self._stocked else ())
             for source in sorted(order.holding):
                 routed.outputs += self._say(order.holds(key, HELD, source, at))
             return {state_key(key): order.dump()}
@@ -244,7 +246,7 @@ class FlowProcessor:
         state = DROPPED if receipt["outcome"] == DISCARDED else STANDING
         holds = order.holds(receipt["key"], state, source, receipt["at"], receipt["external_at"]) if source in order.holding else []
         standing = order.standing | {source} if state == STANDING else order.standing
-        return Step(self._say(holds), {state_key(receipt["key"]): replace(order.without(source), standing=standing).dump()})
+        return Step(self._say(holds), {state_key(receipt["key"]): order.without(source)._replace(standing=standing).dump()})
 
     def _say(self, holds: Sequence[StockHold]) -> list[Output]:
         return [Output(HOLDS, hold["sku"].encode(), self._codec.encode("StockHold", hold)) for hold in holds]
@@ -257,8 +259,15 @@ def _apart(counted: Counted) -> Counted:
 
 
 def _require_topic(record: Record, kind: str) -> None:
-    if record.topic != f"received.{AGGREGATES.get(kind)}":
+    if record.topic != TOPICS.get(kind):
         raise DataError(f"{kind} is no event of {record.topic}", field="value", value=kind)
+
+
+def _is_repeat(head: Head, seen: Seen, read: ReadState) -> bool:
+    """Tell by the head alone whether this very content was done last, as of most that comes again; else all of the event is to be asked."""
+    if seen.digest != head.meta["digest"] or is_newer(head.meta["version"], seen.version):
+        return False
+    return head.name != "OrderPlaced" or read(f"OrderChanged|{head.meta['key']}".encode()) is None  # a change may be taken back
 
 
 def _seen_key(event: Event) -> bytes:

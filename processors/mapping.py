@@ -23,9 +23,9 @@ import zen
 from pydantic import BaseModel, ValidationError, ValidationInfo, field_validator
 
 from processors.compiled.functions import Unsure
-from processors.compiled.graph import Compiled, compile_model, finished
+from processors.compiled.graph import Compiled, compile_model
 from processors.compiled.parser import Unsupported
-from processors.context import plain, strings
+from processors.context import plain, strings, strings_of
 from towpath.errors import ConfigError, DataError
 from towpath.events import Event
 
@@ -106,21 +106,23 @@ class Model:
         """Tell whether the model runs without zen-engine."""
         return self._compiled is not None
 
-    def apply(self, event: Event, flow: Mapping[str, Any], known: Mapping[str, Any] | None = None) -> Mapped | Skipped:
+    def apply(self, event: Event, flow: Mapping[str, Any], known: Mapping[str, Any] | None = None, *, decoded: bool = False) -> Mapped | Skipped:
         """Return the mapped document; raises DataError naming the field where the model reports one or cannot be evaluated.
 
-        `known` is what the processor knows besides the event.
+        `known` is what the processor knows besides the event. One that was `decoded` certainly has its type's shape, and takes less looking.
         """
-        return self._quickly(event, flow, known or {}) or self._by_engine(event, flow, known or {})
+        return self._quickly(event, flow, known or {}, decoded=decoded) or self._by_engine(event, flow, known or {})
 
-    def _quickly(self, event: Event, flow: Mapping[str, Any], known: Mapping[str, Any]) -> Mapped | Skipped | None:
+    def _quickly(self, event: Event, flow: Mapping[str, Any], known: Mapping[str, Any], *, decoded: bool = False) -> Mapped | Skipped | None:
         """Return what the compiled model makes of an event; None where zen-engine must be asked, as for every error."""
         if self._compiled is None:
             return None
         value = event.value
-        if "meta" not in self._compiled.reads:  # the one part that holds no amount, and so nothing that could be refused
-            value = {name: part for name, part in value.items() if name != "meta"}
-        context = {**strings(value, value.get("currency")), **known, "flow": flow}
+        if decoded and "meta" not in self._compiled.reads:  # the one part that holds no amount, and so nothing that could be refused
+            context = strings_of(event.type)(value, value.get("currency"))
+            context.update(known, flow=flow)
+        else:
+            context = {**strings(value, value.get("currency")), **known, "flow": flow}
         try:
             return _mapped(self._compiled.run(context), event.meta["key"])
         except TROUBLE:
@@ -170,7 +172,7 @@ def _mapped(answer: Mapping[str, Any], key: str) -> Mapped | Skipped | None:
     if document is None or operation is None:
         return None
     effect_key = effect_key or key
-    return Mapped(operation, effect_key, write_unit or effect_key, finished(document), finished(related or {}))
+    return Mapped(operation, effect_key, write_unit or effect_key, document, related or {})
 
 
 def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - any part of a document

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -14,8 +14,7 @@ from processors.stock import taken_by
 from towpath.events import MOVING, Event, StockHold, decimal_text, digest, seal
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """An order as it was last routed: the digest of its content with the status that it was placed with, that status, and what it takes.
 
     `holding` are the connections whose stock it holds, `standing` those where it is known to stand; `names` are what its products were called.
@@ -24,7 +23,7 @@ class Order:
     content: str
     status: str
     payment_status: str
-    taken: Mapping[str, Decimal] = field(default_factory=dict)
+    taken: Mapping[str, Decimal] = MappingProxyType({})
     holding: frozenset[str] = frozenset()
     standing: frozenset[str] = frozenset()
     names: tuple[str, ...] = ()
@@ -39,7 +38,7 @@ class Order:
 
     def changed(self, event: Event) -> Order:
         """Return the order with the content of a change."""
-        return replace(self, content=self._content_of(event.value), taken=taken_by(event.value["lines"]), names=names_of(event))
+        return self._replace(content=self._content_of(event.value), taken=taken_by(event.value["lines"]), names=names_of(event))
 
     def is_as(self, event: Event) -> bool:
         """Tell whether an event says nothing else of the order than how far it has come, or that products are called otherwise by now."""
@@ -68,7 +67,7 @@ class Order:
 
     def without(self, *sources: str) -> Order:
         """Return the order as it holds nothing of these sources any more."""
-        return replace(self, holding=self.holding - set(sources))
+        return self._replace(holding=self.holding - set(sources))
 
     def dump(self) -> bytes:
         """Return it as bytes for the state."""

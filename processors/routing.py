@@ -46,7 +46,7 @@ class Routed:
     counts: list[Counted] = field(default_factory=list)
 
 
-@dataclass
+@dataclass(slots=True)
 class Arrived:
     """An event with the record it came in, and whether that is a replay.
 
@@ -62,10 +62,14 @@ class Arrived:
     finish: Callable[[Route, Mapped], Mapped] | None = None
     """What is made of a mapped document before it is delivered."""
 
-    @functools.cached_property
+    _headers: list[tuple[str, bytes]] | None = None
+
+    @property
     def headers(self) -> list[tuple[str, bytes]]:
         """Return the CloudEvents headers of all that is sent of the event."""
-        return cloud_event(self.event)
+        if self._headers is None:
+            self._headers = cloud_event(self.event)
+        return self._headers
 
 
 class Router:
@@ -73,6 +77,7 @@ class Router:
 
     def __init__(self, routes: Sequence[Route], registrar: Registrar, clock: Clock) -> None:
         self.routes = routes
+        self._flows = {route.name: route.told for route in routes}
         self._wanting: dict[tuple[str, str], list[Route]] = {}
         for route in routes:
             self._wanting.setdefault((route.source, route.event), []).append(route)
@@ -113,8 +118,11 @@ class Router:
             subject = replace(subject_of(event), flow=route.name, mapping_version=route.model.version)
             self._fail(arrived.record, error, subject, found)
             return
-        found.outputs += [delivery] if delivery is not None else []
-        found.counts.append(dropped(event.type, "filtered") if delivery is None else Counted(ROUTED, {"flow": route.name, "event": event.type}))
+        if delivery is None:
+            found.counts.append(dropped(event.type, "filtered"))
+            return
+        found.outputs.append(delivery)
+        found.counts.append(_routed(route.name, event.type))
 
     def _lost_flow(self, arrived: Arrived, replay: Replay, found: Routed) -> None:
         event = arrived.event
@@ -132,7 +140,7 @@ class Router:
     def _delivery(self, arrived: Arrived, route: Route) -> Output | None:
         """Return the delivery of one flow, None where its mapping says that the event asks nothing of the target."""
         event, meta = arrived.event, arrived.event.meta
-        mapped = route.model.apply(event, route.told, arrived.known)
+        mapped = route.model.apply(event, self._flows[route.name], arrived.known, decoded=True)
         if isinstance(mapped, Skipped):
             return None
         mapped = mapped if arrived.finish is None else arrived.finish(route, mapped)
@@ -157,24 +165,25 @@ class Router:
             **_documents(mapped),
             "event": arrived.value,
         }
-        headers = [*arrived.headers, *(arrived.replay.onward if arrived.replay is not None else ())]
+        headers = arrived.headers if arrived.replay is None else [*arrived.headers, *arrived.replay.onward]
         return Output(f"deliver.{route.target}", mapped.write_unit.encode(), self._codec.encode("Delivery", value), headers)
 
 
 def cloud_event(event: Event) -> list[tuple[str, bytes]]:
     """Return the CloudEvents 1.0 binary headers of an event, and its W3C traceparent."""
     meta = event.meta
-    headers = {
-        "ce_specversion": "1.0",
-        "ce_id": meta["event_id"],
-        "ce_type": f"towpath.{event.type}",
-        "ce_source": meta["connection"],
-        "ce_subject": meta["key"],
-        "ce_time": meta["occurred_at"].isoformat(),
-    }
-    if is_trace_id(meta["trace_id"]):
-        headers[TRACEPARENT] = f"00-{meta['trace_id']}-{meta['trace_id'][:15]}1-01"
-    return [(name, text.encode()) for name, text in headers.items()]
+    headers = [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", meta["event_id"].encode()),
+        ("ce_type", b"towpath." + event.type.encode()),
+        ("ce_source", meta["connection"].encode()),
+        ("ce_subject", meta["key"].encode()),
+        ("ce_time", meta["occurred_at"].isoformat().encode()),
+    ]
+    trace = meta["trace_id"]
+    if is_trace_id(trace):
+        headers.append((TRACEPARENT, f"00-{trace}-{trace[:15]}1-01".encode()))
+    return headers
 
 
 def subject_of(event: Event) -> Subject:
@@ -183,9 +192,15 @@ def subject_of(event: Event) -> Subject:
     return Subject(connection=meta["connection"], key=meta["key"], event_id=meta["event_id"], trace_id=meta["trace_id"])
 
 
+@functools.cache
 def dropped(kind: str, reason: str) -> Counted:
     """Return the count of an event of this type that ends here on purpose."""
     return Counted(DROPPED, {"event": kind, "reason": reason})
+
+
+@functools.cache
+def _routed(flow: str, kind: str) -> Counted:
+    return Counted(ROUTED, {"flow": flow, "event": kind})
 
 
 def _documents(mapped: Mapped) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from producers.base import ENTITY, FETCHED, KIND, POLLED, RECEIVED_AT, WEBHOOK, WEBHOOK_ID, Fetch, Provenance, References, Source
+from producers.base import ASKED, BACKFILLED, ENTITY, FETCHED, KIND, POLLED, RECEIVED_AT, WEBHOOK, WEBHOOK_ID, Fetch, Provenance, References, Source
 from producers.references import LedgerReferences
 from producers.wire import text_of
 from towpath.acked import AckedProducer
@@ -17,6 +17,7 @@ from towpath.blanking import blank
 from towpath.clock import SystemClock
 from towpath.config import Config
 from towpath.delivery.books import Books
+from towpath.delivery.budget import Priority
 from towpath.delivery.database import open_engine
 from towpath.delivery.deadletters import Failure, Registrar, Subject
 from towpath.delivery.lane import State
@@ -83,13 +84,14 @@ class InboxHandler:
         self._metrics.add(DROPPED, event=entity, reason="superseded")
 
     async def _fetch(self, record: Record) -> None:
-        wanted = _polled(record) if record.header(KIND) == POLLED else self._source.wanted(record.value or b"")
+        wanted = self._wanted(record)
         if wanted is None:
             return
         if isinstance(wanted, list):
             await self._split(record, wanted)
             return
-        text = await self._source.fetch(self._api, wanted, self._references)
+        api = self._api.at(Priority.BACKFILL) if record.header(KIND) == BACKFILLED else self._api
+        text = await self._source.fetch(api, wanted, self._references)
         if text is None:
             self._count(record, "filtered", Counted(DROPPED, {"event": wanted.entity, "reason": "filtered"}))
             return
@@ -98,6 +100,13 @@ class InboxHandler:
         key = f"{wanted.entity}/{wanted.id}".encode()
         await self._producer.send(f"inbox.{self._connection}", key, blank(text.encode(), self._source.blanked), headers)
         self._count(record, "fetched", Counted(RECEIVED, {"connection": self._connection, "via": "fetch"}))
+
+    def _wanted(self, record: Record) -> Fetch | list[Fetch] | None:
+        """Return what a record of the inbox names."""
+        kind = record.header(KIND)
+        if kind in {POLLED, BACKFILLED}:
+            return _listed(record, text_of(record.value or b""))
+        return _listed(record, "") if kind == ASKED else self._source.wanted(record.value or b"")
 
     async def _split(self, record: Record, several: list[Fetch]) -> None:
         """Append a webhook of its own to the inbox for each entity that one webhook names."""
@@ -133,12 +142,12 @@ def _onward(record: Record) -> list[tuple[str, bytes]]:
     return [] if record.replay is None else record.replay.onward
 
 
-def _polled(record: Record) -> Fetch:
-    """Return the entity that a list told: the record's key is `entity/id`, its value what the list says of it."""
+def _listed(record: Record, text: str) -> Fetch:
+    """Return the entity that the record's key names, `entity/id`, with what a list says of it."""
     entity, _, natural_id = (record.key or b"").decode("utf-8", "replace").partition("/")
     if not natural_id:
         raise DataError("the record's key names no entity and id", field="key", value=entity)
-    return Fetch(entity, natural_id, text_of(record.value or b""))
+    return Fetch(entity, natural_id, text)
 
 
 def _received_at(record: Record) -> datetime:

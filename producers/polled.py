@@ -59,10 +59,10 @@ class Inbox:
         self._connection, self._source = connection, source
         self._producer, self._clock, self._metrics = producer, clock, metrics
 
-    async def write(self, entity: str, row: Row) -> None:
+    async def write(self, entity: str, row: Row, kind: str = POLLED) -> None:
         """Return once Kafka has the row; one that is too large for it is cut off, which the adapter tells of."""
         headers = [
-            (KIND, POLLED.encode()),
+            (KIND, kind.encode()),
             (ENTITY, entity.encode()),
             (RECEIVED_AT, self._clock.now().isoformat().encode()),
             new_trace(self._connection, entity, row.name, row.digest),

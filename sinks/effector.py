@@ -27,6 +27,8 @@ from towpath.metrics import Metrics
 log = structlog.get_logger(__name__)
 
 LONGEST_ID = 200
+CLAIMED_AHEAD = 2
+"""One effect for so many calls is claimed before its call may go out: a call ends, and the next begins, without a commit between them."""
 
 
 class Effected(NamedTuple):
@@ -95,7 +97,8 @@ class Hold:
 class Effector:
     """Makes each effect of one connection happen once: ledger row, look-up, write, ledger row.
 
-    At most `in_flight` effects stand between the first row and the target's answer; what follows that keeps no other from calling.
+    At most `in_flight` effects call; half as many again have their first row written and wait for their call. What follows the target's
+    answer keeps no other from calling.
     """
 
     def __init__(
@@ -115,6 +118,7 @@ class Effector:
         self._patience, self._clock = patience, clock
         self._settle = timedelta(seconds=patience.settle)
         self._calls = asyncio.Semaphore(in_flight)
+        self._claims = asyncio.Semaphore(in_flight + -(-in_flight // CLAIMED_AHEAD))
         self._under_way: dict[Effect, asyncio.Event] = {}
         self._failpoints = Failpoints.from_environment()
 
@@ -194,17 +198,18 @@ class Effector:
         lease, settle = self._patience.lease, self._settle
         if self._failpoints.off("sink.ledger"):
             return await self._write_blindly(wanted, document)
-        async with self._calls:  # others call while this one is booked
+        async with self._claims:  # others are claimed while this one calls, and call while this one is booked
             hold = Hold(self._clock.monotonic())
             claim = await self._ledger.begin(effect, digest=digest, lease=lease, settle=settle, version=wanted.version, again=wanted.again)
             if wanted.done_by(claim):
                 return wanted.unchanged(claim)
             if not claim.mine:
                 raise RetryableError(f"{effect.operation} {effect.key}: an earlier call may still commit", retry_after=claim.wait)
-            written, standing = await self._find_or_write(wanted, claim, document, self._fence(effect, hold))
-            doubtful = claim.taken or self._clock.monotonic() - hold.since > (lease + settle).total_seconds()
-            if written and doubtful and isinstance(wanted.operation, Operation) and wanted.operation.twins is not None:
-                standing = await one_left(effect, wanted.operation.twins, self._api, document, standing, self._metrics)
+            async with self._calls:
+                written, standing = await self._find_or_write(wanted, claim, document, self._fence(effect, hold))
+                doubtful = claim.taken or self._clock.monotonic() - hold.since > (lease + settle).total_seconds()
+                if written and doubtful and isinstance(wanted.operation, Operation) and wanted.operation.twins is not None:
+                    standing = await one_left(effect, wanted.operation.twins, self._api, document, standing, self._metrics)
         self._failpoints.hit("sink.after_response")
         await self._ledger.complete(effect, standing.id, at=standing.at, digest=digest if written else None, version=wanted.version)
         closes = claim.closed_by(wanted.version)

@@ -27,8 +27,8 @@ from towpath.registry.codec import ready_codec
 from towpath.runtime.role import RoleContext
 from towpath.systems.base import Clients
 
-LANES_A_CALL = 2
-"""How many records are under way for each call that may be: while one calls, another's answer is booked."""
+LANES_A_CALL = 4
+"""How many records are under way for each call that may be: while one calls, the next is claimed, and others' answers and receipts are booked."""
 
 
 @dataclass(slots=True)

@@ -28,6 +28,8 @@ FIRST = (
     "tests/integration/engines/test_engines_killed.py",
     "tests/integration/engines/",
     "tests/integration/",
+    "tests/unit/delivery/test_tokens_of_processes.py",
+    "tests/unit/delivery/test_budgets_of_processes.py",
 )
 """What takes longest, so that nothing of it is left alone at the end; what mostly waits (a pair's tests) beside what keeps a processor busy."""
 STACK_EACH = ("tests/e2e/test_f01_kills.py", "tests/e2e/test_f01_many.py", "tests/e2e/test_demo_live.py")

@@ -28,6 +28,8 @@ EIGHT_BYTES: Final = MORE >> 8
 """Of eight bytes, the bits that say that more follow; and as they are in a number of just eight."""
 MOST_AMOUNTS: Final = 10_000
 """About 2 MB of them."""
+SIZES: Final = tuple(0 if first & 129 else (first >> 1) + 1 for first in range(256))
+"""By the first byte of what is read after its length, how many bytes it takes with that one; 0: more bytes say so, or it is negative."""
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -42,7 +44,7 @@ def reader_of(schema: Any) -> Reader | None:  # noqa: ANN401 - a parsed schema
         record = writer.value(schema, "    ")
     except Unreadable:
         return None
-    read: Reader = _made(writer, ["def read(data, at):", *writer.lines, f"    return {record}, at"])
+    read: Reader = _made(writer, ["def read(data, at, sizes=SIZES):", *writer.lines, f"    return {record}, at"])
     return read
 
 
@@ -53,12 +55,12 @@ def rest_reader_of(schema: Any) -> RestReader | None:  # noqa: ANN401 - a parsed
         record = writer.rest(schema, "    ")
     except Unreadable:
         return None
-    read: RestReader = _made(writer, ["def read(data, at, first):", *writer.lines, f"    return {record}, at"])
+    read: RestReader = _made(writer, ["def read(data, at, first, sizes=SIZES):", *writer.lines, f"    return {record}, at"])
     return read
 
 
 def _made(writer: _Writer, lines: list[str]) -> Any:  # noqa: ANN401 - a function
-    namespace: dict[str, Any] = {"long_at": _long_at, "size_at": _size_at, "EPOCH": EPOCH, "timedelta": timedelta, **writer.amounts}
+    namespace: dict[str, Any] = {"SIZES": SIZES, "long_at": _long_at, "size_at": _size_at, "EPOCH": EPOCH, "timedelta": timedelta, **writer.amounts}
     exec(compile("\n".join(lines), "<avro>", "exec"), namespace)  # noqa: S102 - our own source: names are written by repr, all else are numbers
     return namespace["read"]
 
@@ -178,15 +180,13 @@ class _Writer:
     def _string(self, schema: Mapping[str, Any], indent: str) -> str:
         if "logicalType" in schema:
             raise Unreadable(str(schema["logicalType"]))
-        found = self._slice(indent)
-        self.lines[-2] += ".decode()"
-        return found
+        return self._slice(indent, ".decode()")
 
-    def _slice(self, indent: str) -> str:
+    def _slice(self, indent: str, as_what: str = "") -> str:
         """Write what reads bytes after their length; a slice past the end is found out at the record's end, which is then past it too."""
         found = self._variable()
-        self._add(indent, "end = data[at]", "if end & 129: end, at = size_at(data, at)", "else: end >>= 1; at += 1")
-        self._add(indent, "end += at", f"{found} = data[at:end]", "at = end")
+        self._add(indent, "size = sizes[data[at]]", f"if size: {found} = data[at + 1 : at + size]{as_what}; at += size")
+        self._add(indent, f"else: end, at = size_at(data, at); end += at; {found} = data[at:end]{as_what}; at = end")
         return found
 
     def _size(self, name: str, indent: str) -> None:

@@ -25,8 +25,6 @@ NUMBERS: Final = {
 ONE_BYTE: Final = 128
 LEAST_OF_EIGHT: Final = 1 << 49
 """The least number that takes eight bytes."""
-SIZES: Final = tuple(bytes([size << 1]) if size < ONE_BYTE // 2 else bytes([size << 1 & 127 | 128, size >> 6]) for size in range(8192))
-"""Lengths as they are written, the usual ones."""
 
 
 def writer_of(schema: Any) -> Writer | None:  # noqa: ANN401 - a parsed schema
@@ -36,15 +34,12 @@ def writer_of(schema: Any) -> Writer | None:  # noqa: ANN401 - a parsed schema
         maker.value(schema, "value", "    ")
     except Unreadable:
         return None
-    namespace: dict[str, Any] = {"SIZES": SIZES, "size_of": _size_of, "long_of": _long_of, "int_of": _int_of, "micros_of": _micros_of}
-    source = "\n".join(["def write(value, parts):", "    put = parts.append", *maker.lines])
+    maker.put("    ")
+    namespace: dict[str, Any] = {"SIZES": SIZES, "long_of": _long_of, "int_of": _int_of, "micros_of": _micros_of}
+    source = "\n".join(["def write(value, parts, sizes=SIZES):", *maker.lines])
     exec(compile(source, "<avro writer>", "exec"), namespace)  # noqa: S102 - our own source: names are written by repr, all else are numbers
     write: Writer = namespace["write"]
     return write
-
-
-def _size_of(size: int) -> bytes:
-    return SIZES[size] if size < len(SIZES) else _zigzag(size)
 
 
 def _zigzag(number: int) -> bytes:
@@ -60,6 +55,16 @@ def _zigzag(number: int) -> bytes:
         rest >>= 7
     found.append(rest)
     return bytes(found)
+
+
+class _Sizes(dict[int, bytes]):
+    """Lengths as they are written; the usual ones are kept."""
+
+    def __missing__(self, size: int) -> bytes:
+        return _zigzag(size)
+
+
+SIZES: Final = _Sizes({size: _zigzag(size) for size in range(8192)})
 
 
 def _long_of(value: Any) -> bytes:  # noqa: ANN401 - whatever stands in the field, as in the others
@@ -86,6 +91,7 @@ class _Maker:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self._parts: list[str] = []
         self._names: dict[str, Any] = {}
         self._count = 0
 
@@ -95,14 +101,14 @@ class _Maker:
             schema = self._names.get(schema, {"type": schema})
         kind, logical = (schema["type"], schema.get("logicalType")) if isinstance(schema, dict) else ("union", None)
         if (kind, logical) in NUMBERS:
-            self._add(indent, f"put({NUMBERS[kind, logical]}({given}))")
+            self._parts.append(f"{NUMBERS[kind, logical]}({given})")
         elif logical is not None or kind not in ("string", "bytes", "record", "map"):
             raise Unreadable(f"{kind} {logical}")
         elif kind == "string":
             self._sized(f"{given}.encode()", indent)
         elif kind == "bytes":
-            self._sized(given, indent)
-            self._add(indent, "if type(data) is not bytes: raise ValueError")
+            data = self._sized(given, indent)
+            self._add(indent, f"if type({data}) is not bytes: raise ValueError")
         elif kind == "map":
             self._map(schema, given, indent)
         else:
@@ -111,8 +117,17 @@ class _Maker:
     def _add(self, indent: str, *lines: str) -> None:
         self.lines += [f"{indent}{line}" for line in lines]
 
-    def _sized(self, data: str, indent: str) -> None:
-        self._add(indent, f"data = {data}", "size = len(data)", "put(SIZES[size] if size < 8192 else size_of(size))", "put(data)")
+    def put(self, indent: str) -> None:
+        """Make what puts the parts that are known by now into the list, all in one go."""
+        if self._parts:
+            self._add(indent, f"parts += ({', '.join(self._parts)},)")
+            self._parts.clear()
+
+    def _sized(self, given: str, indent: str) -> str:
+        data = self._variable()
+        self._add(indent, f"{data} = {given}")
+        self._parts += [f"sizes[len({data})]", data]
+        return data
 
     def _variable(self) -> str:
         self._count += 1
@@ -127,8 +142,10 @@ class _Maker:
 
     def _map(self, schema: Mapping[str, Any], given: str, indent: str) -> None:
         found, key, part = self._variable(), self._variable(), self._variable()
-        self._add(indent, f"{found} = {given}", f"if type({found}) is not dict: raise ValueError", f"if {found}: put(size_of(len({found})))")
-        self._add(indent, f"for {key}, {part} in {found}.items():")
+        self._add(indent, f"{found} = {given}", f"if type({found}) is not dict: raise ValueError")
+        self.put(indent)
+        self._add(indent, f"if {found}: parts.append(sizes[len({found})])", f"for {key}, {part} in {found}.items():")
         self._sized(f"{key}.encode()", indent + "    ")
         self.value(schema["values"], part, indent + "    ")
-        self._add(indent, r"put(b'\0')")
+        self.put(indent + "    ")
+        self._parts.append(r"b'\0'")

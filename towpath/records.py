@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
@@ -47,8 +46,7 @@ def new_trace(*parts: str) -> tuple[str, bytes]:
     return TRACEPARENT, f"00-{trace[:32]}-{trace[32:48]}-01".encode()
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One Kafka record as it was read; `timestamp` is the broker's, in seconds since the epoch."""
 
     topic: str
@@ -89,7 +87,7 @@ class Record:
     @property
     def as_new(self) -> Record:
         """Return the record as one that nobody sent again."""
-        return replace(self, headers=[(name, value) for name, value in self.headers if name not in OURS])
+        return self._replace(headers=[(name, value) for name, value in self.headers if name not in OURS])
 
     @property
     def replay(self) -> Replay | None:

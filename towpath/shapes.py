@@ -169,6 +169,24 @@ class InvoiceIssued(TypedDict):
     custom_fields: dict[str, str]
 
 
+class ReturnRequested(TypedDict):
+    """A customer wants to give goods of an order back; `refund` is `failed` or `done` once that was tried."""
+
+    meta: Meta
+    return_id: str
+    return_number: str
+    order_id: str
+    order_number: str
+    status: str
+    refund: str
+    reason: str
+    action: str
+    currency: str
+    lines: list[OrderLine]
+    requested_at: datetime
+    custom_fields: dict[str, str]
+
+
 class RefundIssued(TypedDict):
     """Money of an order was given back at the source; `adjustment` is what was besides, or was kept where it is below zero."""
 
@@ -240,4 +258,40 @@ class ProductChanged(TypedDict):
     price: Decimal | None
     currency: str
     attributes: dict[str, str]
+    custom_fields: dict[str, str]
+
+
+class PurchaseLine(TypedDict):
+    """One line of a purchase order; what is ordered and not received is incoming stock."""
+
+    line_no: int
+    sku: str
+    quantity: Decimal
+    received: Decimal
+    unit_cost: Decimal
+
+
+class PurchaseOrderChanged(TypedDict):
+    """A purchase order stands at the source with this content."""
+
+    meta: Meta
+    purchase_order_id: str
+    reference: str
+    vendor_id: str
+    status: str
+    ordered_at: datetime
+    currency: str
+    lines: list[PurchaseLine]
+    custom_fields: dict[str, str]
+
+
+class VendorChanged(TypedDict):
+    """A vendor stands at the source with this content."""
+
+    meta: Meta
+    vendor_id: str
+    name: str
+    email: str
+    currency: str
+    address: Address | None
     custom_fields: dict[str, str]

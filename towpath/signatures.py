@@ -14,7 +14,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
 
+from multidict import istr
+
 PREFIX = "whsec_"
+ID, TIMESTAMP, SIGNATURE = (istr(f"webhook-{name}") for name in ("id", "timestamp", "signature"))
+"""The headers of a webhook, as a request's headers find them fastest."""
 LONGEST_ID = 200
 SHORTEST_SECRET = 24
 NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -39,16 +43,17 @@ class Verifier:
 
     def verify(self, body: bytes, headers: Mapping[str, str], now: datetime, _query: Mapping[str, str] = NOTHING) -> str:
         """Return the webhook's id; raises NotAuthenticError with the reason, which tells a forger nothing new."""
-        webhook_id, sent_at, signatures = (headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature"))
+        webhook_id, sent_at, signatures = headers.get(ID, ""), headers.get(TIMESTAMP, ""), headers.get(SIGNATURE, "")
         if not webhook_id or len(webhook_id) > LONGEST_ID or not sent_at.isascii() or not sent_at.isdecimal() or len(sent_at) > 12:  # noqa: PLR2004
             raise NotAuthenticError("webhook-id or webhook-timestamp is missing or malformed")
         if abs(now.timestamp() - int(sent_at)) > self._tolerance:
             raise NotAuthenticError("webhook-timestamp is too far from now")
         signed = f"{webhook_id}.{sent_at}.".encode("utf-8", "surrogateescape") + body
         expected = hmac.digest(self._key, signed, "sha256")
-        if not any(hmac.compare_digest(expected, given) for given in _signatures(signatures)):
-            raise NotAuthenticError("no signature fits")
-        return webhook_id
+        for given in _signatures(signatures):
+            if hmac.compare_digest(expected, given):
+                return webhook_id
+        raise NotAuthenticError("no signature fits")
 
 
 class AddressVerifier:

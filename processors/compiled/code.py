@@ -54,11 +54,14 @@ MOST_PLACES: Final = 9
 class Code:
     """The source of a value, and its kind where that is certain: null, bool, number, string, list, object, or rest.
 
-    A rest is what `%` leaves: a number that is zen's but for its places.
+    A rest is what `%` leaves: a number that is zen's but for its places. `spelt` is the source of the value that a number is read from,
+    `text` that of its text, where there is a shorter way to it.
     """
 
     source: str
     kind: str = "any"
+    spelt: str = ""
+    text: str = ""
 
 
 @dataclass(slots=True)
@@ -141,8 +144,11 @@ class Generator:
 
     def _choice(self, node: Node) -> Code:
         condition, chosen, other = node.parts
-        one, two = self.value(chosen), self.value(other)
-        return Code(f"({one.source} if {self.condition(condition)} else {two.source})", one.kind if one.kind == two.kind else "any")
+        return self.choice(condition, self.value(chosen), self.value(other))
+
+    def choice(self, condition: Node, one: Code, other: Code) -> Code:
+        """Return the code of one value or the other."""
+        return Code(f"({one.source} if {self.condition(condition)} else {other.source})", one.kind if one.kind == other.kind else "any")
 
     def _unary(self, node: Node) -> Code:
         if node.value == "not":
@@ -175,6 +181,8 @@ class Generator:
     def _sum(self, operator: str, one: Code, other: Code) -> Code:
         if "rest" in (one.kind, other.kind):
             raise Unsupported("a remainder is compiled in comparisons only")
+        if operator == "%" and one.spelt and other.source.isdigit():
+            return Code(f"spelt_remainder({one.spelt}, {other.source})", "rest")
         if operator == "%":
             return Code(f"remainder({one.source}, {other.source})", "rest")
         if operator == "+" and "string" in (one.kind, other.kind):
@@ -184,14 +192,12 @@ class Generator:
     def _call(self, node: Node) -> Code:
         name = str(node.value)
         if name in CLOSURES:
-            return self._closure(name, *node.parts)
+            return self.closure(name, *node.parts, body=self.value)
         arguments = [self.value(part) for part in node.parts]
         if name == "round" and len(node.parts) in (1, 2):
             return self._round(arguments, node.parts[1:])
         if name in FUNCTIONS and len(arguments) == 1:
-            ours, kind = FUNCTIONS[name]
-            argument = f"sequence({arguments[0].source})" if name == "flatten" else arguments[0].source
-            return arguments[0] if name == "string" and arguments[0].kind == "string" else Code(f"{ours}({argument})", kind)
+            return _of_one(name, arguments[0])
         if name in TEXTS and len(arguments) == TEXTS[name][1]:
             return Code(TEXTS[name][0].format(*map(_words, arguments)), TEXTS[name][2])
         if name == "contains" and len(arguments) == len(("things", "value")):
@@ -202,18 +208,31 @@ class Generator:
         wanted = places[0].value if places else 0
         if type(wanted) is not int or wanted > MOST_PLACES:
             raise Unsupported("round is compiled with up to nine places, written out")
-        return Code(f"rounded({arguments[0].source}, {wanted})", "number")
+        given = arguments[0]
+        return Code(f"rounded({given.source}, {wanted})", "number", text=f"rounded_text({given.spelt}, {wanted})" if given.spelt else "")
 
-    def _closure(self, name: str, items: Node, body: Node) -> Code:
+    def closure(self, name: str, items: Node, each: Node, *, body: Callable[[Node], Code]) -> Code:
+        """Return the code of a function of a list that does something with each thing in it, as `body` writes that."""
         source, kind = CLOSURES[name]
         self._lists += 1
         listed = self.value(items).source
         self._lists -= 1
         self._depth += 1
-        done = self.condition(body) if name in JUDGED else self.value(body).source
+        done = self.condition(each) if name in JUDGED else body(each).source
         item = f"item{self._depth}"
         self._depth -= 1
         return Code(source.format(items=listed, body=done, item=item), kind)
+
+
+def _of_one(name: str, given: Code) -> Code:
+    """Return the code of a function of one argument."""
+    if name == "string" and given.kind == "string":
+        return given
+    if name == "string" and given.text:
+        return Code(given.text, "string")
+    ours, kind = FUNCTIONS[name]
+    argument = f"sequence({given.source})" if name == "flatten" else given.source
+    return Code(f"{ours}({argument})", kind, spelt=argument if name == "number" else "")
 
 
 def literal_code(node: Node) -> Code:

@@ -160,6 +160,16 @@ def remainder(one: Any, other: Any) -> Decimal | None:  # noqa: ANN401
     return EXACT.remainder(Decimal(numeric(one)), Decimal(other)) if numeric(other) else None
 
 
+def spelt_remainder(value: Any, other: int) -> Decimal | None:  # noqa: ANN401
+    """Return the remainder of the number that a value spells."""
+    return _spelt_remainder(value, other) if type(value) is str else remainder(number(value), other)
+
+
+@functools.lru_cache(KEPT)
+def _spelt_remainder(value: str, other: int) -> Decimal | None:
+    return remainder(_spelt(value), other)
+
+
 def negated(value: Any) -> Number:  # noqa: ANN401
     """Return a number with the other sign."""
     if not numeric(value):

@@ -5,20 +5,21 @@ Anything else in it (a switch, two branches, a loop, a schema) raises Unsupporte
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from processors.compiled import functions
+from processors.compiled.answer import AnswerGenerator, display, finished, finished_number, present, rounded_text
 from processors.compiled.code import Code, Generator, Paths, equal, literal_code
-from processors.compiled.parser import Unsupported, parse, parse_cell
+from processors.compiled.parser import Node, Unsupported, parse, parse_cell
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A compiled model: `run` takes its input, which it may change, and gives its answer; `reads` are the fields of the input that it looks at.
+    """A compiled model: `run` takes its input, which it may change, and gives its answer, finished; `reads` are the fields that it looks at.
 
     `run` raises functions.Unsure, or what Python raises of a wrong type, where zen must be asked for the answer or the error.
     """
@@ -30,13 +31,18 @@ class Compiled:
 MODEL: Final = frozenset({"contentType", "nodes", "edges", "name", "id"})
 NODE: Final = frozenset({"id", "type", "name", "content", "position"})
 EDGE: Final = frozenset({"id", "type", "sourceId", "targetId"})
-EXPRESSIONS: Final = frozenset({"expressions"})
-TABLE: Final = frozenset({"rules", "inputs", "outputs", "hitPolicy"})
+KINDS: Final = {
+    "expressionNode": frozenset({"expressions"}),
+    "decisionTableNode": frozenset({"rules", "inputs", "outputs", "hitPolicy"}),
+}
+"""What a node that is compiled may hold."""
 TRANSFORM: Final = {"passThrough": (True, False, None), "inputField": (None, ""), "outputPath": (None, ""), "executionMode": ("single", None)}
 """How a node takes its input and gives its output, and what of that is compiled."""
 CONTENT_TYPE: Final = "application/vnd.gorules.decision"
-LARGEST: Final = 2**63
-NAMESPACE: Final = {name: thing for name, thing in vars(functions).items() if not name.startswith("_")}
+NAMESPACE: Final = {
+    **{name: thing for name, thing in vars(functions).items() if not name.startswith("_")},
+    **{thing.__name__: thing for thing in (finished, finished_number, present, rounded_text)},
+}
 
 
 def compile_model(model: Mapping[str, Any]) -> Compiled:
@@ -46,36 +52,21 @@ def compile_model(model: Mapping[str, Any]) -> Compiled:
         raise Unsupported(f"it is a {model['contentType']}")
     lines = ["def run(context):"]
     reads: set[str] = set()
-    for number, node in enumerate(_chain(model)):
+    nodes = _chain(model)
+    for number, node in enumerate(nodes):
         paths = Paths(prefix=f"v{number}_")
         try:
-            lines += [f"    {line}" for line in _node(node, paths)]
+            lines += [f"    {line}" for line in _node(node, paths, last=node is nodes[-1])]
         except Unsupported as error:
             raise Unsupported(f"node {node.get('name')!r}: {error}") from error
         reads |= {str(path[0]) for path in paths.names}
-    lines.append("    return context")
+    lines.append("    return context" if nodes and _gives_answer(nodes[-1]) else "    return finished(context)")
     namespace: dict[str, Any] = dict(NAMESPACE)
     try:
         exec(compile("\n".join(lines), "<mapping>", "exec"), namespace)  # noqa: S102 - our own source: names by regex, all else by repr
     except (SyntaxError, MemoryError, RecursionError, ValueError) as error:
         raise Unsupported(f"Python refuses it: {error}") from error
     return Compiled(namespace["run"], frozenset(reads))
-
-
-def finished(value: Any) -> Any:  # noqa: ANN401 - any part of an answer
-    """Return a part of an answer as zen gives it, without the nulls in its objects; raises Unsure for numbers that may be no ints there."""
-    kind = type(value)
-    if kind is str or value is None or kind is bool:
-        return value
-    if kind is dict:
-        return {name: part if type(part) is str else finished(part) for name, part in value.items() if part is not None}
-    if kind is list:
-        return [finished(part) for part in value]
-    if kind is Decimal and value == math.floor(value):
-        value = int(value)
-    if type(value) is int and -LARGEST <= value < LARGEST:
-        return value
-    raise functions.Unsure
 
 
 def _known(where: str, thing: Mapping[str, Any], names: Iterable[str]) -> None:
@@ -105,28 +96,44 @@ def _chain(model: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [nodes[identity] for identity in order[1:-1]]
 
 
-def _node(node: Mapping[str, Any], paths: Paths) -> list[str]:
+def _node(node: Mapping[str, Any], paths: Paths, *, last: bool) -> list[str]:
     _known("it", node, NODE)
-    kinds = {"expressionNode": (_expressions, EXPRESSIONS), "decisionTableNode": (_table, TABLE)}
-    if node["type"] not in kinds:
+    if node["type"] not in KINDS:
         raise Unsupported(f"a {node['type']} is not compiled")
-    write, names = kinds[node["type"]]
     content = node["content"]
-    _known("it", content, names | set(TRANSFORM))
+    _known("it", content, KINDS[node["type"]] | set(TRANSFORM))
     for name, allowed in TRANSFORM.items():
         if content.get(name) not in allowed:
             raise Unsupported(f"{name} {content[name]!r} is not compiled")
-    return write(content, paths)
+    if node["type"] == "decisionTableNode":
+        return _table(content, paths)
+    return _answer(content, paths) if last and _gives_answer(node) else _expressions(content, paths)
+
+
+def _gives_answer(node: Mapping[str, Any]) -> bool:
+    """Tell whether all that a node gives is what its expressions make."""
+    return node["type"] == "expressionNode" and not node["content"].get("passThrough")
+
+
+def _answer(content: Mapping[str, Any], paths: Paths) -> list[str]:
+    """Return the lines of the node of expressions that makes the answer."""
+    found = _parsed(content)
+    generator, tree = AnswerGenerator(paths, [node for _, node in found]), dict[str, Any]()
+    for key, node in found:
+        _place(tree, key, _named(key, generator.finished, node))
+    return [*paths.lines, f"context = {_answered(tree).source}"]
+
+
+def _answered(tree: Mapping[str, Any]) -> Code:
+    return display((repr(name), _answered(part) if isinstance(part, dict) else part) for name, part in tree.items())
 
 
 def _expressions(content: Mapping[str, Any], paths: Paths) -> list[str]:
     """Return the lines of a node of expressions: an object of what each gives, under the path of its key."""
     tree: dict[str, Any] = {}
     generator = Generator(paths)
-    for one in content["expressions"]:
-        _known("an expression", one, ("id", "key", "value"))
-        if one["key"] and one["value"]:
-            _place(tree, one["key"], _compiled(one["key"], generator, one["value"]))
+    for key, node in _parsed(content):
+        _place(tree, key, _named(key, generator.value, node).source)
     if not content.get("passThrough"):
         return [*paths.lines, f"context = {_display(tree)}"]
     if any(isinstance(part, dict) for part in tree.values()):
@@ -135,16 +142,31 @@ def _expressions(content: Mapping[str, Any], paths: Paths) -> list[str]:
     return [*paths.lines, *values, *(f"put(context, {key!r}, {paths.prefix}k{number})" for number, key in enumerate(tree))]
 
 
-def _compiled(where: str, generator: Generator, expression: str) -> str:
+def _parsed(content: Mapping[str, Any]) -> list[tuple[str, Node]]:
+    """Return the expressions of a node by their keys."""
+    found = []
+    for one in content["expressions"]:
+        _known("an expression", one, ("id", "key", "value"))
+        if one["key"] and one["value"]:
+            found.append((one["key"], _named(one["key"], parse, one["value"])))
+    return found
+
+
+def _named(where: str, work: Callable[[Any], Made], given: object) -> Made:
+    """Return what `work` makes; what it finds unsupported is told with its place."""
     try:
-        return generator.value(parse(expression)).source
+        return work(given)
     except Unsupported as error:
         raise Unsupported(f"{where}: {error}") from error
     except RecursionError as error:
         raise Unsupported(f"{where}: it is nested too deeply") from error
 
 
-def _place(tree: dict[str, Any], key: str, source: str) -> None:
+def _compiled(where: str, generator: Generator, expression: str) -> str:
+    return _named(where, lambda text: generator.value(parse(text)), expression).source
+
+
+def _place(tree: dict[str, Any], key: str, source: str | Code) -> None:
     *path, last = key.split(".")
     for name in path:
         tree = tree.setdefault(name, {})

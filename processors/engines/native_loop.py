@@ -1,14 +1,15 @@
 """The native engine's loop: takes batches, has them processed, and makes what they lead to lasting, in one thread.
 
-Of each batch: outputs acknowledged, then the changelog, then the state, then the offsets. A batch's changelog is on its way while the next batch is
-processed: that one reads what is on its way first, and its own changelog is written only when the earlier one is acknowledged.
+Of each batch: outputs acknowledged, then the changelog, then the state, then the offsets. None of it is waited for while there is something to do:
+the outputs of a batch and the changelog of the one before are on their way while the next batch is processed. That one reads what is on its way
+first, its outputs follow when those before are acknowledged, and a changelog is written only when the earlier one is.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,12 +35,21 @@ LONGEST_PAUSE = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What a batch led to: the plan, up to where it brings each partition, its outputs, and its changelog records."""
+    """What a batch led to, in `changelog` too: the plan, and up to where it brings each partition."""
 
     plan: Plan
     ends: dict[tuple[str, int], int]
-    outputs: list[Send]
-    changes: list[Send]
+    changelog: str
+
+    def outputs(self) -> Iterator[Send]:
+        """Yield its outputs."""
+        return map(Send, self.plan.outputs)
+
+    def changes(self) -> Iterator[Send]:
+        """Yield its changelog records."""
+        for partition, writes in self.plan.writes.items():
+            for key, value in writes.items():
+                yield Send(Output(self.changelog, key, value), partition)
 
 
 class Loop:
@@ -53,10 +63,11 @@ class Loop:
         self._common = common
         config = producer_config(settings)
         patience = min(int(config["message.timeout.ms"]), int(settings.session_timeout * 500))
-        self._outputs, self._changelog = Outbox(config), Outbox(config | {"message.timeout.ms": patience})
+        self._outputs, self._changelog = Outbox(config), Outbox(config | {"message.timeout.ms": patience}, places=True)
         self._state = State(settings.datadir / "native", settings.store, changelog_id)
         self._group = Group(settings, common, self, self._stopping)
         self._restorer: Restorer | None = None
+        self._sent: Batch | None = None
         self._flight: Batch | None = None
         self._trouble: str | None = None
 
@@ -99,7 +110,7 @@ class Loop:
             self._land(once)
             self._group.commit()
         finally:
-            self._flight = None
+            self._sent = self._flight = None
             self._group.close()
             if self._restorer is not None:
                 self._restorer.close()
@@ -114,15 +125,14 @@ class Loop:
         self._restorer = Restorer(self._settings, self._common, self._state, partitions)
 
     def revoked(self) -> None:
-        """Finish the batch whose changelog is on its way; one that is being processed is dropped."""
+        """Finish the batches that are on their way; one that is being processed is dropped."""
         self._end_restoring()
         self._land(once)
 
     def lost(self) -> None:
         """Drop everything."""
         self._end_restoring()
-        self._flight = None
-        self._changelog.drop()
+        self._forget()
 
     def _end_restoring(self) -> None:
         if self._restorer is not None:
@@ -130,7 +140,8 @@ class Loop:
             self._restorer = None
 
     def _turn(self) -> None:
-        records = self._group.take(self._settings.batch, 0.0 if self._flight is not None or self._restorer is not None else POLL_SECONDS)
+        idle = self._sent is None and self._flight is None and self._restorer is None
+        records = self._group.take(self._settings.batch, POLL_SECONDS if idle else 0.0)
         if self._restorer is not None:
             if self._restorer.step(RESTORE_SECONDS) and self._group.begin():
                 self._end_restoring()
@@ -142,32 +153,28 @@ class Loop:
     def _work(self, records: Sequence[Record]) -> None:
         epoch = self._group.epoch
         batch, broken = self._processed(records)
-        if self._group.epoch != epoch or not self._outputs.settle(batch.outputs, self._group.breathe):
+        if self._group.epoch != epoch:
             self._drop(epoch)
             return
-        self._failpoints.hit("processor.after_outputs")
-        if not self._land(self._group.breathe):
+        if not self._advance(self._group.breathe):
             return  # what is in hand builds upon it, and is read again with it
-        if self._group.epoch != epoch or not self._group.is_sure(self._group.breathe):
-            self._drop(epoch)
-            return
-        for send in batch.changes:
-            self._changelog.put(send, place=True)
-        self._flight = batch
+        self._outputs.put(batch.outputs())
+        self._sent = batch
         if broken is not None:
             self._land(once)
             self._group.commit()
             raise broken
 
     def _processed(self, records: Sequence[Record]) -> tuple[Batch, EngineError | None]:
-        """Return what the records led to, their outputs on their way; it ends before one that the processor raises for, and when it is to stop."""
-        plan, sends, broken = Plan(self._processor, self._read), list[Send](), None
+        """Return what the records led to; it ends before one that the processor raises for, and when it is to stop."""
+        plan, broken = Plan(self._processor, self._read), None
         ends: dict[tuple[str, int], int] = {}
         for record in records:
             if self._stopping.is_set():
                 break
             try:
-                outputs = self._added(plan, record)
+                if not self._added(plan, record):
+                    break
             except EngineError:
                 raise
             except Exception as error:
@@ -175,44 +182,60 @@ class Loop:
                 broken = EngineError(f"processing {record.topic}[{record.partition}] offset {record.offset}: {type(error).__name__}: {error}")
                 broken.__cause__ = error
                 break
-            if outputs is None:
-                break
-            for output in outputs:
-                sends.append(send := Send(output))
-                self._outputs.put(send)
             ends[record.topic, record.partition] = record.offset + 1
-        topic = self._settings.changelog
-        changes = [Send(Output(topic, key, value), partition) for partition, writes in plan.writes.items() for key, value in writes.items()]
-        return Batch(plan, ends, sends, changes), broken
+        return Batch(plan, ends, self._settings.changelog), broken
 
-    def _added(self, plan: Plan, record: Record) -> Sequence[Output] | None:
-        """Return the outputs of a record, tried again while that may help; None where it is no longer ours to try."""
+    def _added(self, plan: Plan, record: Record) -> bool:
+        """Take in what a record leads to, tried again while that may help; False where it is no longer ours to try."""
         pause = 0.1
         while True:
             try:
-                outputs = plan.add(record)
+                plan.add(record)
             except RetryableError as error:
                 self._trouble = f"processing {record.topic}[{record.partition}] offset {record.offset}: {error}"
                 wait = error.retry_after or pause
                 log.warning("%s; trying again in %.1f s", self._trouble, wait)
                 if not self._group.breathe(wait):
-                    return None
+                    return False
                 pause = min(pause * 2, LONGEST_PAUSE)
             else:
                 self._trouble = None
-                return outputs
+                return True
 
     def _land(self, wait: Wait) -> bool:
-        """Wait for the changelog that is on its way, then write the state and commit; False where that cannot be done, and it is read again."""
+        """Wait for all that is on its way, then write the state and commit; False where that cannot be done, and it is read again."""
+        return self._advance(wait) and self._landed(wait)
+
+    def _advance(self, wait: Wait) -> bool:
+        """Wait for the outputs that are on their way, and for the batch before, then send their changelog; False as `_land`."""
+        if (batch := self._sent) is None:
+            return True
+        epoch = self._group.epoch
+        if not self._outputs.settle(batch.outputs, wait):
+            self._drop(epoch)
+            return False
+        self._failpoints.hit("processor.after_outputs")
+        if not self._landed(wait):
+            return False
+        if self._group.epoch != epoch or not self._group.is_sure(wait):
+            self._drop(epoch)
+            return False
+        self._changelog.put(batch.changes())
+        self._sent, self._flight = None, batch
+        return True
+
+    def _landed(self, wait: Wait) -> bool:
+        """Wait for the changelog that is on its way, then write the state and commit; False as `_land`."""
         if (flight := self._flight) is None:
             return True
         epoch = self._group.epoch
-        if not self._changelog.settle(flight.changes, lambda seconds: wait(seconds) and self._group.is_sure(wait), place=True):
+        if not self._changelog.settle(flight.changes, lambda seconds: wait(seconds) and self._group.is_sure(wait)):
             self._drop(epoch)
             return False
         self._failpoints.hit("processor.after_changelog")
         for partition, writes in flight.plan.writes.items():
-            self._state.write(partition, writes, self._place(partition, len(writes)))
+            if writes:
+                self._state.write(partition, writes, self._place(partition, len(writes)))
         self._failpoints.hit("processor.after_state")
         self._flight = None
         self._group.finish(flight.ends)
@@ -229,17 +252,20 @@ class Loop:
 
     def _drop(self, epoch: int) -> None:
         """Forget what is in hand and on its way, and read it again."""
-        self._flight = self._trouble = None
-        self._outputs.drop()
-        self._changelog.drop()
+        self._forget()
         if self._group.epoch == epoch:
             self._group.rewind()
 
+    def _forget(self) -> None:
+        self._sent = self._flight = self._trouble = None
+        self._outputs.drop()
+        self._changelog.drop()
+
     def _read(self, partition: int, key: bytes) -> bytes | None:
-        if self._flight is not None:
-            writes = self._flight.plan.writes.get(partition)
-            if writes is not None and key in writes:
-                return writes[key]
+        for batch in (self._sent, self._flight):
+            writes = batch.plan.writes.get(partition) if batch is not None else None
+            if writes and (found := writes.get(key)) is not None:
+                return found
         return self._state.read(partition, key)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from processors.engines.sender import HOPELESS, Send
 from processors.engines.settings import EngineError
+from towpath.records import Headers
 
 log = logging.getLogger(__name__)
 
@@ -22,21 +23,27 @@ Wait = Callable[[float], bool]
 
 
 class Outbox:
-    """One confluent-kafka producer for one thread; `trouble` says why it is trying again, `ends` the last offset acknowledged by partition."""
+    """One confluent-kafka producer for one thread; `trouble` says why it is trying again, `ends` the last offset acknowledged by partition.
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
-        self._producer = Producer(dict(config))
+    `ends` is told only with `places`. Without, nothing is called for what is acknowledged: once all has ended, what was not refused is there.
+    """
+
+    def __init__(self, config: Mapping[str, Any], *, places: bool = False) -> None:
+        self._producer = Producer({**config, "delivery.report.only.error": not places})
+        self._report = self._placed if places else self._refused
         self._failed: list[tuple[str, bytes | None, KafkaError]] = []
         self.ends: dict[int, int] = {}
         self.trouble: str | None = None
 
-    def put(self, send: Send, *, place: bool = False) -> None:
-        """Queue a record; it is on its way while the caller goes on. With `place`, `ends` learns where it came to stand."""
-        (topic, key, value, headers), partition = send
-        report = self._placed if place else self._refused
+    def put(self, sends: Iterable[Send]) -> None:
+        """Queue records; they are on their way while the caller goes on."""
+        for (topic, key, value, headers), partition in sends:
+            self._put(topic, key, value, headers, partition)
+
+    def _put(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers, partition: int) -> None:
         while True:
             try:
-                self._producer.produce(topic, value, key, partition, on_delivery=report, headers=list(headers) or None)
+                self._producer.produce(topic, value, key, partition, on_delivery=self._report, headers=list(headers) or None)
                 return
             except BufferError:
                 self._producer.poll(0.1)
@@ -44,10 +51,10 @@ class Outbox:
                 self._failed.append((topic, key, error.args[0]))
                 return
 
-    def settle(self, sends: Sequence[Send], wait: Wait, *, place: bool = False) -> bool:
+    def settle(self, sends: Callable[[], Iterable[Send]], wait: Wait) -> bool:
         """Return True once all that was put is acknowledged, False where `wait` gave up; raises EngineError for what no waiting will heal.
 
-        `sends` is what was put since the last time: of a topic and key that was refused, all of it is put again, so that the last stays last.
+        `sends` gives what was put since the last time: of a topic and key that was refused, all of it is put again, so that the last stays last.
         """
         pause = FIRST_PAUSE
         while True:
@@ -62,9 +69,7 @@ class Outbox:
             if not wait(pause):
                 return False
             pause = min(pause * 2, LONGEST_PAUSE)
-            for send in sends:
-                if (send.output.topic, send.output.key) in refused:
-                    self.put(send, place=place)
+            self.put(send for send in sends() if (send.output.topic, send.output.key) in refused)
 
     def drop(self) -> None:
         """Forget what is queued and not on its way yet."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable
 
-from processors.port import Output, Processor, Record
+from processors.port import Output, Processor, ReadState, Record
 from towpath.metrics import Counted, Metrics
 
 Read = Callable[[int, bytes], bytes | None]
@@ -19,25 +19,30 @@ class Plan:
         self._read = read
         self.outputs: list[Output] = []
         self.writes: dict[int, dict[bytes, bytes]] = defaultdict(dict)
+        self._readers: dict[int, ReadState] = {}
         self._counts: list[Counted] = []
 
-    def add(self, record: Record) -> Sequence[Output]:
-        """Take in what `record` leads to and return its outputs; if the processor raises, the plan is as before."""
-        fresh = self.writes[record.partition]
-
-        def read(key: bytes) -> bytes | None:
-            return fresh[key] if key in fresh else self._read(record.partition, key)
-
-        step = self._processor.process(record, read)
-        self.outputs.extend(step.outputs)
-        fresh.update(step.writes)
-        self._counts.extend(step.counts)
-        return step.outputs
+    def add(self, record: Record) -> None:
+        """Take in what `record` leads to; if the processor raises, the plan is as before."""
+        step = self._processor.process(record, self._readers.get(record.partition) or self._reader(record.partition))
+        self.outputs += step.outputs
+        self._counts += step.counts
+        if step.writes:
+            self.writes[record.partition].update(step.writes)
 
     def count(self, metrics: Metrics) -> None:
-        """Count what happened, each figure once."""
-        found: dict[tuple[str, *tuple[str, ...]], list[Counted]] = defaultdict(list)
-        for counted in self._counts:
-            found[counted.metric.name, *counted.labels.values()].append(counted)
-        for same in found.values():
-            metrics.add(same[0].metric, len(same), **same[0].labels)
+        """Count what happened."""
+        known = {id(counted): counted for counted in self._counts}  # the same few stand in it again and again
+        for one, times in Counter(map(id, self._counts)).items():
+            metrics.add(known[one].metric, times, **known[one].labels)
+
+    def _reader(self, partition: int) -> ReadState:
+        """Return what reads the state of a partition as the records added so far leave it."""
+        fresh, before = self.writes[partition], self._read
+
+        def read(key: bytes) -> bytes | None:
+            found = fresh.get(key)
+            return found if found is not None else before(partition, key)
+
+        self._readers[partition] = read
+        return read

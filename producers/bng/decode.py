@@ -34,41 +34,41 @@ def decode_stock(row: Json, provenance: Provenance) -> Event:
     """Return StockChanged of what `GET /inventory` says of a SKU and warehouse."""
     sku, changed_at = id_of(row, "SKU"), moment(row, "UpdatedAt")
     event: StockChanged = {
-        "meta": provenance.meta("stock", sku, changed_at, {"major": _sequence(row), "minor": 0}),
+        "meta": provenance.meta("stock", sku, changed_at, {"major": sequence_of(row), "minor": 0}),
         "sku": sku,
-        "location": _text(row, "Warehouse"),
-        "on_hand": Decimal(_whole(row, "OnHand", -LARGEST)),
-        "allocated": Decimal(_whole(row, "Allocated", 0)),
-        "available": Decimal(_whole(row, "Available", -LARGEST)),
+        "location": text_of(row, "Warehouse"),
+        "on_hand": Decimal(whole_of(row, "OnHand", -LARGEST)),
+        "allocated": Decimal(whole_of(row, "Allocated", 0)),
+        "available": Decimal(whole_of(row, "Available", -LARGEST)),
         "custom_fields": {},
     }
-    return _sealed("StockChanged", event)
+    return sealed("StockChanged", event)
 
 
 def decode_product(row: Json, provenance: Provenance) -> Event:
     """Return ProductChanged of what `GET /products` says of a product."""
-    product_id, price, attributes = id_of(row, "ProductID"), _money(row, "Price"), row.get("Attributes")
+    product_id, price, attributes = id_of(row, "ProductID"), money_of(row, "Price"), row.get("Attributes")
     if not isinstance(attributes, dict) or not all(isinstance(value, str) for value in attributes.values()):
         raise DataError("Attributes is no object of texts", field="Attributes", value=str(attributes))
     event: ProductChanged = {
-        "meta": provenance.meta("product", product_id, moment(row, "UpdatedAt"), {"major": _sequence(row), "minor": 0}),
+        "meta": provenance.meta("product", product_id, moment(row, "UpdatedAt"), {"major": sequence_of(row), "minor": 0}),
         "product_id": product_id,
         "sku": id_of(row, "SKU"),
-        "name": _text(row, "Name"),
-        "product_type": _text(row, "ProductType"),
+        "name": text_of(row, "Name"),
+        "product_type": text_of(row, "ProductType"),
         "price": price,
-        "currency": _text(row, "Currency"),
+        "currency": text_of(row, "Currency"),
         "attributes": attributes,
         "custom_fields": {},
     }
-    return _sealed("ProductChanged", event)
+    return sealed("ProductChanged", event)
 
 
 def decode_customer(bundle: Json, provenance: Provenance) -> Event:
     """Return CustomerChanged of a customer and the business key of whom it stands for; BNG's one line of street is cut at its first comma."""
     row = part(bundle, "customer")
     customer_id, key = id_of(row, "CustomerID"), bundle.get("customer_key")
-    meta = provenance.meta("customer", customer_id, moment(row, "UpdatedAt"), {"major": _sequence(row), "minor": 0})
+    meta = provenance.meta("customer", customer_id, moment(row, "UpdatedAt"), {"major": sequence_of(row), "minor": 0})
     fields = row.get("CustomFields") or {}
     if not isinstance(fields, dict) or not all(isinstance(value, str | None) for value in fields.values()):
         raise DataError("CustomFields is no object of texts", field="CustomFields", value=str(fields))
@@ -84,7 +84,7 @@ def decode_customer(bundle: Json, provenance: Provenance) -> Event:
         "shipping_address": _address(row, "ShippingAddress"),
         "custom_fields": {name: value for name, value in fields.items() if value is not None} | _terms(row),
     }
-    return _sealed("CustomerChanged", event)
+    return sealed("CustomerChanged", event)
 
 
 def _terms(row: Json) -> dict[str, str]:
@@ -126,10 +126,10 @@ def decode_status(bundle: Json, provenance: Provenance) -> Event:
     event: OrderStatusChanged = {
         "meta": _meta(bundle, order, moment(order, "UpdatedAt"), provenance),
         "order_id": id_of(order, "SalesOrderID"),
-        "status": str(_whole(order, "OrderStatus", 0)),
+        "status": str(whole_of(order, "OrderStatus", 0)),
         "custom_fields": {},
     }
-    return _sealed("OrderStatusChanged", event)
+    return sealed("OrderStatusChanged", event)
 
 
 def decode_shipment(bundle: Json, provenance: Provenance) -> Event:
@@ -138,19 +138,19 @@ def decode_shipment(bundle: Json, provenance: Provenance) -> Event:
     shipped_at, order_id = moment(shipment, "ShippedAt"), id_of(shipment, "SalesOrderID")
     if order.get("SalesOrderID") != order_id:
         raise DataError(f"the order read for the shipment is not {order_id}", field="SalesOrderID", value=str(order.get("SalesOrderID")))
-    skus = {_line_no(line, where): id_of(line, "SKU", where) for where, line in _lines(order, "sales_order.")}
+    skus = {_line_no(line, where): id_of(line, "SKU", where) for where, line in lines_of(order, "sales_order.")}
     event: ShipmentConfirmed = {
         "meta": _meta(bundle, shipment, shipped_at, provenance),
         "shipment_id": id_of(shipment, "ShipmentID"),
         "order_id": order_id,
-        "carrier": _text(shipment, "Carrier"),
-        "tracking_number": "" if shipment.get("TrackingNumber", "") is None else _text(shipment, "TrackingNumber"),
+        "carrier": text_of(shipment, "Carrier"),
+        "tracking_number": "" if shipment.get("TrackingNumber", "") is None else text_of(shipment, "TrackingNumber"),
         "shipped_at": shipped_at,
-        "lines": [_line(line, skus, where) for where, line in _lines(shipment)],
+        "lines": [_line(line, skus, where) for where, line in lines_of(shipment)],
         "request_id": "",
         "custom_fields": {},
     }
-    return _sealed("ShipmentConfirmed", event)
+    return sealed("ShipmentConfirmed", event)
 
 
 def decode_invoice(bundle: Json, provenance: Provenance) -> Event:
@@ -160,34 +160,34 @@ def decode_invoice(bundle: Json, provenance: Provenance) -> Event:
         "meta": _meta(bundle, invoice, moment(invoice, "UpdatedAt"), provenance),
         "invoice_id": id_of(invoice, "InvoiceID"),
         "order_id": id_of(invoice, "SalesOrderID"),
-        "status": _text(invoice, "Status"),
-        "total": _money(invoice, "Total"),
-        "currency": _text(invoice, "Currency"),
+        "status": text_of(invoice, "Status"),
+        "total": money_of(invoice, "Total"),
+        "currency": text_of(invoice, "Currency"),
         "custom_fields": {},
     }
-    return _sealed("InvoiceIssued", event)
+    return sealed("InvoiceIssued", event)
 
 
 def _line(line: Json, skus: Mapping[int, str], where: str) -> ShipmentLine:
     number = _line_no(line, where)
     if number not in skus:
         raise DataError(f"{where}LineNo: the order has no line {number}", field=f"{where}LineNo", value=str(number))
-    return {"line_no": number, "sku": skus[number], "quantity": Decimal(_whole(line, "Quantity", 1, where=where))}
+    return {"line_no": number, "sku": skus[number], "quantity": Decimal(whole_of(line, "Quantity", 1, where=where))}
 
 
 def _line_no(line: Json, where: str) -> int:
-    return _whole(line, "LineNo", 1, LARGEST_LINE, where)
+    return whole_of(line, "LineNo", 1, LARGEST_LINE, where)
 
 
 def _meta(bundle: Json, record: Json, occurred_at: datetime, provenance: Provenance) -> Meta:
     key = bundle.get("order_key")
     if not isinstance(key, str) or not key:
         raise DataError("the record has no business key of its order", field="order_key", value=str(key))
-    meta = provenance.meta("order", "", occurred_at, {"major": _sequence(record), "minor": 0})
+    meta = provenance.meta("order", "", occurred_at, {"major": sequence_of(record), "minor": 0})
     return {**meta, "key": key}
 
 
-def _sealed(kind: str, value: Mapping[str, Any]) -> Event:
+def sealed(kind: str, value: Mapping[str, Any]) -> Event:
     """Return the event with the id that BNG's Sequence gives it: stock that is what it was before is another fact nevertheless."""
     event = seal(Event(kind, value))
     meta = event.meta
@@ -195,11 +195,13 @@ def _sealed(kind: str, value: Mapping[str, Any]) -> Event:
     return event
 
 
-def _sequence(record: Json) -> int:
-    return _whole(record, "Sequence", 1)
+def sequence_of(record: Json) -> int:
+    """Return what tells the order of a record's changes."""
+    return whole_of(record, "Sequence", 1)
 
 
-def _whole(record: Json, field: str, least: int, most: int = LARGEST, where: str = "") -> int:
+def whole_of(record: Json, field: str, least: int, most: int = LARGEST, where: str = "") -> int:
+    """Return a whole number; raises DataError naming the field, after `where` it stands."""
     value = record.get(field)
     number = value if isinstance(value, int | Decimal) and not isinstance(value, bool) else None
     if number is None or not least <= number <= most or number != int(number):
@@ -207,21 +209,23 @@ def _whole(record: Json, field: str, least: int, most: int = LARGEST, where: str
     return int(number)
 
 
-def _money(record: Json, field: str) -> Decimal:
+def money_of(record: Json, field: str, where: str = "") -> Decimal:
+    """Return an amount that is not below zero; raises DataError naming the field, after `where` it stands."""
     amount = decimal_of(record.get(field))
     if amount is None or amount < 0:
-        raise DataError(f"{field} is no amount of money", field=field, value=str(record.get(field)))
+        raise DataError(f"{where}{field} is no amount of money", field=f"{where}{field}", value=str(record.get(field)))
     return amount
 
 
-def _text(record: Json, field: str) -> str:
+def text_of(record: Json, field: str) -> str:
+    """Return a text; raises DataError naming the field."""
     value = record.get(field)
     if not isinstance(value, str):
         raise DataError(f"{field} is no text", field=field, value=str(value))
     return value
 
 
-def _lines(record: Json, where: str = "") -> list[tuple[str, Json]]:
+def lines_of(record: Json, where: str = "") -> list[tuple[str, Json]]:
     """Return each line with the name of its place."""
     lines = record.get("Lines")
     if not isinstance(lines, list) or not lines or not all(isinstance(line, dict) for line in lines):

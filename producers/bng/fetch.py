@@ -3,12 +3,37 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import quote
 
 from producers.base import References
-from producers.wire import Json, joined, parse
-from towpath.errors import RetryableError
+from producers.wire import Json, joined, member, parse
+from towpath.errors import DataError, RetryableError
 from towpath.http import ApiClient
-from towpath.systems.bng import id_of, read_sales_order
+from towpath.systems.bng import BASE, id_of, read_sales_order
+
+NOT_FOUND: Final = 404
+PATHS: Final[Mapping[str, str]] = {
+    "inventory": "inventory",
+    "product": "products",
+    "customer": "customers",
+    "sales_order": "sales-orders",
+    "shipment": "shipments",
+    "invoice": "invoices",
+}
+
+
+async def named(api: ApiClient, entity: str, number: str) -> str:
+    """Return the JSON text of an entity of which only its id is told: a SKU's stock is that of every warehouse. Raises DataError for none."""
+    path, query = PATHS.get(entity, ""), {"sku": number} if entity == "inventory" else {}
+    if not path or number in {"", ".", ".."}:
+        raise DataError(f"{entity} {number[:40]!r} cannot be read from {api.name}", field="entity", value=entity)
+    answer = await api.get(f"{BASE}/{path}" if query else f"{BASE}/{path}/{quote(number, safe='')}", query)
+    text = answer.text if not query else member(answer.text, "items") if isinstance(answer.json(), dict) else ""
+    if answer.status == NOT_FOUND or text in {"", "[]"}:
+        raise DataError(f"{entity} {number} does not exist at {api.name}", field=entity, value=number)
+    return text
 
 
 def whole(entity: str, payload: str) -> str:

@@ -43,11 +43,13 @@ def _text(moment: datetime) -> str:
 
 
 POLLS: Final[Sequence[Poll]] = (
-    Poll("sales_order", partial(changed, path="/sales-orders", id_field="SalesOrderID")),
-    Poll("shipment", partial(changed, path="/shipments", id_field="ShipmentID")),
-    Poll("invoice", partial(changed, path="/invoices", id_field="InvoiceID")),
-    Poll("product", partial(changed, path="/products", id_field="ProductID")),
-    Poll("customer", partial(changed, path="/customers", id_field="CustomerID"), event="CustomerChanged"),
-    Poll("inventory", partial(changed, path="/inventory", id_field="SKU", part_field="Warehouse")),
+    Poll("sales_order", partial(changed, path="/sales-orders", id_field="SalesOrderID"), ordered=True),
+    Poll("shipment", partial(changed, path="/shipments", id_field="ShipmentID"), ordered=True),
+    Poll("invoice", partial(changed, path="/invoices", id_field="InvoiceID"), ordered=True),
+    Poll("product", partial(changed, path="/products", id_field="ProductID"), ordered=True),
+    Poll("customer", partial(changed, path="/customers", id_field="CustomerID"), event="CustomerChanged", ordered=True),
+    Poll("vendor", partial(changed, path="/vendors", id_field="VendorID"), ordered=True),
+    Poll("purchase_order", partial(changed, path="/purchase-orders", id_field="PurchaseOrderID"), ordered=True),
+    Poll("inventory", partial(changed, path="/inventory", id_field="SKU", part_field="Warehouse"), ordered=True),
 )
-"""Orders first, for a shipment or invoice refers to one; products before their stock."""
+"""Orders first, for a shipment or invoice refers to one; products before their stock, vendors before what is bought of them."""

@@ -10,6 +10,8 @@ from producers.brightpearl.decode import decode_contact, decode_product, decode_
 from producers.brightpearl.fetch import Fetcher
 from producers.brightpearl.note import decode_note
 from producers.brightpearl.polls import POLLS
+from producers.brightpearl.purchase import decode_purchase_order
+from producers.brightpearl.refund import decode_refund
 from producers.wire import parse
 from towpath.errors import DataError
 from towpath.events import Event
@@ -18,7 +20,7 @@ from towpath.systems.brightpearl import BLANKED, entity_of
 
 
 class BrightpearlSource:
-    """Stock by warehouse, goods-out notes, the status of orders, products and contacts."""
+    """Stock by warehouse, goods-out notes, the status of orders, purchase orders, products and contacts."""
 
     blanked: Sequence[str] = BLANKED
     polls: Sequence[Poll] = POLLS
@@ -46,16 +48,21 @@ class BrightpearlSource:
             "contact": self._fetcher.contact,
             "order": self._fetcher.order,
             "goods_out_note": self._fetcher.note,
+            "goods_in_note": self._fetcher.arrival,
         }.get(wanted.entity)
         if fetch is None:
             raise _unknown(wanted.entity)
         return await fetch(api, wanted, references)
 
     def decode(self, entity: str, payload: bytes, provenance: Provenance) -> list[Event]:
-        """Return StockChanged of each warehouse, ShipmentRequested or ShipmentConfirmed, OrderStatusChanged, ProductChanged or CustomerChanged."""
+        """Return StockChanged of each warehouse, or what else the entity tells: a goods-in note tells of its purchase order."""
         bundle = parse(payload)
         if entity == "stock":
             return decode_stock(bundle, provenance)
+        if entity == "goods_in_note" or (entity == "order" and "purchase_order" in bundle):
+            return [decode_purchase_order(bundle, provenance)]
+        if entity == "order" and "credit" in bundle:
+            return decode_refund(bundle, provenance)
         decode = {"product": decode_product, "contact": decode_contact, "order": decode_status, "goods_out_note": decode_note}.get(entity)
         if decode is None:
             raise _unknown(entity)

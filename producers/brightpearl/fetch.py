@@ -36,11 +36,13 @@ def _by_field(field: str) -> Any:  # noqa: ANN401 - a function of Kind
     return found
 
 
+PURCHASE, CREDIT = "PO", "SC"
 PRODUCT: Final = Kind("/product-service/product/{}", _by_field("id"))
 PRICE: Final = Kind("/product-service/product-price/{}", _by_field("productId"))
 CONTACT: Final = Kind("/contact-service/contact/{}", _by_field("contactId"))
 ORDER: Final = Kind("/order-service/order/{}", _by_field("id"))
 AVAILABILITY: Final = Kind("/warehouse-service/product-availability/{}", _by_key)
+ARRIVAL: Final = Kind("/warehouse-service/order/*/goods-note/goods-in/{}", _by_key)
 NOTE: Final = Kind("/warehouse-service/order/*/goods-note/goods-out/{}", _by_key)
 
 
@@ -67,10 +69,27 @@ class Fetcher:
         return joined(contact=await self._need(api, CONTACT, wanted))
 
     async def order(self, api: ApiClient, wanted: Fetch, references: References) -> str | None:
-        """Return `{"order_key", "order"}`, None for an order that is none of ours."""
+        """Return `{"order_key", "order"}`, None for an order that is none of ours.
+
+        Of a purchase order that is `{"purchase_order", "notes"}`, of a sales credit `{"return_key", "credit"}`.
+        """
         order = await self._need(api, ORDER, wanted)
+        if parse(order.encode()).get("orderTypeCode") == PURCHASE:
+            return joined(purchase_order=order, notes=await _arrivals(api, int(wanted.id)))
+        if parse(order.encode()).get("orderTypeCode") == CREDIT:
+            key = await _order_key(parse(order.encode()), references, "sales_credit")
+            return None if key is None else joined(return_key=json.dumps(key), credit=order)
         key = await _order_key(parse(order.encode()), references)
         return None if key is None else joined(order_key=json.dumps(key), order=order)
+
+    async def arrival(self, api: ApiClient, wanted: Fetch, _references: References) -> str | None:
+        """Return the purchase order of a goods-in note, as `order` does, None for what came in otherwise."""
+        note = parse((await self._need(api, ARRIVAL, wanted)).encode())
+        number = _order_of(note, "goods-in note")
+        order = await self._need(api, ORDER, Fetch("order", number))
+        if parse(order.encode()).get("orderTypeCode") != PURCHASE:
+            return None
+        return joined(purchase_order=order, notes=await _arrivals(api, number))
 
     async def note(self, api: ApiClient, wanted: Fetch, references: References) -> str | None:
         """Return `{"order_key", "note_id", "note", "order"}`, None for a transfer, or a note of an order that is none of ours."""
@@ -78,10 +97,7 @@ class Fetcher:
         note = parse(text.encode())
         if note.get("transfer") is True:
             return None
-        order_id = note.get("orderId")
-        if not isinstance(order_id, int) or isinstance(order_id, bool):
-            raise DataError("the goods-out note has no orderId", field="orderId", value=str(order_id))
-        order = await self._need(api, ORDER, Fetch("order", order_id))
+        order = await self._need(api, ORDER, Fetch("order", _order_of(note, "goods-out note")))
         key = await _order_key(parse(order.encode()), references)
         return None if key is None else joined(order_key=json.dumps(key), note_id=json.dumps(str(wanted.id)), note=text, order=order)
 
@@ -91,6 +107,19 @@ class Fetcher:
             what = wanted.entity.replace("_", " ")
             raise DataError(f"{what} {wanted.id} does not exist at {api.name}", field=wanted.entity, value=str(wanted.id))
         return found
+
+
+def _order_of(note: Mapping[str, Any], what: str) -> int:
+    order_id = note.get("orderId")
+    if not isinstance(order_id, int) or isinstance(order_id, bool):
+        raise DataError(f"the {what} has no orderId", field="orderId", value=str(order_id))
+    return order_id
+
+
+async def _arrivals(api: ApiClient, order: int) -> str:
+    """Return the goods-in notes of an order by id."""
+    answer = await api.get(f"/warehouse-service/order/{order}/goods-note/goods-in")
+    return "{}" if answer.status == 404 else member(answer.text, "response") or "{}"  # noqa: PLR2004 - not found
 
 
 def _read_at(read: Read, wanted: Fetch) -> str:
@@ -110,10 +139,13 @@ def _moment(text: str) -> datetime | None:
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
-async def _order_key(order: Mapping[str, Any], references: References) -> str | None:
-    """Return the business key of an order; raises RetryableError for one of ours that is not known yet: its writing ends just now."""
+async def _order_key(order: Mapping[str, Any], references: References, entity: str = "order") -> str | None:
+    """Return the key under which an order, or a sales credit, was written; raises RetryableError for one of ours that is not known yet.
+
+    Its writing ends just now.
+    """
     order_id, reference = order.get("id"), order.get("reference")
-    key = await references.key_of("order", str(order_id))
+    key = await references.key_of(entity, str(order_id))
     if key is None and isinstance(reference, str) and reference.strip() and references.is_ours(reference):
         raise RetryableError(f"order {order_id} has our reference {reference[:60]!a}, and is not known to have been written yet")
     return key

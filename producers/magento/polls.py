@@ -14,10 +14,12 @@ from towpath.systems.magento import BASE, search
 
 PAGE_SIZE: Final = 100
 """A list of whole orders; 300 is the most where the shop limits its input."""
+OPEN: Final = "new,pending_payment,processing,holded,payment_review"
+"""The states of an order of which something is still to be done."""
 
 
-async def changed(api: ApiClient, since: datetime, *, path: str, id_field: str) -> AsyncIterator[Item]:
-    """Yield each record that was saved at or after `since`, in the order of `updated_at`.
+async def changed(api: ApiClient, since: datetime, *, path: str, id_field: str, only: tuple[str, str, object] | None = None) -> AsyncIterator[Item]:
+    """Yield each record that was saved at or after `since`, in the order of `updated_at`; `only` is a filter besides.
 
     It goes on from the time of the last record it has, that second included, not by the number of the page: what is saved meanwhile moves
     behind where the read stands. Pages are counted only where one holds nothing but records of one second, and never past `total_count`:
@@ -25,7 +27,9 @@ async def changed(api: ApiClient, since: datetime, *, path: str, id_field: str) 
     """
     start, page, seen, announced = since.replace(microsecond=0), 1, set[int | str](), None
     while True:
-        query = search(("updated_at", "gteq", naive(start)), sort="updated_at", pageSize=PAGE_SIZE, currentPage=page)
+        query = search(
+            ("updated_at", "gteq", naive(start)), *(() if only is None else (only,)), sort="updated_at", pageSize=PAGE_SIZE, currentPage=page
+        )
         listed, total = await read_page(api, f"{BASE}/{path}", query, "total_count")
         items = [one.item(one.field(id_field), one.field("updated_at"), since) for one in listed]
         announced = total if announced is None else announced
@@ -45,8 +49,13 @@ def naive(moment: datetime) -> str:
 
 
 POLLS: Final[Sequence[Poll]] = (
-    Poll("customer", partial(changed, path="customers/search", id_field="id")),
-    Poll("order", partial(changed, path="orders", id_field="entity_id")),
-    Poll("creditmemo", partial(changed, path="creditmemos", id_field="entity_id")),
+    Poll("customer", partial(changed, path="customers/search", id_field="id"), ordered=True),
+    Poll(
+        "order",
+        partial(changed, path="orders", id_field="entity_id"),
+        open=partial(changed, path="orders", id_field="entity_id", only=("state", "in", OPEN)),
+        ordered=True,
+    ),
+    Poll("creditmemo", partial(changed, path="creditmemos", id_field="entity_id"), ordered=True),
 )
 """Customers first, for an order refers to one; then orders, for a credit memo refers to one."""

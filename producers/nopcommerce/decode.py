@@ -96,7 +96,7 @@ def _placed(bundle: Json, provenance: Provenance) -> Event:
         "customer_company": billing["company"],
         "billing_address": billing,
         "shipping_address": _address(bundle, shipping_id, "shipping_address_id") if shipping_id else None,
-        "lines": [_line(bundle, item, number, rate) for number, item in enumerate(_rows(bundle), start=1)],
+        "lines": [line_of(bundle, item, number, rate) for number, item in enumerate(rows_of(bundle), start=1)],
         "shipping_amount": paid("order_shipping_excl_tax") + fee,
         "shipping_method": str(order.get("shipping_method") or ""),
         "discount_total": paid("order_discount") + paid("order_sub_total_discount_excl_tax", Decimal(0)),
@@ -162,7 +162,8 @@ def converted(value: Decimal, rate: Decimal) -> Decimal:
     return value if rate == 1 else (value * rate).quantize(SIX_PLACES)
 
 
-def _line(bundle: Json, item: Json, number: int, rate: Decimal) -> OrderLine:
+def line_of(bundle: Json, item: Json, number: int, rate: Decimal) -> OrderLine:
+    """Return an item of an order as its line of that number; raises DataError naming the item and the field."""
     where = f"items[{number - 1}]"
 
     def paid(field: str) -> Decimal:
@@ -209,7 +210,8 @@ def _named(bundle: Json, name: str, one: object) -> Json:
     return found if isinstance(found, dict) else {}
 
 
-def _rows(bundle: Json) -> list[Json]:
+def rows_of(bundle: Json) -> list[Json]:
+    """Return the items of an order, in the order in which its lines are counted."""
     items = bundle.get("items")
     return _listed({"items": items.get("items") if isinstance(items, dict) else items}, "items")
 

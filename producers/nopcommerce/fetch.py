@@ -65,6 +65,16 @@ class Fetcher:
         meant = await self._meant(api, chosen_of_customer(generic(own, head.get("registered_in_store_id"))))
         return joined(customer=customer, customer_attributes=json.dumps(own), **addresses, **meant, changed_at=json.dumps(as_of))
 
+    async def return_request(self, api: ApiClient, request_id: int) -> str:
+        """Return the vendor's own bodies by part: return_request, order, items, products (that of the item)."""
+        asked = await read(api, f"ReturnRequest/GetById/{request_id}", f"return request {request_id}")
+        item = _one("order_item_id", _object(asked, "return_request"))
+        order = await read(api, f"Order/GetByOrderItem/{item}", f"order of item {item}")
+        order_id = _one("id", _object(order, "order"))
+        items = await read(api, f"OrderItem/GetOrderItems/{order_id}", f"items of order {order_id}")
+        product_ids = _ids("product_id", (row.get("product_id") for row in rows(items) if row.get("id") == item))
+        return joined(return_request=asked, order=order, items=items, products=_keyed(await self._many(api, "Product", "product", product_ids)))
+
     async def product(self, api: ApiClient, product_id: int) -> str | None:
         """Return the vendor's own bodies by part: product, described, options, attributes; None for one that is deleted or has no SKU."""
         product, described = await gather_all(

@@ -93,8 +93,24 @@ async def products(api: ApiClient, since: datetime) -> AsyncIterator[Item]:
     require_whole(f"{api.name}: GET {BASE}/Product/GetAll", seen, announced)
 
 
+async def returns(api: ApiClient, since: datetime) -> AsyncIterator[Item]:
+    """Yield each return request that changed at or after `since`: there is no such filter, so all are read, and only where a flow takes them."""
+    seen, announced, index, total = set[int | str](), None, 0, 1
+    while index * PAGE_SIZE < total:
+        page = await read_page(api, f"{BASE}/ReturnRequest/Search", {"pageIndex": str(index), "pageSize": str(PAGE_SIZE)}, "total_count")
+        announced = page.total if announced is None else announced
+        for one in page.listed:
+            item = one.item(one.field("id"), one.field("updated_on_utc"), EPOCH)
+            seen.add(item.id)
+            if item.changed_at >= since or item.changed_at == EPOCH:
+                yield item
+        index, total = index + 1, page.total
+    require_whole(f"{api.name}: GET {BASE}/ReturnRequest/Search", seen, announced)
+
+
 POLLS: Final[Sequence[Poll]] = (
-    Poll("order", created, still_open),
+    Poll("order", created, still_open, open=still_open),
     Poll("customer", customers, event="CustomerChanged"),
     Poll("product", products, event="ProductChanged"),
+    Poll("return_request", returns, event="ReturnRequested"),
 )

@@ -54,7 +54,10 @@ def _awaiting_products(lines: Sequence[Record]) -> Iterator[None]:
 
 async def _open_order(api: ApiClient, document: Document, what: str) -> Record:
     """Return the sales order; raises DataError where its goods have left, since nothing but a person can mend that."""
-    order = await Bng(api).sales_order(reference(document, "SalesOrderID"))
+    return _require_open(await Bng(api).sales_order(reference(document, "SalesOrderID")), what)
+
+
+def _require_open(order: Record, what: str) -> Record:
     if order.get("OrderStatus") in SHIPPED:
         number, status = order["SalesOrderID"], str(order["OrderStatus"])
         raise DataError(f"{what} comes too late: sales order {number} has left the warehouse; settle it by hand", field="OrderStatus", value=status)
@@ -71,14 +74,24 @@ async def _cancel(api: ApiClient, document: Document) -> Standing:
 
 
 async def _change(api: ApiClient, document: Document, _known: int | None) -> tuple[bool, Standing]:
-    order = await _open_order(api, document, "the change")
-    if order.get("OrderStatus") == CANCELLED:
-        return False, standing("SalesOrderID", order)
-    change = document.get("Change")
+    order, change = await Bng(api).sales_order(reference(document, "SalesOrderID")), document.get("Change")
     if not isinstance(change, Mapping):
         raise DataError("the mapped document has no object Change", field="Change", value=repr(change))
+    if _has(order, change):  # what else changed of it is nothing that BNG keeps, so it is never too late for that
+        return False, standing("SalesOrderID", order)
+    if _require_open(order, "the change").get("OrderStatus") == CANCELLED:
+        return False, standing("SalesOrderID", order)
     with _awaiting_products(change.get("Lines") or ()):
         return True, standing("SalesOrderID", await Bng(api).change_sales_order(document["SalesOrderID"], change))
+
+
+def _has(there: object, wanted: object) -> bool:
+    """Tell whether a record, or a part of one, is all that is wanted of it, letter by letter."""
+    if isinstance(wanted, Mapping):
+        return isinstance(there, Mapping) and all(name in there and _has(there[name], part) for name, part in wanted.items())
+    if isinstance(wanted, list):
+        return isinstance(there, list) and len(there) == len(wanted) and all(map(_has, there, wanted))
+    return there == wanted
 
 
 async def _find_paid(api: ApiClient, document: Document) -> Standing | None:

@@ -10,6 +10,7 @@ from sinks.brightpearl.note import find_shipped, find_tracked, ship_note, track_
 from sinks.brightpearl.order import create_order, find_order, reserve, set_order_status
 from sinks.brightpearl.payment import create_journal, create_payment, find_journal, find_payment
 from sinks.brightpearl.product import put_product
+from sinks.brightpearl.returned import create_credit, create_goods_in, find_credit, find_goods_in
 from sinks.goods import brought
 
 
@@ -23,6 +24,8 @@ class BrightpearlTarget:
         "set_order_status": Update(set_order_status),
         "ship_note": Operation(find_shipped, ship_note),
         "track_note": Operation(find_tracked, track_note),
+        "create_sales_credit": Operation(find_credit, create_credit),
+        "create_goods_in": Operation(find_goods_in, create_goods_in),
         "create_payment": Operation(find_payment, create_payment),
         "create_journal_entry": Operation(find_journal, create_journal),
         "put_product": Update(put_product, brings=brought),
@@ -31,6 +34,7 @@ class BrightpearlTarget:
         "address": "create_address",
         "customer": "create_customer",
         "order": "create_order",
+        "sales_credit": "create_sales_credit",
         "payment": "create_payment",
         "journal_entry": "create_journal_entry",
     }

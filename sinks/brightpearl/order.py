@@ -108,12 +108,17 @@ def _wire(api: ApiClient, document: Document, products: Mapping[str, int | None]
     placed = datetime.fromisoformat(text(document, "placedOn"))
     placed = (placed.replace(tzinfo=UTC) if placed.tzinfo is None else placed).astimezone(zone)
     dates = {"placedOn": placed.isoformat(timespec="milliseconds"), "taxDate": placed.date().isoformat()}
-    key = {"externalRef": document["ref"], "installedIntegrationInstanceId": _instances[api.name]} if api.name in _instances else {}
+    key = instance_key(api, document["ref"])
     plain = {name: value for name, value in document.items() if name not in {"timeZone", "rows", "customer"}}
     customer = {"id": number(part(document, "customer"), "id", "customer.")}
     delivery = part(document, "delivery") if document.get("delivery") is not None else {}
     to = {"delivery": {**delivery, "address": address(part(delivery, "address"), "delivery.address.")}} if delivery.get("address") else {}
     return {**plain, **dates, **key, **to, "customer": customer, "rows": [_row(row, products) for row in _rows(document)]}
+
+
+def instance_key(api: ApiClient, reference: str) -> dict[str, object]:
+    """Return what protects a create of an instance app from a second one, nothing for a private app."""
+    return {"externalRef": reference, "installedIntegrationInstanceId": _instances[api.name]} if api.name in _instances else {}
 
 
 def _row(row: Document, products: Mapping[str, int | None]) -> dict[str, Any]:

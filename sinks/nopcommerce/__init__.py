@@ -8,6 +8,7 @@ from sinks.base import Document, Operation, Standing, Update
 from sinks.goods import brought
 from sinks.nopcommerce.customer import create_customer, find_customer, finish_customer, put_customer
 from sinks.nopcommerce.product import put_product
+from sinks.nopcommerce.refund import close_request, find_refund, refund_order
 from sinks.nopcommerce.shipment import create_shipment, find_shipment
 from sinks.nopcommerce.shop import CANCELLED, COMPLETE, PENDING, PROCESSING, Shop, order_id, whole
 from towpath.errors import DataError
@@ -66,6 +67,7 @@ class NopCommerceTarget:
         "set_order_status": Update(_set_order_status),
         "cancel_order": Operation(_find_cancelled, _cancel),
         "create_shipment": Operation(find_shipment, create_shipment),
+        "refund_order": Operation(find_refund, refund_order, resume=close_request),
         "set_stock": Update(_set_stock),
         "create_customer": Operation(find_customer, create_customer, resume=finish_customer),
         "put_customer": Update(put_customer, stale={"CustomerID": "customer"}),

@@ -48,6 +48,23 @@ class Shop:
         """Cancel an order, which puts its stock back and tells the customer; the shop refuses one that is cancelled."""
         await self._api.write("GET", f"{BASE}/OrderProcessing/CancelOrder/{order}?notifyCustomer=true")
 
+    async def refund(self, order: int, amount: object, *, online: bool) -> None:
+        """Give money of an order back, all of it where no amount is given; the shop refuses what its gateway declines."""
+        how = "" if online else "Offline"
+        path = f"Refund{how}/{order}" if amount is None else f"PartiallyRefund{how}/{order}?amountToRefund={amount}"
+        await self._api.write("GET", f"{BASE}/OrderProcessing/{path}")
+
+    async def return_request(self, number: int) -> Row:
+        """Return a return request; raises DataError where there is none."""
+        found = await self._find(f"ReturnRequest/GetById/{number}", None, "return_request_status_id")
+        if found is None:
+            raise DataError(f"return request {number} does not exist at {self.name}", field="ReturnRequestID", value=str(number))
+        return found
+
+    async def put_return_request(self, asked: Row) -> None:
+        """Write a whole return request; whatever changed since it was read is lost."""
+        await self._api.write("PUT", f"{BASE}/ReturnRequest/Update", asked)
+
     async def items(self, order: int) -> list[Row]:
         """Return the items of an order by their ids, as it was placed."""
         return await self._list(f"OrderItem/GetOrderItems/{order}", "order_id", order, "product_id", "quantity")

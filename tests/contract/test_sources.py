@@ -175,6 +175,19 @@ async def test_what_a_shop_sends_becomes_events(played: Played) -> None:
         assert {"Customer Type", "Order Source"} <= set(placed.value["custom_fields"])
 
 
+@pytest.mark.parametrize("played", ["nopcommerce"], indirect=True)
+async def test_a_return_that_a_shop_sends_or_lists_is_the_same_event(played: Played) -> None:
+    await played.ask("POST", "/_sandbox/shopper", {"orders": 1, "seed": 1})
+    asked = await played.ask("POST", "/_sandbox/orders/1001/return", {"sku": "BOT-PLU-020", "quantity": 2})
+    sent = [wanted for body in await played.sent() if (wanted := played.source.wanted(body)) != Fetch("order", 1001)]
+    assert [Fetch("return_request", asked["id"])] == sent
+    (poll,) = [poll for poll in played.source.polls if poll.entity == "return_request"]
+    listed = [Fetch("return_request", item.id, item.text) async for item in poll.items(played.api, datetime(2020, 1, 1, tzinfo=UTC))]
+    (told,), (again,) = [await played.events(wanted) for wanted in (Fetch("return_request", asked["id"]), *listed)]
+    assert ("ReturnRequested", "BOT-PLU-020", Decimal(2)) == (told.type, told.value["lines"][0]["sku"], told.value["lines"][0]["quantity"])
+    assert told.meta["event_id"] == again.meta["event_id"]
+
+
 @pytest.mark.parametrize("played", ["magento"], indirect=True)
 async def test_what_magento_sends_on_every_save_becomes_the_same_events_again(played: Played) -> None:
     await played.ask("POST", "/_sandbox/shopper", {"orders": 1, "seed": 2})

@@ -1,12 +1,19 @@
+"""What only lists tell of: orders and products whose webhooks are lost, and BNG's purchases, of which no webhook tells (F-23)."""
+
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator
+from decimal import Decimal
 from typing import Any
 
 import aiohttp
+import pytest
+import pytest_asyncio
 
 from producers.base import KIND
+from tests.e2e.conftest import running
+from towpath.codec import default_codec
 from towpath.demo.pairs import ERP, SHOP
 from towpath.demo.play import place
 from towpath.demo.stack import Stack
@@ -33,23 +40,74 @@ async def priced(stack: Stack) -> list[float]:
         return [product["price"] for product in (await response.json())["items"] if product["sku"] == "CAP-6100"]
 
 
-async def test_f01_f06_what_no_webhook_tells_of_comes_by_polling_once(start: Callable[..., Any]) -> None:
-    async with start(changes=deaf) as stack:
-        await place(stack, orders=ORDERS, seed=3)
-        async with aiohttp.ClientSession() as session:
-            await session.put(f"{stack.url(ERP)}/_sandbox/products/CAP-6100", json={"name": "Cap", "price": "12.50"})
-        wanted = [f"SHOP-{number}" for number in range(1001, 1001 + ORDERS)]
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
+    """Run one stack for all tests of the file."""
+    async with running(tmp_path_factory.mktemp("deaf"), changes=deaf) as stack:
+        yield stack
 
-        async def arrived() -> bool:
-            return await references(stack) == wanted
 
-        await until(arrived, what="the ERP has each order once")
+@pytest.mark.asyncio(loop_scope="module")
+async def test_f01_f06_what_no_webhook_tells_of_comes_by_polling_once(stack: Stack) -> None:
+    await place(stack, orders=ORDERS, seed=3)
+    async with aiohttp.ClientSession() as session:
+        await session.put(f"{stack.url(ERP)}/_sandbox/products/CAP-6100", json={"name": "Cap", "price": "12.50"})
+    wanted = [f"SHOP-{number}" for number in range(1001, 1001 + ORDERS)]
 
-        async def is_there() -> bool:
-            return await priced(stack) == [12.5]
+    async def arrived() -> bool:
+        return await references(stack) == wanted
 
-        await until(is_there, what="the shop has the product once")
-        inbox = await asyncio.to_thread(read_all, stack.config().kafka, [f"inbox.{SHOP}"])
-        assert {"polled", "fetched"} == {record.header(KIND) for record in inbox}
-        polled = sorted((record.key or b"").decode() for record in inbox if record.header(KIND) == "polled")
-        assert [f"order/{number}" for number in range(1001, 1001 + ORDERS)] == polled
+    await until(arrived, what="the ERP has each order once")
+
+    async def is_there() -> bool:
+        return await priced(stack) == [12.5]
+
+    await until(is_there, what="the shop has the product once")
+    inbox = await asyncio.to_thread(read_all, stack.config().kafka, [f"inbox.{SHOP}"])
+    assert {"polled", "fetched"} == {record.header(KIND) for record in inbox}
+    polled = sorted((record.key or b"").decode() for record in inbox if record.header(KIND) == "polled")
+    assert [f"order/{number}" for number in range(1001, 1001 + ORDERS)] == polled
+
+
+async def told(stack: Stack, topic: str) -> list[dict[str, Any]]:
+    """Return what a public stream tells, an event that is told again once."""
+    records = await asyncio.to_thread(read_all, stack.config().kafka, [topic])
+    events = [default_codec().decode(record.value)[1] for record in records]
+    return list({event["meta"]["event_id"]: event for event in events}.values())
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_f23_vendors_and_purchases_are_public_and_what_came_in_is_stock(stack: Stack) -> None:
+    async with aiohttp.ClientSession() as session:
+        await session.put(f"{stack.url(ERP)}/_sandbox/products/CAP-2300", json={"name": "Cap", "price": "12.50", "on_hand": 0})
+
+        async def do(path: str, body: object) -> dict[str, Any]:
+            async with session.post(f"{stack.url(ERP)}/_sandbox/{path}", json=body) as response:
+                assert response.ok, await response.text()
+                answer: dict[str, Any] = await response.json()
+                return answer
+
+        vendor = await do("vendors", {"name": "Kiln & Co", "email": "sales@kiln.example", "currency": "GBP"})
+        bought = await do("purchase-orders", {"vendor": vendor["VendorID"], "lines": {"CAP-2300": 12}, "unit_cost": "3.25"})
+        await do(f"purchase-orders/{bought['PurchaseOrderID']}/receive", {"lines": {"CAP-2300": 7}})
+
+    async def is_told() -> bool:
+        lines = [line for event in await told(stack, "purchase-orders") for line in event["lines"]]
+        return any((line["sku"], line["quantity"], line["received"], line["unit_cost"]) == ("CAP-2300", 12, 7, Decimal("3.25")) for line in lines)
+
+    await until(is_told, what="the purchase order is on its stream, seven received")
+
+    async def is_known() -> bool:
+        return bool(await told(stack, "vendors"))
+
+    await until(is_known, what="the vendor is on its stream")
+    (event,) = await told(stack, "vendors")
+    assert ("Kiln & Co", "sales@kiln.example", "GBP") == (event["name"], event["email"], event["currency"])
+    assert f"{ERP}/vendor/{vendor['VendorID']}" == event["meta"]["key"]
+    assert {f"{ERP}/purchase_order/{bought['PurchaseOrderID']}"} == {one["meta"]["key"] for one in await told(stack, "purchase-orders")}
+
+    async def is_stock() -> bool:
+        async with aiohttp.ClientSession() as session, session.get(f"{stack.url(SHOP)}/_sandbox/store/products") as response:
+            return [row["stock_quantity"] for row in (await response.json())["items"] if row["sku"] == "CAP-2300"] == [7]
+
+    await until(is_stock, what="what came in is the shop's stock")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -62,9 +63,14 @@ class Answer(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def central(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Central]:
-    """Give a repository of this machine's own files, to which everything is directed; the caches are empty."""
+    """Give a repository of this machine's own files, to which everything is directed; the caches are empty.
+
+    But for what jgo found out of each file of this digest: it starts a Java for every one of them.
+    """
     classpath()
-    with Central(GlobalSettings.load().repo_cache) as server:
+    found = GlobalSettings.load()
+    shutil.copytree(found.cache_dir / "info", tmp_path / "jgo" / "info")
+    with Central(found.repo_cache) as server:
         Thread(target=server.serve_forever).start()
         (tmp_path / "jgo.conf").write_text(f"[repositories]\ncentral = http://127.0.0.1:{server.server_port}\n")
         monkeypatch.setenv("JGO_CONFIG_FILE", str(tmp_path / "jgo.conf"))

@@ -315,7 +315,9 @@ async def test_a_write_is_sent_once_whatever_its_method(target: Target, method: 
 
 
 @pytest.mark.parametrize(
-    "body", [{"Name": "Zoë 北"}, {"Total": 10**30}, {"Name": "half a \ud83d surrogate"}, {}], ids=["text", "large", "half", "empty"]
+    "body",
+    [{"Name": "Zoë 北"}, {"Total": 10**30}, {"Name": "half a \ud83d surrogate"}, {"Weight": Decimal("113.280"), "Rate": Decimal("1E-7")}, {}],
+    ids=["text", "large", "half", "exact", "empty"],
 )
 async def test_a_body_arrives_as_it_was_given(target: Target, body: dict[str, Any]) -> None:
     async def answer(request: web.Request) -> web.Response:

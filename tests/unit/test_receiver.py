@@ -63,6 +63,18 @@ class Shop:
             await response.read()
             return response
 
+    async def raw(self, method: str, path: str, version: str, *headers: str, body: bytes = ORDER) -> bytes:
+        """Return the head of the answer to a request written by hand, after that of a 100 where it has one; the body waits for that."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(self.url.split(":")[2].split("/")[0]))
+        signed = (f"{name}: {value}" for name, value in self.signed(body).items())
+        writer.write("\r\n".join((f"{method} {path} HTTP/{version}", "Host: x", *headers, *signed, f"Content-Length: {len(body)}", "", "")).encode())
+        is_asked = version == "1.1" and any(header.startswith("Expect: 100") for header in headers)
+        answers = await reader.readuntil(b"\r\n\r\n") if is_asked else b""
+        writer.write(body)
+        answers += await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        writer.close()
+        return answers
+
     def refusals(self, reason: int) -> float:
         return self.metrics.registry.get_sample_value("towpath_refused_total", {"connection": "shop", "reason": str(reason)}) or 0
 
@@ -139,8 +151,10 @@ async def test_while_as_many_wait_for_kafka_as_may_the_next_is_asked_to_come_aga
         await waiting.acquire()
     refused = await shop.post()
     assert (503, "1") == (refused.status, refused.headers["Retry-After"])
+    other = asyncio.create_task(shop.post(to="other"))
+    await waiting.acquire()
     answers.set()
-    assert [204, 204] == [answer.status for answer in await asyncio.gather(*first)]
+    assert [204, 204, 204] == [answer.status for answer in await asyncio.gather(*first, other)]
     assert 204 == (await shop.post()).status
 
 
@@ -177,6 +191,61 @@ async def test_a_connection_that_takes_no_webhooks_is_404(shop: Shop, connection
 async def test_only_post_is_answered(shop: Shop) -> None:
     async with shop.session.get(shop.url + "shop") as response:
         assert 405 == response.status
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "answer"),
+    [
+        ("POST", "/", b"404 Not Found"),
+        ("GET", "/hooks", b"404 Not Found"),
+        ("POST", "/hooks/", b"404 Not Found"),
+        ("POST", "/hooks/shop/", b"404 Not Found"),
+        ("GET", "/hooks/shop/more", b"404 Not Found"),
+        ("POST", "/hooks/%7Bshop%7D", b"404 Not Found"),
+        ("OPTIONS", "*", b"404 Not Found"),
+        ("PUT", "/hooks/nobody", b"405 Method Not Allowed"),
+        ("POST", "/hooks/%73hop?a=b#c", b"204 No Content"),
+        ("POST", "http://elsewhere/hooks/shop", b"204 No Content"),
+    ],
+)
+async def test_a_webhook_is_posted_to_its_connections_address_however_that_is_written(shop: Shop, method: str, path: str, answer: bytes) -> None:
+    answered = await shop.raw(method, path, "1.1")
+    assert b"HTTP/1.1 " + answer == answered.split(b"\r\n")[0]
+    assert (b"Allow: POST\r\n" in answered) == answer.startswith(b"405")
+    assert answer.startswith(b"204") == bool(shop.producer.sent)
+
+
+@pytest.mark.parametrize(
+    ("version", "expects", "answers"),
+    [
+        ("1.1", "100-Continue", [b"HTTP/1.1 100 Continue", b"HTTP/1.1 204 No Content"]),
+        ("1.0", "100-continue", [b"HTTP/1.0 204 No Content"]),
+        ("1.1", "", [b"HTTP/1.1 204 No Content"]),
+        ("1.1", "more", [b"HTTP/1.1 417 Expectation Failed"]),
+    ],
+)
+async def test_a_sender_that_expects_to_be_asked_for_the_body_is(shop: Shop, version: str, expects: str, answers: list[bytes]) -> None:
+    answered = await shop.raw("POST", "/hooks/shop", version, f"Expect: {expects}")
+    assert answers == [line for line in answered.split(b"\r\n") if line.startswith(b"HTTP/")]
+
+
+@pytest.mark.parametrize("connection", [[], ["Connection: close"]])
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+async def test_the_answer_that_is_made_beforehand_is_the_one_aiohttp_makes(shop: Shop, version: str, connection: list[str]) -> None:
+    async def made(_request: web.BaseRequest) -> web.Response:
+        return web.Response(status=204)
+
+    ours = await shop.raw("POST", "/hooks/shop", version, *connection)
+    await shop.runner.cleanup()
+    shop.runner = web.ServerRunner(web.Server(made))
+    await shop.open()
+    theirs = await shop.raw("POST", "/hooks/shop", version, *connection)
+    assert undated(theirs) == undated(ours)
+
+
+def undated(answer: bytes) -> list[bytes]:
+    """Return an answer's lines with the time cut off from its date."""
+    return [line.partition(b",")[0] if line.startswith(b"Date: ") else line for line in answer.split(b"\r\n")]
 
 
 async def test_a_body_of_the_largest_size_is_taken_and_one_byte_more_is_not(shop: Shop) -> None:

@@ -34,7 +34,9 @@ def properties(state: BrokerState, data: str) -> dict[str, str]:
         "share.coordinator.state.topic.replication.factor": "1",
         "share.coordinator.state.topic.min.isr": "1",
         "group.initial.rebalance.delay.ms": "0",
-        "broker.heartbeat.interval.ms": "500",
+        "broker.heartbeat.interval.ms": "1000",
+        "log.cleaner.dedupe.buffer.size": "16777216",  # holds 600,000 keys at a time; Kafka's own takes 112 MB more from the start
+        "metadata.max.idle.interval.ms": "5000",  # one controller: nobody waits for what it writes to show that it is there
         "broker.session.timeout.ms": "3000",  # a broker killed with -9 is let in again only after this
     }
 

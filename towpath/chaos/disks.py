@@ -73,4 +73,4 @@ def _run(*command: str) -> None:
     try:
         subprocess.run(command, check=True, capture_output=True, text=True)
     except subprocess.CalledProcessError as error:
-        raise OSError(error.stderr.strip() or f"{command[0]}: exit code {error.returncode}") from error
+        raise OSError((error.stderr.splitlines() or [f"{command[0]}: exit code {error.returncode}"])[0]) from error

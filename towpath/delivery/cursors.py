@@ -72,6 +72,10 @@ class Cursors:
         """Note what is unfinished at the source: a digest of what was listed, by id."""
         await self._set(connection, entity, unfinished=json.dumps(unfinished, separators=(",", ":")))
 
+    async def forget(self, connection: str, entity: str) -> None:
+        """Forget how far a list was read, as that of a backfill which is done."""
+        await self._database.run(lambda database: database.execute(sa.delete(cursors).where(*_is(connection, entity))).rowcount)
+
     async def close(self) -> None:
         """Commit what waits and leave the database."""
         await self._database.close()

@@ -216,7 +216,7 @@ class Lanes:
                     raise
                 place = f"{record.topic}/{record.partition}/{record.offset}"
                 failure = dataclasses.replace(failure, reason=f"{failure.reason} (its value stands at {place}: {error})")
-                record = dataclasses.replace(record, value=None)
+                record = record._replace(value=None)
             except RetryableError as error:
                 log.warning("storing a dead letter again", reason=str(error))
                 if not await self._back_off(lane, attempts, error.retry_after):

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine
 from towpath.clock import Clock
 from towpath.delivery.claims import FRESH, Claim, Order, State, known_of, note_of, stands, without
 from towpath.delivery.committer import GroupCommitter
-from towpath.delivery.database import insert_into, make_tables, metadata, now_of
+from towpath.delivery.database import DatabaseTime, insert_into, make_tables, metadata
 from towpath.errors import FencedError
 
 effects = sa.Table(
@@ -91,7 +91,7 @@ class Ledger:
     """The effects of one process, `owner`; other processes may share the database."""
 
     def __init__(self, engine: Engine, clock: Clock, owner: str) -> None:
-        self._clock, self._owner = clock, owner
+        self._time, self._owner = DatabaseTime(clock), owner
         self._insert = insert_into(effects, engine.dialect).on_conflict_do_nothing().returning(*effects.primary_key)
         make_tables(engine)
         self._database = GroupCommitter(engine)
@@ -107,7 +107,7 @@ class Ledger:
         return await self._database.join(self._begin, ask)
 
     def _begin(self, connection: Connection, asks: Sequence[_Ask]) -> list[Claim]:
-        now = now_of(connection, self._clock)
+        now = self._time.now(connection)
         rows = [_row(ask.effect, digest=ask.digest, **ask.claiming(self._owner, now)) for ask in asks]
         fresh = self._inserted(connection, rows)
         return [FRESH if is_fresh else self._found(connection, ask, now) for is_fresh, ask in zip(fresh, asks, strict=True)]
@@ -165,7 +165,7 @@ class Ledger:
             return  # forged
 
         def work(connection: Connection) -> None:
-            now = now_of(connection, self._clock)
+            now = self._time.now(connection)
             values = {"state": State.FAILED, "owner": self._owner, "leased_until": now, "settled_at": now, "updated_at": now}
             if self._inserted(connection, [_row(effect, dead_letters=note, **values)]) == [True]:
                 return
@@ -223,7 +223,7 @@ class Ledger:
             raise FencedError(f"{effect.connection}: {effect.operation} {effect.key} belongs to another process now")
 
     def _change(self, connection: Connection, changes: Sequence[_Change]) -> list[None]:
-        now, alike = now_of(connection, self._clock), dict[tuple[str, ...], list[dict[str, Any]]]()
+        now, alike = self._time.now(connection), dict[tuple[str, ...], list[dict[str, Any]]]()
         for change in changes:
             given = self._given(connection, change, now)
             alike.setdefault(tuple(given), []).append(given)
@@ -233,7 +233,7 @@ class Ledger:
 
     def _given(self, connection: Connection, change: _Change, now: float | None = None) -> dict[str, Any]:
         """Return the parameters of a statement that makes this change."""
-        now = now_of(connection, self._clock) if now is None else now
+        now = self._time.now(connection) if now is None else now
         owner = {"of_owner": self._owner} if change.mine else {}
         times = {name: now + seconds for name, seconds in change.after.items()}
         return {**_place(change.effect), **owner, "updated_at": now, **times, **change.values}

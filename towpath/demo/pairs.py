@@ -152,6 +152,19 @@ PAIRS: Mapping[str, Pair] = {
             "threepl-shipments-to-shop": _flow(THREEPL, SHOP, "ShipmentConfirmed", "threepl-nopcommerce/shipment_confirmed"),
             "shop-cancellations-to-threepl": _flow(SHOP, THREEPL, "OrderCancelled", "nopcommerce-threepl/order_cancelled")
             | {"options": {"warehouses": ["2"]}},
+            "shop-returns-to-erp": _flow(SHOP, ERP, "ReturnRequested", "nopcommerce-brightpearl/return_requested")
+            | {
+                "reference_prefix": "SHOP-",
+                "options": {
+                    "tax_code": "T20",
+                    "exempt_tax_code": "Z",
+                    "warehouse_id": 2,
+                    "time_zone": "America/Chicago",
+                    "refund_failed_status_id": 7,
+                    "refunded_status_id": 8,
+                },
+            },
+            "erp-refunds-to-shop": _flow(ERP, SHOP, "RefundIssued", "brightpearl-nopcommerce/refund_issued"),
             "erp-stock-to-shop": _flow(ERP, SHOP, "StockChanged", "brightpearl-nopcommerce/stock_changed") | {"options": {"locations": ["2", "3"]}},
             "erp-products-to-shop": _flow(ERP, SHOP, "ProductChanged", "brightpearl-nopcommerce/product_changed")
             | {"options": {"price_list": 2, "currency": "USD"}},

@@ -64,7 +64,7 @@ class StockModel(Model):
     def __init__(self) -> None:
         self.name, self.version = "stock", "1"
 
-    def apply(self, event: Event, flow: Mapping[str, Any], known: Mapping[str, Any] | None = None) -> Mapped:  # noqa: ARG002 - a model's own
+    def apply(self, event: Event, flow: Mapping[str, Any], known: Mapping[str, Any] | None = None, *, decoded: bool = False) -> Mapped:  # noqa: ARG002 - a model's own
         """Return the put of the number that may be sold."""
         sku = event.value["sku"]
         return Mapped("put_stock", f"stock/{sku}", f"stock/{sku}", {"sku": sku, "available": (known or {})["stock"]["sellable"], "version": 0}, {})

@@ -35,7 +35,13 @@ ERRORS = tuple(row for row in USUAL if row[0] != range(503, 504))
 
 BLANKED: Sequence[str] = ()
 """No field of Brightpearl's holds card data."""
-ENTITIES: Final[Mapping[str, str]] = {"goods-out-note": "goods_out_note", "order": "order", "sales-order": "order", "product": "product"}
+ENTITIES: Final[Mapping[str, str]] = {
+    "goods-out-note": "goods_out_note",
+    "goods-in-note": "goods_in_note",
+    "order": "order",
+    "sales-order": "order",
+    "product": "product",
+}
 """From the resource type of a webhook to the entity that is fetched; stock has the event `product.modified.on-hand-modified`."""
 BUSY: Final = 503
 """What a webhook is answered that is to come again: on 4xx Brightpearl drops it for good."""

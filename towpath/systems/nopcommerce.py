@@ -34,7 +34,7 @@ BLANKED = (
 )
 """Card fields of the order entity: emptied before anything is written."""
 
-ENTITIES = frozenset({"order", "customer"})
+ENTITIES = frozenset({"order", "customer", "return_request"})
 
 
 def refusal(_status: int, text: str) -> Refusal:

@@ -35,7 +35,7 @@ EXAMPLE = Example(
     webhook_secret="a-client-secret-of-a-shopify-app",  # noqa: S106 - made up
     missing=Reply(404, {"errors": "Not Found"}),
     pages="producers.shopify",
-    emits={"order": Emits(_order, _cancel)},
+    emits={"order": Emits(_order, _cancel, named=False)},
     writes={"set_stock": Writes(_stock, _stands, lambda one: {**one, "StockQuantity": one["StockQuantity"] + 7, "RaisedAt": 2})},
 )
 """A shop by a custom app's token."""

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -63,7 +62,7 @@ def twice(topic: str) -> Spoil:
 def with_other_value(topic: str) -> Spoil:
     def spoil(records: list[Record]) -> list[Record]:
         one, other = [record for record in records if record.topic == topic][:2]
-        return [replace(record, value=other.value) if record is one else record for record in records]
+        return [record._replace(value=other.value) if record is one else record for record in records]
 
     return spoil
 
@@ -74,7 +73,7 @@ def of_nobody(records: list[Record]) -> list[Record]:
 
 
 def dead(records: list[Record]) -> list[Record]:
-    return [*records, replace(records[0], topic="dlq.shop")]
+    return [*records, records[0]._replace(topic="dlq.shop")]
 
 
 def test_what_the_processor_makes_is_what_the_mapping_written_by_hand_makes(outputs: list[Record]) -> None:

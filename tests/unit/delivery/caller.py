@@ -1,12 +1,13 @@
-"""A process that calls BNG with an access token it shares. Arguments: the database, the vault's folder and key, and BNG's address.
+"""Processes that call BNG with an access token they share. Arguments: how many, the database, the vault's folder and key, and BNG's address.
 
-It calls until its input ends, and then tells how many calls were answered, and the errors.
+Their numbers are told in a line. They call until their input ends, and then each tells in a line how many calls were answered, and the errors.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -41,8 +42,21 @@ async def main(database: str, folder: str, key: str, url: str) -> None:
     await asyncio.gather(*(call() for _ in range(2)))
     await client.close()
     await tokens.close()
-    sys.stdout.write(json.dumps([answered, errors]))
+    os.write(1, f"{json.dumps([answered, errors])}\n".encode())  # at once, for others write there too
+
+
+def fork(count: int, *arguments: str) -> None:
+    """Become so many processes, which share nothing but what was imported, and wait for their ends."""
+    pids = []
+    for _ in range(count):
+        if (pid := os.fork()) == 0:
+            asyncio.run(main(*arguments))
+            return
+        pids.append(pid)
+    os.write(1, f"{json.dumps(pids)}\n".encode())
+    for pid in pids:
+        os.waitpid(pid, 0)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    fork(int(sys.argv[1]), *sys.argv[2:])

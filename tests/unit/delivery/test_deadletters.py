@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 from towpath.clock import SystemClock
 from towpath.codec import default_codec
 from towpath.delivery.deadletters import Failure, Registrar, Subject, replay_of
@@ -13,7 +11,7 @@ REGISTRAR = Registrar(default_codec(), "adapter", "adapter.shop", frozenset({"sh
 
 
 def read_at(offset: int, output: Output) -> Record:
-    return replace(a_record(offset), topic=output.topic, key=output.key, value=output.value, headers=list(output.headers))
+    return a_record(offset)._replace(topic=output.topic, key=output.key, value=output.value, headers=list(output.headers))
 
 
 def test_a_record_that_fails_again_when_it_is_replayed_stays_one_dead_letter() -> None:

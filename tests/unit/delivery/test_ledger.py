@@ -86,9 +86,9 @@ async def test_hosts_whose_clocks_differ_agree_on_how_long_a_claim_holds(databas
     try:
         await begin(one)
         claim = await begin(other)
-        assert (False, True) == (claim.mine, 20 < claim.wait <= 25)
-        await one.settles_in(ORDER, 3)
-        assert 0 < (await begin(other)).wait <= 3
+        assert (False, True) == (claim.mine, 10 < claim.wait < 26)
+        await one.settles_in(ORDER, 60)
+        assert 45 < (await begin(other)).wait < 61
     finally:
         await one.close()
         await other.close()

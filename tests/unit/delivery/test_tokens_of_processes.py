@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import os
+import signal
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
@@ -35,20 +37,27 @@ class Scene:
 
     def __init__(self, server: TestServer, vault: Vault, database: URL) -> None:
         self.server, self.vault, self.database = server, vault, database
-        self.running: list[Process] = []
+        self.parent: Process | None = None
+        self.running: list[int] = []
         self.session = aiohttp.ClientSession()
 
     async def start(self, count: int = PROCESSES) -> None:
         """Start processes, and return when each has a call answered."""
         database = self.database.render_as_string(hide_password=False)
-        arguments = [database, str(self.vault.folder), self.vault.place.name, str(self.server.make_url(""))]
-        for _ in range(count):
-            self.running.append(await asyncio.create_subprocess_exec(sys.executable, str(CALLER), *arguments, stdin=PIPE, stdout=PIPE))
+        arguments = [str(count), database, str(self.vault.folder), self.vault.place.name, str(self.server.make_url(""))]
+        self.parent = await asyncio.create_subprocess_exec(sys.executable, str(CALLER), *arguments, stdin=PIPE, stdout=PIPE)
+        assert self.parent.stdout is not None
+        self.running = json.loads(await self.parent.stdout.readline())
         await self.calls_reach(10 * count)
+
+    def kill(self) -> None:
+        """Kill a process."""
+        os.kill(self.running.pop(), signal.SIGKILL)
 
     async def stop(self) -> tuple[list[int], list[str]]:
         """End the processes; return how many calls of each were answered, and the errors of all."""
-        told = [json.loads((await process.communicate(b""))[0]) for process in self.running]
+        assert self.parent is not None
+        told = [json.loads(line) for line in (await self.parent.communicate(b""))[0].splitlines()]
         self.running.clear()
         return [answered for answered, _ in told], [error for _, errors in told for error in errors]
 
@@ -95,9 +104,10 @@ async def scene_of(tmp_path: Path, database: URL) -> AsyncIterator[Callable[...,
 
     yield scene_of
     for scene in made:
-        for process in scene.running:
-            process.kill()
-            await process.communicate()
+        while scene.running:
+            scene.kill()
+        if scene.parent is not None:
+            await scene.parent.communicate()
         await scene.session.close()
         await scene.server.close()
 
@@ -135,9 +145,7 @@ async def test_a_process_that_is_killed_takes_the_refreshing_with_it_from_nobody
     await scene.start()
     for count in (2, 4):
         await scene.tokens_reach(count)
-        victim = scene.running.pop()
-        victim.kill()
-        await victim.communicate()
+        scene.kill()
     await scene.tokens_reach(6)
     answered, errors = await scene.stop()
     assert (len(answered), errors, set(await scene.statuses()) - {None}) == (PROCESSES - 2, [], {200})

@@ -13,7 +13,7 @@ import zen
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from processors.compiled.graph import compile_model, finished
+from processors.compiled.graph import compile_model
 from processors.compiled.parser import Unsupported
 from processors.mapping import TROUBLE
 
@@ -57,7 +57,7 @@ def by_zen(model: dict[str, Any], context: dict[str, Any]) -> str:
 def by_python(model: dict[str, Any], context: dict[str, Any]) -> str:
     run = compile_model(model).run
     try:
-        return orjson.dumps(finished(run(copy.deepcopy(context)))).decode()
+        return orjson.dumps(run(copy.deepcopy(context))).decode()
     except TROUBLE:
         return UNSURE
 

@@ -17,6 +17,7 @@ from hypothesis import event as noted
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from processors.context import strings, strings_of
 from processors.mapping import MAPPINGS, Mapped, Model, Skipped, load_model
 from towpath import events
 from towpath.delivery.mending import event_of_json
@@ -141,8 +142,19 @@ def test_a_sample_needs_the_engine_only_for_its_error(name: str, sample: dict[st
 @pytest.mark.parametrize("name", NAMES)
 @given(data=st.data())
 def test_any_event_is_mapped_alike(name: str, data: st.DataObject) -> None:
-    event = Event(kind_of(name), data.draw(values(getattr(events, kind_of(name)))))
-    noted(f"refused, or by the engine: {alike(LOADED[name], event, data.draw(FLOWS), data.draw(KNOWN))}")
+    event, flow, known = Event(kind_of(name), data.draw(values(getattr(events, kind_of(name))))), data.draw(FLOWS), data.draw(KNOWN)
+    noted(f"refused, or by the engine: {alike(LOADED[name], event, flow, known)}")
+    for_sure = outcome(lambda: LOADED[name]._quickly(event, flow, known, decoded=True))
+    assert outcome(lambda: LOADED[name]._quickly(event, flow, known)) == for_sure
+
+
+@pytest.mark.parametrize("kind", events.AGGREGATES)
+@given(data=st.data())
+def test_the_parts_of_a_decoded_event_become_strings_as_those_of_any_other(kind: str, data: st.DataObject) -> None:
+    value, currency = data.draw(values(getattr(events, kind))), data.draw(st.sampled_from([None, "EUR", "JPY", "TND"]))
+    before = copy.deepcopy(value)
+    assert {**strings(value, currency), "meta": value["meta"]} == strings_of(kind)(value, currency)
+    assert before == value
 
 
 @settings(max_examples=15)

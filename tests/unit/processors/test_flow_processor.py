@@ -57,7 +57,7 @@ class Place:
     def take(self, record: Record) -> list[tuple[str, str, dict[str, Any]]]:
         """Process one record at the next offset; return (topic, type, value) of every output."""
         self.offset += 1
-        step = self.processor.process(replace(record, offset=self.offset), self.state.get)
+        step = self.processor.process(record._replace(offset=self.offset), self.state.get)
         self.state.update(step.writes)
         self.counts.update((counted.metric.name.removeprefix("towpath_"), *counted.labels.values()) for counted in step.counts)
         return [(output.topic, *CODEC.decode(output.value)) for output in step.outputs]
@@ -379,7 +379,7 @@ def test_forged_replay_headers_are_no_replay(place: Place, order: OrderPlaced, f
     true = dict(Replay("letter", 1, NOW, 1, "processor").headers())
     record = record_of(order)
     plain = Place([a_route()]).take(record)
-    found = place.take(replace(record, headers=[*record.headers, *(true | forged).items()]))
+    found = place.take(record._replace(headers=[*record.headers, *(true | forged).items()]))
     assert topics(plain) == topics(found)
     assert [letter["dead_letter_id"] for letter in letters(plain)] == [letter["dead_letter_id"] for letter in letters(found)]
 
@@ -388,7 +388,7 @@ def test_forged_replay_headers_are_no_replay(place: Place, order: OrderPlaced, f
 def test_no_headers_stop_the_processor(headers: dict[str, bytes]) -> None:
     pairs = [(f"towpath-{name}", value) for name, value in headers.items()]
     for value in (CODEC.encode("OrderPlaced", an_order(**BAD)), b"poison"):
-        Place([a_route()]).take(replace(record_of(an_order()), value=value, headers=pairs))
+        Place([a_route()]).take(record_of(an_order())._replace(value=value, headers=pairs))
 
 
 def test_replay_headers_come_back_as_they_were() -> None:
@@ -429,7 +429,7 @@ def test_what_is_no_event_is_a_dead_letter(place: Place, value: bytes | None) ->
 
 
 def test_an_event_on_the_topic_of_another_aggregate_is_a_dead_letter(place: Place) -> None:
-    (letter,) = letters(place.take(replace(record_of(a_customer(), "CustomerChanged"), topic="received.orders")))
+    (letter,) = letters(place.take(record_of(a_customer(), "CustomerChanged")._replace(topic="received.orders")))
     assert "CustomerChanged is no event of received.orders" == letter["reason"]
 
 

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from sqlalchemy import URL
 
 from producers.adapter import InboxHandler, find_source
-from producers.base import ENTITY, FETCHED, KIND, POLLED, RECEIVED_AT, WEBHOOK, WEBHOOK_ID
+from producers.base import ASKED, BACKFILLED, ENTITY, FETCHED, KIND, POLLED, RECEIVED_AT, WEBHOOK, WEBHOOK_ID
 from producers.references import LedgerReferences
 from towpath.authorisers import HeaderKey
 from towpath.clock import SystemClock
@@ -129,8 +129,8 @@ def webhook(kind: str, data: object, key: str = "sales_order/SO1001", replay: Re
     return Record("inbox.erp", 0, 7, 0.0, key.encode(), body, tuple(pairs.items()))
 
 
-def polled(entity: str, key: bytes | None, value: bytes) -> Record:
-    pairs = {KIND: POLLED, ENTITY: entity, RECEIVED_AT: RECEIVED, TRACEPARENT: TRACE}
+def polled(entity: str, key: bytes | None, value: bytes, kind: str = POLLED) -> Record:
+    pairs = {KIND: kind, ENTITY: entity, RECEIVED_AT: RECEIVED, TRACEPARENT: TRACE}
     return Record("inbox.erp", 0, 7, 0.0, key, value, tuple((name, text.encode()) for name, text in pairs.items()))
 
 
@@ -172,6 +172,16 @@ async def test_what_a_list_told_becomes_what_a_webhook_of_it_becomes(erp: Erp, l
         assert key.encode() == listed[0].key
 
 
+async def test_what_is_backfilled_and_what_an_operator_names_become_what_a_list_tells(erp: Erp, ledger: Ledger) -> None:
+    await write_order(ledger)
+    order = json.dumps(ORDER, separators=(", ", ": ")).encode()  # as the server writes it
+    taken = [
+        await erp.take(polled("sales_order", b"sales_order/SO1001", body, kind))
+        for kind, body in ((POLLED, order), (BACKFILLED, order), (ASKED, b""))
+    ]
+    assert [taken[0]] * 3 == taken
+
+
 @pytest.mark.parametrize(
     ("key", "value", "field"),
     [
@@ -182,7 +192,7 @@ async def test_what_a_list_told_becomes_what_a_webhook_of_it_becomes(erp: Erp, l
         (b"inventory/1", b"", "body"),
         (b"inventory/1", b'{"SKU": "TP', "body"),
         (b"inventory/1", b"\xff", "body"),
-        (b"vendor/1", b"{}", "entity"),
+        (b"ledger/1", b"{}", "entity"),
         (b"\xff/1", b"{}", "entity"),
     ],
 )

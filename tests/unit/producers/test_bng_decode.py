@@ -41,7 +41,13 @@ CUSTOMER = """{"CustomerID":"C7","ExternalID":"SHOP-7","CompanyName":null,"First
  "BillingAddress":{"Street":"Hauptstraße 5, Hof 2, links","City":"Berlin","State":null,"Zip":"10115","Country":"DE"},"ShippingAddress":null,
  "PaymentTerms":"NET30","CreditLimit":"0.00","CustomFields":{"Customer Type":"VIP","Note":null},"Sequence":5,
  "UpdatedAt":"2026-11-20T09:30:00.250Z"}"""
+PURCHASE = """{"PurchaseOrderID":"PO1","VendorID":"V1","OrderDate":"2026-11-20","Status":"PartiallyReceived","Currency":"EUR",
+ "Lines":[{"LineNo":1,"SKU":"TP-0001","Quantity":10,"ReceivedQuantity":4,"UnitCost":"3.25"}],"Sequence":6,"UpdatedAt":"2026-11-20T09:30:00.250Z"}"""
+VENDOR = """{"VendorID":"V1","Name":"Kiln & Co","Email":null,"Address":{"Street":"1 Clay Road","City":"Stoke","Zip":"ST1","Country":"GB"},
+ "Currency":"GBP","Sequence":2,"UpdatedAt":"2026-11-20T09:30:00.250Z"}"""
 BUNDLES = {
+    "purchase_order": f'{{"purchase_order":{PURCHASE}}}',
+    "vendor": f'{{"vendor":{VENDOR}}}',
     "invoice": f'{{"order_key":"shop/order/1001","invoice":{INVOICE}}}',
     "customer": f'{{"customer_key":"shop/customer/7","customer":{CUSTOMER}}}',
     "product": f'{{"product":{PRODUCT}}}',
@@ -93,6 +99,41 @@ GOLDEN: dict[str, tuple[str, str, int, Mapping[str, Any]]] = {
             "price": Decimal("9.99"),
             "currency": "EUR",
             "attributes": {"Colour": "blue"},
+            "custom_fields": {},
+        },
+    ),
+    "purchase_order": (
+        "PurchaseOrderChanged",
+        "erp/purchase_order/PO1",
+        6,
+        {
+            "purchase_order_id": "PO1",
+            "reference": "",
+            "vendor_id": "V1",
+            "status": "PartiallyReceived",
+            "ordered_at": datetime(2026, 11, 20, tzinfo=UTC),
+            "currency": "EUR",
+            "lines": [{"line_no": 1, "sku": "TP-0001", "quantity": Decimal(10), "received": Decimal(4), "unit_cost": Decimal("3.25")}],
+            "custom_fields": {},
+        },
+    ),
+    "vendor": (
+        "VendorChanged",
+        "erp/vendor/V1",
+        2,
+        {
+            "vendor_id": "V1",
+            "name": "Kiln & Co",
+            "email": "",
+            "currency": "GBP",
+            "address": {
+                **dict.fromkeys(("first_name", "last_name", "email", "phone", "region"), ""),
+                "company": "Kiln & Co",
+                "lines": ["1 Clay Road"],
+                "city": "Stoke",
+                "postcode": "ST1",
+                "country": "GB",
+            },
             "custom_fields": {},
         },
     ),
@@ -230,6 +271,27 @@ def test_what_is_no_quantity_is_refused_by_name(field: str, raw: str) -> None:
         ("product", "product", {"Attributes": None}, "Attributes"),
         ("product", "product", {"Attributes": {"Colour": 7}}, "Attributes"),
         ("product", "product", {"Sequence": "4"}, "Sequence"),
+        ("purchase_order", "purchase_order", {"VendorID": None}, "VendorID"),
+        ("purchase_order", "purchase_order", {"OrderDate": "20.11.2026"}, "OrderDate"),
+        ("purchase_order", "purchase_order", {"Status": None}, "Status"),
+        ("purchase_order", "purchase_order", {"Lines": []}, "Lines"),
+        ("purchase_order", "purchase_order", {"Lines": [{"LineNo": 1, "SKU": ""}]}, "Lines[0].SKU"),
+        (
+            "purchase_order",
+            "purchase_order",
+            {"Lines": [{"LineNo": 1, "SKU": "A", "Quantity": 1, "ReceivedQuantity": -1}]},
+            "Lines[0].ReceivedQuantity",
+        ),
+        (
+            "purchase_order",
+            "purchase_order",
+            {"Lines": [{"LineNo": 1, "SKU": "A", "Quantity": 1, "ReceivedQuantity": 0, "UnitCost": "x"}]},
+            "Lines[0].UnitCost",
+        ),
+        ("vendor", "vendor", {"Name": None}, "Name"),
+        ("vendor", "vendor", {"Email": 7}, "Email"),
+        ("vendor", "vendor", {"Address": "Stoke"}, "Address"),
+        ("vendor", "vendor", {"Address": {"City": 7}}, "City"),
         ("invoice", "invoice", {"InvoiceID": None}, "InvoiceID"),
         ("invoice", "invoice", {"SalesOrderID": ""}, "SalesOrderID"),
         ("invoice", "invoice", {"Total": "-0.01"}, "Total"),
@@ -312,7 +374,7 @@ def test_decoding_changes_nothing_that_it_was_given() -> None:
 
 
 def test_an_entity_that_nothing_is_known_of_is_refused_by_name() -> None:
-    assert "entity" == refused("vendor", b"{}").field
+    assert "entity" == refused("ledger", b"{}").field
 
 
 BODIES: dict[str, bytes] = {

@@ -197,7 +197,7 @@ async def test_a_customer_is_known_by_our_reference_and_else_by_what_was_written
 
 # --- hostile
 
-PAYLOADS = ["", "[]", "null", "<html>", '{"a":1},"order_key":"shop/order/1"', '{"SalesOrderID":"SO1001","SalesOrderID":"SO1"}', "NaN"]
+PAYLOADS = [" ", "[]", "null", "<html>", '{"a":1},"order_key":"shop/order/1"', '{"SalesOrderID":"SO1001","SalesOrderID":"SO1"}', "NaN"]
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
@@ -206,6 +206,14 @@ async def test_a_payload_that_is_no_object_is_refused_before_it_stands_in_the_in
     with pytest.raises(DataError) as caught:
         await SOURCE.fetch(api, Fetch(entity, "1", payload), Known())
     assert ("body", []) == (caught.value.field, erp.paths)
+
+
+@pytest.mark.parametrize("entity", ["inventory", "sales_order", "shipment", "product", "customer"])
+@pytest.mark.parametrize("number", ["..", "", "SO-none"])
+async def test_what_an_operator_names_and_is_not_there_is_a_data_error_and_no_other_path(api: ApiClient, erp: Erp, entity: str, number: str) -> None:
+    with pytest.raises(DataError):
+        await SOURCE.fetch(api, Fetch(entity, number), Known())
+    assert [] == [path for path in erp.paths if ".." in path or path.endswith("/")]
 
 
 HOSTILE = [".", "..", "", " ", None, 7, "a\x00b", "x" * 201]
@@ -243,5 +251,5 @@ async def test_an_answer_that_is_no_order_is_asked_for_again(api: ApiClient, erp
 
 async def test_an_entity_that_nothing_is_known_of_is_refused_by_name(api: ApiClient) -> None:
     with pytest.raises(DataError) as caught:
-        await SOURCE.fetch(api, Fetch("vendor", "1", "{}"), Known())
+        await SOURCE.fetch(api, Fetch("ledger", "1", "{}"), Known())
     assert "entity" == caught.value.field

@@ -242,7 +242,7 @@ def test_rubbish_is_a_data_error_and_has_no_key(body: bytes) -> None:
     assert key_of(body) is None
 
 
-@pytest.mark.parametrize("event", ["product.destroyed", "goods-in-note.created", "contact.created"])
+@pytest.mark.parametrize("event", ["product.destroyed", "quarantine-release.created", "contact.created"])
 def test_what_no_flow_uses_is_passed_over(event: str) -> None:
     assert BrightpearlSource().wanted(hook(event)) is None
 

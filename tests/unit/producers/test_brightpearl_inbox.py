@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.test_utils import RawTestServer, TestClient
 from sqlalchemy import URL
 
 from producers.adapter import InboxHandler, find_source
@@ -53,12 +52,12 @@ class Door:
 @pytest.fixture
 async def door(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Door]:
     monkeypatch.setenv("ERP_SECRET", SECRET)
-    receiver = {"requests_per_second": getattr(request, "param", None)}
-    config = Config.model_validate({"connections": {"erp": ERP | {"webhook_secret": "env:ERP_SECRET"}}, "receiver": receiver})
+    settings = {"requests_per_second": getattr(request, "param", None)}
+    config = Config.model_validate({"connections": {"erp": ERP | {"webhook_secret": "env:ERP_SECRET"}}, "receiver": settings})
     producer = FakeProducer()
-    app = web.Application()
-    app.router.add_post("/hooks/{connection}", Receiver(doors(config), producer, config, VirtualClock(), Metrics()).accept)
-    async with TestClient(TestServer(app)) as client:
+    receiver = Receiver(doors(config), producer, config, VirtualClock(), Metrics())
+    client: TestClient[Any, Any] = TestClient(RawTestServer(receiver.answer))
+    async with client:
         yield Door(client, producer)
 
 

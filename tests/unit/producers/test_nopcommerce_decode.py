@@ -356,7 +356,9 @@ def test_an_entity_that_nothing_is_known_of_is_refused_by_name() -> None:
 # --- webhooks
 
 
-@pytest.mark.parametrize(("entity", "expected"), [("order", Fetch("order", 1001)), ("customer", Fetch("customer", 1001)), ("return_request", None)])
+@pytest.mark.parametrize(
+    ("entity", "expected"), [("order", Fetch("order", 1001)), ("return_request", Fetch("return_request", 1001)), ("product", None)]
+)
 def test_a_webhook_names_what_to_fetch(entity: str, expected: Fetch | None) -> None:
     body = json.dumps({"type": "order.placed", "id": "1", "data": {"entity": entity, "entityId": 1001}}).encode()
     assert expected == SOURCE.wanted(body)

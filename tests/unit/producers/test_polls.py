@@ -24,7 +24,7 @@ Client = TestClient[web.Request, web.Application]
 Serve = Callable[..., Awaitable[Client]]
 Connected = Callable[[str, BaseTestServer], ApiClient]
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-ORDERS, SHIPMENTS, INVOICES, PRODUCTS, CUSTOMERS, STOCK = bng_polls.POLLS
+ORDERS, SHIPMENTS, INVOICES, PRODUCTS, CUSTOMERS, VENDORS, PURCHASES, STOCK = bng_polls.POLLS
 SHOP_ORDERS = nopcommerce_polls.POLLS[0]
 STILL_OPEN = nopcommerce_polls.still_open
 
@@ -62,6 +62,10 @@ async def test_bng_tells_of_orders_shipments_products_and_the_stock_of_each_ware
     assert [number] == await ids(ORDERS.items(api, NOON))
     assert [shipment["ShipmentID"]] == await ids(SHIPMENTS.items(api, NOON))
     assert ["INV1001"] == await ids(INVOICES.items(api, NOON))
+    vendor = await (await erp.post("/_sandbox/vendors", json={"name": "Kiln & Co"})).json()
+    bought = await (await erp.post("/_sandbox/purchase-orders", json={"vendor": vendor["VendorID"], "lines": {sku: 5}})).json()
+    assert [vendor["VendorID"]] == await ids(VENDORS.items(api, NOON))
+    assert [bought["PurchaseOrderID"]] == await ids(PURCHASES.items(api, NOON))
     stock = [(item.id, item.part) async for item in STOCK.items(api, NOON)]
     assert {(sku, "MAIN"), (sku, "SECOND")} <= set(stock)
     catalogue = {row["ProductID"] for row in (await (await erp.get("/_sandbox/store/products")).json())["items"]}

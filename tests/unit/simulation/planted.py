@@ -23,23 +23,14 @@ class StateFirst(Loop):
 
     def _work(self, records: Sequence[Record]) -> None:
         epoch = self._group.epoch
-        batch, _ = self._processed_without_sending(records)
-        for send in batch.changes:
-            self._changelog.put(send, place=True)
+        batch, _ = self._processed(records)
+        self._changelog.put(batch.changes())
         self._flight = batch
         if not self._land(self._group.breathe) or self._group.epoch != epoch:
             return
         self._group.commit()
-        for send in batch.outputs:
-            self._outputs.put(send)
+        self._outputs.put(batch.outputs())
         self._outputs.settle(batch.outputs, self._group.breathe)
-
-    def _processed_without_sending(self, records: Sequence[Record]) -> Any:  # noqa: ANN401 - the loop's own batch
-        put, self._outputs.put = self._outputs.put, lambda *_args, **_more: None  # type: ignore[method-assign]
-        try:
-            return self._processed(records)
-        finally:
-            self._outputs.put = put  # type: ignore[method-assign]
 
 
 class OffsetFirst(LaneRunner):

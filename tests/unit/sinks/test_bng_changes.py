@@ -139,6 +139,16 @@ async def test_a_payment_is_noted_once_also_when_the_goods_have_left(bng: Bng, s
     assert 1 == len(bng.sent(PATCH))
 
 
+async def test_a_change_of_what_bng_does_not_keep_is_never_too_late(bng: Bng, sink: Sink) -> None:
+    await place(sink)
+    await ship(bng, 2)
+    same = {"SalesOrderID": REFERENCE, "Change": {"Lines": LINES, "Total": "79.80"}}
+    assert "found" == (await sink.apply("change_order", KEY, same, version=(1, 0))).outcome
+    with pytest.raises(DataError, match="the change comes too late"):
+        await change(sink, version=2, quantity=3)
+    assert [] == bng.sent(PATCH)
+
+
 @pytest.mark.parametrize(
     ("operation", "document", "what"), [("cancel_order", CANCEL, "the cancellation"), ("change_order", a_change(), "the change")]
 )

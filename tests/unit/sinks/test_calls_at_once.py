@@ -20,6 +20,8 @@ from towpath.metrics import Metrics
 from towpath.systems.base import connect
 
 IN_FLIGHT = 3
+CLAIMED = 5
+"""Those that call, and half as many that may as soon as one has ended."""
 
 
 class Counting:
@@ -69,13 +71,18 @@ async def all_made(effector: Effector, number: int) -> list[Effected]:
     return await asyncio.gather(*(effector.apply("make", f"thing/{one}", {"Name": f"T{one}"}, {}) for one in range(number)))
 
 
-async def test_no_more_calls_stand_at_the_target_than_may_and_what_is_being_booked_keeps_no_other_from_calling(ledger: HeldLedger) -> None:
+async def test_as_many_calls_stand_at_the_target_as_may_the_next_are_claimed_and_what_is_being_booked_keeps_none_from_calling(
+    ledger: HeldLedger,
+) -> None:
     connection = Connection.model_validate({"system": "bng", "url": "http://127.0.0.1:9", "credentials": {"api_key": "k"}})
     api, target = connect("erp", connection, SystemClock(), Metrics()), Counting()
     effector = Effector("erp", target, api, ledger, Patience(timeout=10, settle=5), SystemClock(), in_flight=IN_FLIGHT)
     making = asyncio.create_task(all_made(effector, 4 * IN_FLIGHT))
     async with asyncio.timeout(20):
         await target.full.wait()
+        while [] != (unclaimed := [one for one in range(CLAIMED) if await ledger.peek(Effect("erp", "make", f"thing/{one}")) is None]):
+            assert min(unclaimed) >= IN_FLIGHT
+        assert None is await ledger.peek(Effect("erp", "make", f"thing/{CLAIMED}"))
         target.answer.set()
         while target.answered < 4 * IN_FLIGHT:  # noqa: ASYNC110 - none is completed yet, and all the same all are called
             await asyncio.sleep(0.01)

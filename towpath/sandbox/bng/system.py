@@ -12,6 +12,7 @@ from towpath.sandbox.bng.desk import Desk
 from towpath.sandbox.bng.finance import Finance
 from towpath.sandbox.bng.orders import Orders
 from towpath.sandbox.bng.products import Products
+from towpath.sandbox.bng.purchasing import Purchasing
 from towpath.sandbox.bng.records import Kind, Records
 from towpath.sandbox.bng.settings import BngSettings
 from towpath.sandbox.bng.shipping import Shipping
@@ -33,6 +34,8 @@ DUMPS: Final = {
     "payments": "payment",
     "gl_entries": "gl_entry",
     "credit_memos": "credit_memo",
+    "vendors": "vendor",
+    "purchase_orders": "purchase_order",
 }
 
 
@@ -55,6 +58,7 @@ def open_site(world: World, settings: BngSettings) -> Site:
         *_books(world, finance),
     ]
     controls = [*crew.paths(), *Warehouse(world, products, stock, shipping).paths(), *Desk(world, orders, customers).paths()]
+    controls += Purchasing(world, stock).paths()
     return Site(endpoints, auth.authenticate, refuse, DUMPS, controls, crew.stats)
 
 

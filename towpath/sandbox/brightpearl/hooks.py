@@ -31,6 +31,7 @@ EVENTS: Final = (
     "product.modified.on-hand-modified",
 )
 SUBSCRIBED: Final = (
+    "goods-in-note.created",
     "goods-out-note.created",
     "goods-out-note.modified.shipped",
     "order.modified.order-status",

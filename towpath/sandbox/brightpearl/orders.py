@@ -15,7 +15,16 @@ from towpath.sandbox.kit.messages import Answer, Call, Refusal
 from towpath.sandbox.kit.store import Doc
 
 TYPES: Final = {"SO": 1, "PO": 2, "SC": 3, "PC": 4}
-STATUSES: Final = {1: "Draft / Quote", 2: "New web order", 3: "Ready to ship", 4: "Invoiced", 5: "Cancelled", 6: "Pending PO"}
+STATUSES: Final = {
+    1: "Draft / Quote",
+    2: "New web order",
+    3: "Ready to ship",
+    4: "Invoiced",
+    5: "Cancelled",
+    6: "Pending PO",
+    7: "Refund failed",
+    8: "Refunded",
+}
 TAX_CODES: Final = {"Z": "0.0000", "T": "10.0000", "13": "13.0000", "T20": "20.0000", "-": "0.0000"}
 NEW: Final = 2
 CANCELLED: Final = 5

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from towpath.sandbox.brightpearl.arrivals import Arrivals
 from towpath.sandbox.brightpearl.books import Books
+from towpath.sandbox.brightpearl.credits import Credits
 from towpath.sandbox.brightpearl.crew import Crew
 from towpath.sandbox.brightpearl.door import Door
 from towpath.sandbox.brightpearl.goods import Goods
@@ -29,6 +31,7 @@ DUMPS: Final = {
     "reservations": "reservation",
     "payments": "payment",
     "journals": "journal",
+    "goods_in_notes": "goods_in",
     "subscriptions": "webhook",
 }
 
@@ -41,11 +44,18 @@ def open_site(world: World, settings: BrightpearlSettings) -> Site:
     goods.fill(settings)
     orders = Orders(account, settings, people, goods, hooks)
     notes = Notes(account, orders, goods, hooks)
+    arrivals = Arrivals(account, orders, goods, people, hooks)
+    credits_ = Credits(settings, orders)
     paths: dict[str, Handler] = {
         **_contacts(people),
         **_products(goods),
         **_orders(orders),
         **_warehouse(notes, goods),
+        "POST order-service/sales-credit": credits_.create,
+        "POST order-service/sales-credit/{ids}/close": credits_.close,
+        "POST warehouse-service/order/{order}/goods-note/goods-in": arrivals.create,
+        "GET warehouse-service/order/{order}/goods-note/goods-in": arrivals.get,
+        "GET warehouse-service/order/{order}/goods-note/goods-in/{ids}": arrivals.get,
         "POST accounting-service/customer-payment": books.pay,
         "GET accounting-service/customer-payment-search": books.search.answer,
         "POST accounting-service/journal-entry": books.post,
@@ -62,7 +72,12 @@ def open_site(world: World, settings: BrightpearlSettings) -> Site:
         method, _, path = name.partition(" ")
         answer = door.dressed(hooks.flushed(handle))
         endpoints.append(Endpoint(method, f"/public-api/{settings.account}/{path}", answer, write=method not in {"GET", "OPTIONS"}))
-    controls = Warehouse(world, people=people, goods=goods, orders=orders, notes=notes, books=books, hooks=hooks)
+    more: dict[str, Handler] = {
+        "purchase-orders": arrivals.buy,
+        "purchase-orders/{ids}/receive": arrivals.receive,
+        "sales-credits/{ids}/close": credits_.close,
+    }
+    controls = Warehouse(world, people=people, goods=goods, orders=orders, notes=notes, books=books, hooks=hooks, more=more)
     crew = Crew(world, orders, notes, goods, hooks)
 
     def stats() -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,7 +15,7 @@ from towpath.sandbox.brightpearl.people import People
 from towpath.sandbox.brightpearl.settings import MAIN
 from towpath.sandbox.kit.catalogue import STOCK
 from towpath.sandbox.kit.control import checked
-from towpath.sandbox.kit.messages import Answer, Call, Control, Refusal
+from towpath.sandbox.kit.messages import Answer, Call, Control, Handler, Refusal
 from towpath.sandbox.kit.store import Doc
 from towpath.sandbox.kit.system import World
 
@@ -62,9 +62,11 @@ class Seed(_Given):
 class Warehouse:
     """Stock moves, shipments and records by hand, each told about by webhook."""
 
-    def __init__(self, world: World, *, people: People, goods: Goods, orders: Orders, notes: Notes, books: Books, hooks: Hooks) -> None:
+    def __init__(
+        self, world: World, *, people: People, goods: Goods, orders: Orders, notes: Notes, books: Books, hooks: Hooks, more: Mapping[str, Handler]
+    ) -> None:
         self._world, self._people, self._goods, self._orders = world, people, goods, orders
-        self._notes, self._books, self._hooks = notes, books, hooks
+        self._notes, self._books, self._hooks, self._more = notes, books, hooks, more
 
     def paths(self) -> list[Control]:
         """Return the controls."""
@@ -78,6 +80,7 @@ class Warehouse:
             self._control("PUT", "/_sandbox/contacts/{id}", lambda call: Answer(body=self._people.put(int(call.params["id"]), call.json()))),
             self._control("DELETE", "/_sandbox/contacts/{ids}", self.merge),
             self._control("POST", "/_sandbox/seed", self.seed),
+            *(self._control("POST", f"/_sandbox/{path}", handle) for path, handle in self._more.items()),
         ]
 
     def note(self, call: Call) -> Answer:

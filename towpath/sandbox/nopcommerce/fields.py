@@ -115,6 +115,11 @@ KINDS: Final[Mapping[str, Mapping[str, str]]] = {
     "address": ADDRESS,
     "generic_attribute": {"int": "id entity_id store_id", "text?": "key_group key value", "time?": "created_or_updated_date_utc"},
     "customer_role_mapping": {"int": "id customer_id customer_role_id"},
+    "return_request": {
+        "int": "id store_id order_item_id customer_id quantity return_request_status_id",
+        "text?": "custom_number reason_for_return requested_action customer_comments staff_notes",
+        "time": "created_on_utc updated_on_utc",
+    },
     "shipment_item": {"int": "id shipment_id order_item_id quantity warehouse_id"},
     "product_warehouse": {"int": "id product_id warehouse_id stock_quantity reserved_quantity"},
     "specification_attribute": {"int": "id display_order", "int?": "specification_attribute_group_id", "text?": "name"},

@@ -13,6 +13,7 @@ from towpath.sandbox.nopcommerce.controls import Desk
 from towpath.sandbox.nopcommerce.goods import Goods
 from towpath.sandbox.nopcommerce.later import Later
 from towpath.sandbox.nopcommerce.processing import Processing
+from towpath.sandbox.nopcommerce.returns import Returns
 from towpath.sandbox.nopcommerce.settings import NopSettings
 from towpath.sandbox.nopcommerce.shipping import Shipping
 from towpath.sandbox.nopcommerce.shop import Shop
@@ -51,6 +52,8 @@ DUMPS: Final = {
     "sales": "sale",
     "stock_changes": "stock_change",
     "mails": "mail",
+    "return_requests": "return_request",
+    "refunds": "refund",
 }
 
 
@@ -61,6 +64,7 @@ def open_site(world: World, settings: NopSettings) -> Site:
     processing = Processing(world, settings, shop)
     later = Later(world, shop, processing)
     shopper = Shopper(world, settings, shop, later)
+    returns = Returns(world, shop)
     paths = [
         Endpoint("POST", f"{BASE}/Authenticate/GetToken", auth.token, public=True),
         *endpoints(shop, world.store),
@@ -69,12 +73,14 @@ def open_site(world: World, settings: NopSettings) -> Site:
         *Clients(world.store, shop).endpoints(),
         *processing.endpoints(),
         *Shipping(world, shop, processing).endpoints(),
+        *returns.endpoints(),
     ]
     controls = [
         Control("POST", "/_sandbox/shopper", shopper.start),
         Control("GET", "/_sandbox/shopper", shopper.progress),
         *Desk(world, shop).paths(),
         *Staff(world, shop, processing, later.edits).paths(),
+        *returns.paths(),
     ]
     return Site(paths, auth.authenticate, refuse, DUMPS, controls)
 

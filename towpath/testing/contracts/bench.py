@@ -20,8 +20,9 @@ from sinks.effector import Effected, Effector, Patience
 from sinks.role import find_target
 from towpath.config import Connection
 from towpath.config.secret import SecretRef, is_secret_name
+from towpath.delivery.claims import Order
 from towpath.delivery.database import open_engine
-from towpath.delivery.ledger import Ledger, Order
+from towpath.delivery.ledger import Ledger
 from towpath.errors import OutcomeUnknownError, RetryableError
 from towpath.http import ApiClient
 from towpath.metrics import Metrics

@@ -28,13 +28,13 @@ class Reply:
 class Emits:
     """How the system is made to tell of an entity: `make` makes the n-th and returns its id there, `change` changes it (None: it never does).
 
-    `hooked` says whether a webhook tells of it; whether a list does, its polls say. `part` is what tells this entity's row from its list's
-    others, where there are several. `missing` is how the system says that an entity is not there.
+    `hooked` says whether a webhook tells of it; whether a list does, its polls say. `named` says whether it can be read by its id alone.
     """
 
     make: Callable[[Bench, int], Awaitable[str]]
     change: Callable[[Bench, str], Awaitable[object]] | None = None
     hooked: bool = True
+    named: bool = True
 
 
 @dataclass(frozen=True, slots=True)

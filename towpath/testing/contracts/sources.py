@@ -44,6 +44,7 @@ class SourceContract(Contract):
         emits, polls = self.example.emits, _polls(self.example.system)
         return {
             "entity": list(emits),
+            "named": [entity for entity, one in emits.items() if one.named],
             "hooked": [entity for entity, one in emits.items() if one.hooked],
             "listed": [entity for entity in emits if entity in polls],
             "changing": [entity for entity, one in emits.items() if one.change is not None],
@@ -70,6 +71,14 @@ class SourceContract(Contract):
             number = await reader.make(listed)
             told, polled = await reader.any_of(listed, number), await reader.listed(listed, number)
             assert facts(await reader.events(told)) == facts(await reader.events(polled))
+
+    async def test_what_an_operator_names_is_read_by_its_id_alone(self, bench: Bench, named: str) -> None:
+        async with bench.client() as api:
+            reader = Reader(bench, api)
+            number = await reader.make(named)
+            told = facts(await reader.events(await reader.any_of(named, number)))
+            read_again = facts(await reader.events(Fetch(named, number)))
+        assert sorted(map(repr, told.values())) == sorted(map(repr, read_again.values())), "read at another time it may be another reading"
 
     async def test_a_change_is_told_and_never_as_an_older_version(self, bench: Bench, changing: str) -> None:
         change = self.example.emits[changing].change

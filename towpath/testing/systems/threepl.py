@@ -51,7 +51,7 @@ EXAMPLE = Example(
     headers={"Authorization": "Bearer towpath-sandbox-token"},
     throttled=Reply(429, {"error": {"code": "rate_limited", "message": "too many requests"}}, {"Retry-After": str(int(WAIT))}),
     missing=Reply(404, {"error": {"code": "not_found", "message": "there is none"}}),
-    emits={"shipment": Emits(_shipped)},
+    emits={"shipment": Emits(_shipped, named=False)},
     writes={"create_request": Writes(_request, _requests), "cancel_requests": Writes(_cancellation, _cancelled)},
 )
 """The 3PL by its token."""

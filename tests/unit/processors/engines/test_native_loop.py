@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,7 +27,7 @@ class World:
 
     def __init__(self, folder: Path) -> None:
         self.events: list[object] = []
-        self.refused = self.unsure = False
+        self.refused = self.unacked = self.unsure = False
         self.epoch = 0
         self.ends: dict[int, int] = {}
         self.breathe = lambda _: True
@@ -36,20 +36,20 @@ class World:
         self.loop._changelog = SimpleNamespace(put=self.log, settle=self.settled, drop=self.drop, ends=self.ends)  # type: ignore[assignment]
         self.loop._state.keep([0])
 
-    def put(self, send: Send) -> None:
-        self.events.append(("out", send.output.value))
+    def put(self, sends: Iterable[Send]) -> None:
+        self.events += [("out", send.output.value) for send in sends]
 
-    def settle(self, sends: Sequence[Send], _wait: Wait) -> bool:
-        self.events.append(("acked", len(sends)))
-        return True
+    def settle(self, sends: Callable[[], Iterable[Send]], wait: Wait) -> bool:
+        self.events.append(("acked", len(list(sends()))))
+        return wait(0) and not self.unacked
 
-    def log(self, send: Send, *, place: bool) -> None:
-        assert place
-        self.ends[send.partition] = self.ends.get(send.partition, -1) + 1
-        self.events.append(("log", send.output.value))
+    def log(self, sends: Iterable[Send]) -> None:
+        for send in sends:
+            self.ends[send.partition] = self.ends.get(send.partition, -1) + 1
+            self.events.append(("log", send.output.value))
 
-    def settled(self, _sends: Sequence[Send], wait: Wait, *, place: bool) -> bool:
-        return place and wait(0) and not self.refused
+    def settled(self, _sends: Callable[[], Iterable[Send]], wait: Wait) -> bool:
+        return wait(0) and not self.refused
 
     def is_sure(self, _wait: Wait) -> bool:
         return not self.unsure
@@ -75,23 +75,33 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
-def test_a_batch_reads_what_the_one_before_has_on_its_way_and_each_lands_in_its_turn(world: World) -> None:
+def test_a_batch_reads_what_those_before_have_on_their_way_and_each_lands_in_its_turn(world: World) -> None:
     world.work(b"a", b"b")
-    assert world.state() is None
     world.work(b"c", first=2)
+    assert world.state() is None
+    world.work(b"d", first=3)
     assert world.state() == b"ab"
     assert world.loop._land(world.breathe)
     first = [("out", b"a"), ("out", b"ab"), ("acked", 2), ("log", b"ab")]
-    assert world.events == [*first, ("out", b"abc"), ("acked", 1), ("done", 2), ("log", b"abc"), ("done", 3)]
-    assert (world.state(), world.loop._state.place(0)) == (b"abc", 1)
+    second = [("out", b"abc"), ("acked", 1), ("done", 2), ("log", b"abc")]
+    assert world.events == [*first, *second, ("out", b"abcd"), ("acked", 1), ("done", 3), ("log", b"abcd"), ("done", 4)]
+    assert (world.state(), world.loop._state.place(0)) == (b"abcd", 2)
+
+
+def test_outputs_follow_only_when_those_before_are_acknowledged(world: World) -> None:
+    world.work(b"a")
+    world.unacked = True
+    world.work(b"b", first=1)
+    assert (world.events, world.state(), world.loop._sent) == ([("out", b"a"), ("acked", 1), "rewind"], None, None)
 
 
 def test_a_batch_whose_forerunner_does_not_land_is_read_again_with_it(world: World) -> None:
     world.work(b"a")
     world.refused = True
     world.work(b"b", first=1)
+    world.work(b"c", first=2)
     assert world.events[-2:] == [("acked", 1), "rewind"]
-    assert (world.state(), world.loop._flight) == (None, None)
+    assert (world.state(), world.loop._flight, world.loop._sent) == (None, None, None)
     world.refused = False
     world.work(b"a", b"b")
     assert world.loop._land(world.breathe)
@@ -102,13 +112,15 @@ def test_a_batch_whose_forerunner_does_not_land_is_read_again_with_it(world: Wor
 def test_a_worker_that_is_not_sure_of_its_partitions_writes_nothing(world: World) -> None:
     world.unsure = True
     world.work(b"a")
+    assert not world.loop._land(world.breathe)
     assert (world.events, world.state(), world.loop._flight) == ([("out", b"a"), ("acked", 1), "rewind"], None, None)
 
 
 def test_partitions_that_go_take_along_what_is_in_hand_and_leave_what_was_on_its_way(world: World) -> None:
     world.work(b"a")
-    world.loop.revoked()
-    assert (world.events[-1], world.state()) == (("done", 1), b"a")
     world.work(b"b", first=1)
+    world.loop.revoked()
+    assert (world.events[-1], world.state()) == (("done", 2), b"ab")
+    world.work(b"c", first=2)
     world.loop.lost()
-    assert (world.state(), world.loop._flight) == (b"a", None)
+    assert (world.state(), world.loop._flight, world.loop._sent) == (b"ab", None, None)

@@ -18,8 +18,8 @@ def test_trouble_is_told_and_tried_again_until_the_caller_gives_up() -> None:
         waits.append(seconds)
         return len([pause for pause in waits if pause]) < 2
 
-    outbox.put(sends[0])
-    assert not outbox.settle(sends, wait)
+    outbox.put(sends)
+    assert not outbox.settle(lambda: sends, wait)
     assert outbox.trouble == "sending to out: Local: Message timed out"
     assert [pause for pause in waits if pause] == [0.1, 0.2]
     outbox.close()
@@ -27,25 +27,25 @@ def test_trouble_is_told_and_tried_again_until_the_caller_gives_up() -> None:
 
 def test_a_record_that_no_broker_takes_is_the_end() -> None:
     outbox, sends = Outbox(NOWHERE), [Send(Output("out", b"k", b"v" * 5000))]
-    outbox.put(sends[0])
+    outbox.put(sends)
     with pytest.raises(EngineError, match=r"sending to out: .*Message size too large"):
-        outbox.settle(sends, lambda _: True)
+        outbox.settle(lambda: sends, lambda _: True)
     outbox.close()
 
 
 def test_what_is_refused_is_sent_again_with_the_others_of_its_key_in_their_order() -> None:
-    outbox, put = Outbox(NOWHERE), []
+    outbox, put = Outbox(NOWHERE), list[Send]()
     sends = [Send(Output("out", key, value)) for key, value in ((b"a", b"1"), (b"b", b"2"), (b"a", b"3"), (b"b", b"4"))]
     outbox._failed.append(("out", b"b", KafkaError(KafkaError._MSG_TIMED_OUT)))
-    outbox.put = lambda send, *, place=False: put.append((send.output.value, place))  # type: ignore[method-assign]
-    assert outbox.settle(sends, lambda _: True, place=True)
-    assert put == [(b"2", True), (b"4", True)]
+    outbox.put = put.extend  # type: ignore[assignment, method-assign]
+    assert outbox.settle(lambda: sends, lambda _: True)
+    assert [send.output.value for send in put] == [b"2", b"4"]
     outbox.close()
 
 
 def test_what_is_dropped_is_neither_sent_nor_missed() -> None:
     outbox = Outbox(NOWHERE | {"message.timeout.ms": 60_000})
-    outbox.put(Send(Output("out", b"k", b"v")))
+    outbox.put([Send(Output("out", b"k", b"v"))])
     outbox.drop()
-    assert outbox.settle([], lambda _: False)
+    assert outbox.settle(list, lambda _: False)
     outbox.close()

@@ -1,0 +1,81 @@
+"""`towpath backfill` and `towpath resync`: what a source holds already, read once more on an operator's word."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from towpath.cli._index import ConfigOption, load
+from towpath.cli._letters import moment
+
+SHOWN_EVERY = 1.0
+
+
+def backfill(
+    connection: Annotated[str, typer.Argument(help="From which connection.")],
+    entity: Annotated[str, typer.Argument(help="What its list is of, such as order or product.")],
+    start: Annotated[str, typer.Option("--from", metavar="TIME", help="What changed since then, ISO 8601; UTC where it names no zone.")],
+    end: Annotated[str, typer.Option("--to", metavar="TIME", help="What changed before then; now if not said.")] = "",
+    config: ConfigOption = None,
+    only_open: Annotated[bool, typer.Option("--open", help="Only what is not finished yet, such as open orders.")] = False,
+) -> None:
+    """Write what a source's list holds to the inbox, behind live traffic; said once more, it goes on where it ended, or changes nothing."""
+    import asyncio
+    import importlib
+    from datetime import UTC
+
+    producers: Any = importlib.import_module("producers.backfill")
+    settings = load(config)
+    since, until = moment("--from", start), moment("--to", end)
+    span = producers.Span(entity, since, until or datetime.now(UTC), only_open)
+    if since is None or since >= span.end:
+        typer.echo("towpath: --from must be before --to", err=True)
+        raise typer.Exit(2)
+    shown = _Shown(entity)
+    try:
+        count = asyncio.run(producers.backfill(settings, connection, span, shown))
+    except KeyboardInterrupt:
+        until_then = f" --to {span.end.isoformat()}"
+        typer.echo(f"interrupted; the same command{'' if end else ' with' + until_then} goes on from there", err=True)
+        raise typer.Exit(130) from None
+    typer.echo(f"backfilled {count} of {entity} from {connection}")
+
+
+def resync(
+    entity: Annotated[str, typer.Argument(help="What it is, such as order or product.")],
+    number: Annotated[str, typer.Argument(metavar="ID", help="Its id at the source.")],
+    config: ConfigOption = None,
+    connection: Annotated[str, typer.Option(help="From which connection; all that list such an entity if not said.")] = "",
+) -> None:
+    """Have one entity read again from its source, as if a webhook had named it."""
+    import asyncio
+    import importlib
+
+    producers: Any = importlib.import_module("producers.backfill")
+    settings = load(config)
+    for name in producers.asking(settings, entity, connection):
+        asyncio.run(producers.resync(settings, name, entity, number))
+        typer.echo(f"{name} is asked for {entity} {number}")
+
+
+class _Shown:
+    """Shows how far a backfill is, once a second."""
+
+    def __init__(self, entity: str) -> None:
+        self._entity, self._at = entity, time.monotonic()
+
+    def __call__(self, progress: Any) -> None:  # noqa: ANN401 - a producers.backfill.Progress
+        if time.monotonic() - self._at < SHOWN_EVERY:
+            return
+        self._at = time.monotonic()
+        waits = "; waits until nobody is behind" if progress.waits else ""
+        typer.echo(f"{self._entity}: {progress.written:,} written, up to {progress.reached.isoformat(timespec='seconds')}{waits}", err=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(backfill)
+    app.command()(resync)
