@@ -70,6 +70,19 @@ async def _marry(bench: Bench, customer: str) -> None:
     await bench.control("PATCH", f"customers/{customer}", {"LastName": "Other"})
 
 
+async def _vendor(bench: Bench, number: int) -> str:
+    return str((await bench.control("POST", "vendors", {"name": f"Kiln & Co {number}", "address": ADDRESS}))["VendorID"])
+
+
+async def _purchase(bench: Bench, number: int) -> str:
+    lines = {"vendor": await _vendor(bench, number), "lines": {SKU: 10}, "unit_cost": "3.25"}
+    return str((await bench.control("POST", "purchase-orders", lines))["PurchaseOrderID"])
+
+
+async def _receive(bench: Bench, purchase: str) -> None:
+    await bench.control("POST", f"purchase-orders/{purchase}/receive", {"lines": {SKU: 4}})
+
+
 async def _recall(bench: Bench, order: str) -> None:
     await bench.control("PATCH", f"sales-orders/{order}", {"OrderStatus": 10})
 
@@ -174,6 +187,8 @@ EXAMPLE = Example(
         "shipment": Emits(_shipped),
         "invoice": Emits(_invoiced),
         "customer": Emits(_known, _marry),
+        "vendor": Emits(_vendor, hooked=False, named=False),
+        "purchase_order": Emits(_purchase, _receive, hooked=False, named=False),
     },
     writes={
         "create_customer": Writes(_customer, _customers),

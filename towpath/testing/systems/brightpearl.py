@@ -112,6 +112,20 @@ async def _journal(bench: Bench, number: int) -> Asked:
     return Asked({**booked, "Settles": settles, "Entry": entry}, money=("12.00",))
 
 
+async def _credit(bench: Bench, number: int) -> Asked:
+    row = {"SKU": SKU, "name": "Bag", "quantity": "1", "taxCode": "T20", "net": "0.30", "tax": "0.10"}
+    own = {"parentId": await _sold(bench, number), "ref": f"TP-{number}-R5", "placedOn": "2026-11-20T02:30:00.000000Z"}
+    return Asked({**own, "timeZone": "America/Chicago", "warehouseId": 2, "currency": "USD", "rows": [row]}, money=("0.30", "0.10"))
+
+
+async def _arrival(bench: Bench, number: int) -> Asked:
+    row = {"productId": 1001, "quantity": "1", "taxCode": "T20", "net": "10.00", "tax": "2.00"}
+    order = {"parentId": int(await _sold(bench, number)), "customer": {"id": 10_000 + number}, "ref": f"SOLD-{number}-R5", "rows": [row]}
+    credit = (await bench.ask("POST", "order-service/sales-credit", order))["response"]
+    own = {"CreditID": str(credit), "warehouseId": 2, "receivedOn": "2026-11-20T02:30:00.000000Z"}
+    return Asked({**own, "userBatchReference": f"shop/order/{number}/return/5", "rows": [{"SKU": SKU, "quantity": 1}]})
+
+
 async def _new_product(_bench: Bench, number: int) -> Asked:
     named = {"SKU": f"CAP-{number}", "Name": "Cap", "Price": "0.30", "PriceListID": 2, "BrandID": 74, "CategoryCode": "296", "TaxCode": "T"}
     return Asked(named, money=("0.30",))
@@ -154,6 +168,14 @@ async def _journals(bench: Bench, document: Document) -> int:
     return len(await bench.rows("journals", description=document["Entry"]["description"]))
 
 
+async def _credits(bench: Bench, document: Document) -> int:
+    return len(await bench.rows("orders", reference=document["ref"], orderTypeCode="SC"))
+
+
+async def _arrivals(bench: Bench, document: Document) -> int:
+    return len(await bench.rows("goods_in_notes", userBatchReference=document["userBatchReference"]))
+
+
 async def _products(bench: Bench, document: Document) -> int:
     rows = [row for row in await bench.rows("products") if row["identity"]["sku"] == document["SKU"]]
     return len(rows) if [channel["productName"] for row in rows for channel in row["salesChannels"]] == [document["Name"]] else 0
@@ -190,6 +212,8 @@ EXAMPLE = Example(
         "set_order_status": Writes(_status, _has_status, lambda one: {**one, "OrderStatusID": 4}),
         "ship_note": Writes(_shipping, _left),
         "track_note": Writes(_tracking, _tracked),
+        "create_sales_credit": Writes(_credit, _credits),
+        "create_goods_in": Writes(_arrival, _arrivals),
         "create_payment": Writes(_payment, _payments),
         "create_journal_entry": Writes(_journal, _journals),
         "put_product": Writes(_new_product, _products, lambda one: {**one, "Name": "Cap, wool"}),
