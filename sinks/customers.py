@@ -90,6 +90,21 @@ def without_match(document: Document) -> dict[str, Any]:
     return {name: value for name, value in document.items() if name != MATCH}
 
 
+def checked(document: Document, parts: Sequence[str]) -> Document:
+    """Return the document of a change; raises DataError naming what is no object: `Wanted`, `Expected` where it is there, or one of their parts."""
+    for side in ("Wanted", "Expected"):
+        said = document.get(side)
+        if said is None and side == "Expected":
+            continue
+        objects = {side: said}
+        if isinstance(said, Mapping):
+            objects |= {f"{side}.{part}": said[part] for part in parts if said.get(part) is not None}
+        for field, value in objects.items():
+            if not isinstance(value, Mapping):
+                raise DataError(f"{field} is no object", field=field, value=repr(value)[:80])
+    return document
+
+
 def change_of(document: Document, stands: Mapping[str, Any], same: Callable[[str, Any, Any], bool]) -> Change:
     """Return what of `Wanted` is to be written to a customer who `stands` so.
 
@@ -105,7 +120,7 @@ def change_of(document: Document, stands: Mapping[str, Any], same: Callable[[str
         if expected is None:
             if value in (None, "") or (fills and there not in (None, "")):
                 continue
-        elif same(name, value, expected.get(name)):
+        elif same(name, expected.get(name), value):
             continue
         elif not same(name, there, expected.get(name)):
             change.left.append(name)

@@ -7,13 +7,15 @@ from typing import Any, Final
 
 from sinks.base import Document, Standing
 from sinks.bng.fields import reference, standing
-from sinks.customers import Person, change_of, chosen, meant, without_match
-from towpath.errors import DataError
+from sinks.customers import Person, change_of, checked, chosen, meant, without_match
 from towpath.http import ApiClient
 from towpath.systems.bng import Bng, Record
 
 ID: Final = "CustomerID"
 OURS: Final = "ExternalID"
+WHERE: Final = ("Street", "City", "State", "Zip", "Country")
+"""What says where an address is."""
+OBJECTS: Final = ("BillingAddress", "ShippingAddress", "CustomFields")
 
 
 async def find_customer(api: ApiClient, document: Document) -> Standing | None:
@@ -54,8 +56,9 @@ async def customers(api: ApiClient, document: Document) -> list[Standing]:
 
 async def put_customer(api: ApiClient, document: Document, _known: int | None) -> tuple[bool, Standing]:
     """Change what is not as wanted; its ExternalID is how it is found, and stays."""
+    wanted = {name: value for name, value in checked(document, OBJECTS)["Wanted"].items() if name != OURS}
     there = await Bng(api).customer(reference(document, "Customer"))
-    change = change_of({**document, "Wanted": without_reference(document["Wanted"])}, there, same)
+    change = change_of({**document, "Wanted": wanted}, there, same)
     if not change.fields:
         return False, standing(ID, there)._replace(review=change.review)
     if "CustomFields" in change.fields:
@@ -63,19 +66,10 @@ async def put_customer(api: ApiClient, document: Document, _known: int | None) -
     return True, standing(ID, await Bng(api).change_customer(there[ID], change.fields))._replace(review=change.review)
 
 
-def without_reference(wanted: object) -> dict[str, Any]:
-    """Return what is wanted of a customer without our reference; raises DataError for what is no object."""
-    if not isinstance(wanted, dict):
-        raise DataError("Wanted is no object", field="Wanted", value=repr(wanted)[:80])
-    return {name: value for name, value in wanted.items() if name != OURS}
-
-
 def same(name: str, one: Any, other: Any) -> bool:  # noqa: ANN401 - any value of a field
-    """Tell whether two values of a field are one at BNG: null is an empty text, and of CustomFields only those that are wanted count."""
+    """Tell whether two values of a field are one at BNG: null is an empty text; of CustomFields those of `other` count, of addresses `WHERE`."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
-        names = set(one) & set(other) if name == "CustomFields" else set(one) | set(other)
-        missing = set(other) - set(one) if name == "CustomFields" else set()
-        return not any(other[part] for part in missing) and all(same(part, one.get(part), other.get(part)) for part in names)
+        return all(same(part, one.get(part), other.get(part)) for part in (other if name == "CustomFields" else WHERE))
     if name == "CustomFields" and not one and isinstance(other, Mapping):
         return not any(other.values())
     one, other = (" ".join(value.split()) if isinstance(value, str) else value for value in (one, other))
@@ -83,11 +77,12 @@ def same(name: str, one: Any, other: Any) -> bool:  # noqa: ANN401 - any value o
 
 
 def _person(record: Record, ours: str = "") -> Person:
-    address = record.get("BillingAddress") or {}
+    address = record.get("BillingAddress")
     names = {name: str(record.get(field) or "") for name, field in (("first_name", "FirstName"), ("last_name", "LastName"))}
+    postcode = str(address.get("Zip") or "") if isinstance(address, Mapping) else ""
     taken = str(record.get(OURS) or "")
     taken_by = taken if ours and taken and _is_ours(taken, ours) else ""
-    return Person(str(record.get(ID) or ""), str(record.get("Email") or ""), **names, postcode=str(address.get("Zip") or ""), taken_by=taken_by)
+    return Person(str(record.get(ID) or ""), str(record.get("Email") or ""), **names, postcode=postcode, taken_by=taken_by)
 
 
 def _is_ours(taken: str, ours: str) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from sinks.base import Document
 from towpath.errors import DataError
@@ -35,6 +37,24 @@ def number(document: Document, field: str, where: str = "") -> int:
     if not (value.isascii() and value.isdecimal() and len(value) <= len(str(LARGEST_ID)) and 0 < int(value) <= LARGEST_ID):
         raise DataError(f"{where}{field} {value[:40]!r} is no id of Brightpearl", field=f"{where}{field}", value=value)
     return int(value)
+
+
+def moment(document: Document, field: str) -> datetime:
+    """Return a time, of UTC where it says no zone; raises DataError naming the field."""
+    try:
+        found = datetime.fromisoformat(text(document, field))
+    except ValueError:
+        raise DataError(f"{field} is no ISO 8601 time", field=field, value=repr(document.get(field))) from None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found
+
+
+def zone(document: Document, field: str) -> ZoneInfo:
+    """Return the time zone that the account keeps, UTC where none is named; raises DataError naming the field."""
+    name = document.get(field) or "UTC"
+    try:
+        return ZoneInfo(str(name))
+    except (OSError, ValueError, LookupError):
+        raise DataError(f"{field} is no time zone such as Europe/London", field=field, value=repr(name)[:80]) from None
 
 
 def address(document: Document, where: str = "") -> dict[str, object]:

@@ -8,13 +8,12 @@ before it is created, whoever we are. One warehouse can reserve for an order, on
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from sinks.base import Document, Standing
-from sinks.brightpearl.fields import address, number, part, text
+from sinks.brightpearl.fields import address, moment, number, part, text, zone
 from sinks.brightpearl.products import forget, product_ids
 from towpath.errors import DataError, RetryableError
 from towpath.http import Answer, ApiClient
@@ -104,9 +103,7 @@ async def _post(api: ApiClient, document: Document, products: Mapping[str, int |
 
 def _wire(api: ApiClient, document: Document, products: Mapping[str, int | None]) -> dict[str, Any]:
     """Return the order as Brightpearl takes it: ids for SKUs, times in the account's zone, and the key that protects an instance app."""
-    zone = ZoneInfo(str(document.get("timeZone") or "UTC"))
-    placed = datetime.fromisoformat(text(document, "placedOn"))
-    placed = (placed.replace(tzinfo=UTC) if placed.tzinfo is None else placed).astimezone(zone)
+    placed = moment(document, "placedOn").astimezone(zone(document, "timeZone"))
     dates = {"placedOn": placed.isoformat(timespec="milliseconds"), "taxDate": placed.date().isoformat()}
     key = instance_key(api, document["ref"])
     plain = {name: value for name, value in document.items() if name not in {"timeZone", "rows", "customer"}}

@@ -8,13 +8,11 @@ come, and flagged.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sinks.base import Document, Standing
-from sinks.brightpearl.fields import number, text
+from sinks.brightpearl.fields import moment, number, text, zone
 from sinks.brightpearl.order import read_order
 from sinks.money import agree, amount_of, decimal
 from towpath.errors import DataError
@@ -43,7 +41,7 @@ async def create_payment(api: ApiClient, document: Document) -> Standing:
         message = f"{document.get('amountPaid')} {currency} were paid, and order {order['id']} is in {ordered_in}; settle it by hand"
         raise DataError(message, field="currencyIsoCode", value=str(currency))
     amount = amount_of(document, "amountPaid")
-    payment = {**document, "orderId": order["id"], "amountPaid": str(amount), "paymentDate": _moment(document, "paymentDate").isoformat()}
+    payment = {**document, "orderId": order["id"], "amountPaid": str(amount), "paymentDate": moment(document, "paymentDate").isoformat()}
     return Standing(str(created_id(await api.write("POST", "/accounting-service/customer-payment", payment))))
 
 
@@ -59,8 +57,7 @@ async def create_journal(api: ApiClient, document: Document) -> Standing:
     """Post the entry, dated by the account's own day; what does not agree with the order is said in `review`."""
     entry = _entry(document)
     text(entry, "description", "Entry.")
-    zone = ZoneInfo(str(document.get("TimeZone") or "UTC"))
-    dated = {**entry, "taxDate": _moment(document, "BookedAt").astimezone(zone).date().isoformat()}
+    dated = {**entry, "taxDate": moment(document, "BookedAt").astimezone(zone(document, "TimeZone")).date().isoformat()}
     review = await _mismatch(api, document)
     return Standing(str(created_id(await api.write("POST", "/accounting-service/journal-entry", dated))), review=review)
 
@@ -82,11 +79,3 @@ def _entry(document: Document) -> dict[str, Any]:
     if not isinstance(entry, dict):
         raise DataError("the mapped document has no Entry", field="Entry", value=repr(entry)[:80])
     return entry
-
-
-def _moment(document: Document, field: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text(document, field))
-    except ValueError:
-        raise DataError(f"{field} is no ISO 8601 time", field=field, value=repr(document.get(field))) from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from sinks.base import Document, Standing
-from sinks.brightpearl.fields import number, text
+from sinks.brightpearl.fields import moment, number, text, zone
 from sinks.brightpearl.order import instance_key, read_order
 from sinks.brightpearl.products import product_ids
 from towpath.errors import DataError
@@ -32,9 +30,7 @@ async def create_credit(api: ApiClient, document: Document) -> Standing:
     parent = await read_order(api, number(document, "parentId"))
     rows = _rows(document)
     products = await product_ids(api, [text(row, "SKU", f"rows[{index}].") for index, row in enumerate(rows)])
-    zone = ZoneInfo(str(document.get("timeZone") or "UTC"))
-    placed = datetime.fromisoformat(text(document, "placedOn"))
-    placed = (placed.replace(tzinfo=UTC) if placed.tzinfo is None else placed).astimezone(zone)
+    placed = moment(document, "placedOn").astimezone(zone(document, "timeZone"))
     credit: dict[str, Any] = {
         "parentId": parent["id"],
         "customer": {"id": parent["parties"]["customer"]["contactId"]},

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from sinks.base import Document, Standing
-from sinks.customers import Person, change_of, chosen, meant
+from sinks.customers import Person, change_of, checked, chosen, meant
 from sinks.nopcommerce.places import places_of
 from sinks.nopcommerce.shop import Row, Shop
 from towpath.errors import DataError
@@ -41,9 +41,9 @@ async def find_customer(api: ApiClient, document: Document) -> Standing | None:
     if isinstance(match, float) and not _refers(found, _reference(document)):
         own = await shop.attributes(found["id"])
         person = Person(str(found["id"]), str(found.get("email") or ""), _name(found, own, "FirstName"), _name(found, own, "LastName"))
-        address = document.get("BillingAddress") or {}
+        address = document.get("BillingAddress")
         names = str(document.get("FirstName") or ""), str(document.get("LastName") or "")
-        wanted = Person("", _email(document), *names, str(address.get("Zip") or ""))
+        wanted = Person("", _email(document), *names, str(address.get("Zip") or "") if isinstance(address, Mapping) else "")
         meant(wanted, [person._replace(taken_by=_other(found, _reference(document)))], match)
     return Standing(str(found["id"]), whole=_refers(found, _reference(document)) and await shop.is_registered(found["id"]))
 
@@ -72,7 +72,7 @@ async def finish_customer(api: ApiClient, document: Document, found: Standing) -
 
 async def put_customer(api: ApiClient, document: Document, _known: int | None) -> tuple[bool, Standing]:
     """Change what is not as wanted, by as few calls as that takes; a guest, who has left an e-mail address with an order alone, stays one."""
-    shop = Shop(api)
+    shop, document = Shop(api), checked(document, (*ADDRESSES, "Attributes"))
     customer = await shop.customer(str(document.get("Customer")))
     if not customer.get("email"):
         return False, Standing(str(customer["id"]), review="a guest of the shop, who is left as one")
@@ -142,12 +142,10 @@ def same(name: str, one: Any, other: Any) -> bool:  # noqa: ANN401 - any value o
     return bool((one or None) == (other or None))
 
 
-async def _located(shop: Shop, document: object) -> Row | None:
+async def _located(shop: Shop, document: Document | None) -> Row | None:
     """Return a document with its addresses as the shop's rows have them, and without our reference."""
     if document is None:
         return None
-    if not isinstance(document, dict):
-        raise DataError("the customer is no object", field="Wanted", value=repr(document)[:80])
     found = {name: value for name, value in document.items() if name != "Reference"}
     places = places_of(shop)
     for name in ADDRESSES:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sinks.bng.customer import same as same_at_bng
-from sinks.customers import Person, alike, change_of, chosen, meant
+from sinks.customers import Person, alike, change_of, checked, chosen, meant
 from tests.unit.sinks.conftest import Played, Sink
 from towpath.delivery.reviewing import DUPLICATE
 from towpath.errors import DataError
@@ -89,6 +89,32 @@ def test_a_field_that_changed_meanwhile_is_left_for_that_change_to_be_told() -> 
 
 def test_a_field_of_which_nothing_new_is_wanted_is_left_alone_whatever_it_is() -> None:
     assert ({}, []) == change({"LastName": "A"}, {"LastName": "C"}, {"LastName": "A"})
+
+
+def test_a_custom_field_that_is_new_is_written() -> None:
+    wanted, stands = {"CustomFields": {"Tier": "gold"}}, {"CustomFields": {"Own": "1"}}
+    assert (wanted, []) == change(wanted, stands, {"CustomFields": {}})
+
+
+def test_what_bng_says_of_an_address_besides_is_no_change_of_it() -> None:
+    moved = {"BillingAddress": {**STREET, "City": "Potsdam"}}
+    assert (moved, []) == change(moved, {"BillingAddress": {**STREET, "Verified": True}}, {"BillingAddress": STREET})
+
+
+@pytest.mark.parametrize(
+    ("document", "field"),
+    [
+        ({}, "Wanted"),
+        ({"Wanted": []}, "Wanted"),
+        ({"Wanted": {}, "Expected": "x"}, "Expected"),
+        ({"Wanted": {"CustomFields": ""}}, "Wanted.CustomFields"),
+        ({"Wanted": {}, "Expected": {"CustomFields": []}}, "Expected.CustomFields"),
+    ],
+)
+def test_a_part_that_is_no_object_is_named(document: Any, field: str) -> None:  # noqa: ANN401 - a document
+    with pytest.raises(DataError) as caught:
+        checked(document, ["CustomFields"])
+    assert field == caught.value.field
 
 
 def test_where_nobody_knows_what_stood_nothing_is_emptied() -> None:

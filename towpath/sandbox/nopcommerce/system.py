@@ -39,6 +39,7 @@ DUMPS: Final = {
     "orders": "order",
     "order_items": "order_item",
     "customers": "customer",
+    "customer_roles": "customer_role_mapping",
     "addresses": "address",
     "products": "product",
     "generic_attributes": "generic_attribute",

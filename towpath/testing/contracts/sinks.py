@@ -199,7 +199,13 @@ class SinkContract(Contract):
         async with bench.sink() as sink:
             bench.wire.calls.clear()
             await sink.insist(operation, key, asked)
-        sent = [number for call in bench.wire.calls if call.body for one in numbers([as_json(call.body.decode())]) if (number := _decimal(one))]
+        sent = [
+            number
+            for call in bench.wire.calls
+            if call.body
+            for one in numbers([as_json(call.body.decode())])
+            if (number := _decimal(one)) is not None
+        ]
         assert {Decimal(amount) for amount in asked.money} <= set(sent)
         assert [number for number in sent if -int(number.as_tuple().exponent) > 6] == [], "a number that binary fractions have spoilt"  # noqa: PLR2004
 

@@ -11,6 +11,7 @@ from towpath.testing.contracts.example import WAIT, Asked, Emits, Example, Reply
 Json = Any
 Document = Mapping[str, Json]
 SKU = "BAG-BLA-001"
+ADDRESS = {"Street": "Hauptstr. 5", "City": "Berlin", "Zip": "10115", "Country": "DE"}
 
 
 async def _product(bench: Bench, number: int) -> str:
@@ -53,15 +54,48 @@ async def _shipped(bench: Bench, number: int) -> str:
     return str((await bench.control("POST", "warehouse/ship", {"order": await _sold(bench, number)}))["ShipmentID"])
 
 
+async def _invoiced(bench: Bench, number: int) -> str:
+    order = await _sold(bench, number)
+    await bench.control("POST", "warehouse/ship", {"order": order})
+    (invoice,) = await bench.rows("invoices", SalesOrderID=order)
+    return str(invoice["InvoiceID"])
+
+
+async def _known(bench: Bench, number: int) -> str:
+    named = {"Email": f"ann{number}@example.com", "FirstName": "Ann", "CustomFields": {"Tier": "gold"}, "BillingAddress": ADDRESS}
+    return str((await bench.control("POST", "customers", named))["CustomerID"])
+
+
+async def _marry(bench: Bench, customer: str) -> None:
+    await bench.control("PATCH", f"customers/{customer}", {"LastName": "Other"})
+
+
+async def _vendor(bench: Bench, number: int) -> str:
+    return str((await bench.control("POST", "vendors", {"name": f"Kiln & Co {number}", "address": ADDRESS}))["VendorID"])
+
+
+async def _purchase(bench: Bench, number: int) -> str:
+    lines = {"vendor": await _vendor(bench, number), "lines": {SKU: 10}, "unit_cost": "3.25"}
+    return str((await bench.control("POST", "purchase-orders", lines))["PurchaseOrderID"])
+
+
+async def _receive(bench: Bench, purchase: str) -> None:
+    await bench.control("POST", f"purchase-orders/{purchase}/receive", {"lines": {SKU: 4}})
+
+
 async def _recall(bench: Bench, order: str) -> None:
     await bench.control("PATCH", f"sales-orders/{order}", {"OrderStatus": 10})
 
 
-ADDRESS = {"Street": "Hauptstr. 5", "City": "Berlin", "Zip": "10115", "Country": "DE"}
-
-
 async def _customer(_bench: Bench, number: int) -> Asked:
-    return Asked({"ExternalID": f"TP-{number}", "Email": f"zoe{number}@example.com", "FirstName": "Zoë", "BillingAddress": ADDRESS})
+    named = {"ExternalID": f"TP-{number}", "Email": f"zoe{number}@example.com", "FirstName": "Zoë", "BillingAddress": ADDRESS}
+    return Asked({**named, "Match": {"Confidence": 0.8}})
+
+
+async def _new_name(bench: Bench, number: int) -> Asked:
+    expected = {"ExternalID": f"TP-{number}", "FirstName": "Ann", "LastName": "", "CompanyName": "", "BillingAddress": ADDRESS, "CustomFields": {}}
+    changed = {"LastName": "Müller", "BillingAddress": {**ADDRESS, "City": "Potsdam"}, "CustomFields": {"Customer Type": "Retail"}}
+    return Asked({"Customer": await _known(bench, number), "Wanted": expected | changed, "Expected": expected, "Fills": False})
 
 
 async def _order(_bench: Bench, number: int) -> Asked:
@@ -88,8 +122,36 @@ async def _payment(bench: Bench, number: int) -> Asked:
     return await _of_order(bench, number, PaymentStatus="Paid")
 
 
+async def _entry(bench: Bench, number: int) -> Asked:
+    lines = [{"Account": "1020", "Debit": "79.80", "Credit": "0.00"}, {"Account": "1200", "Debit": "0.00", "Credit": "79.80"}]
+    entry = {"EntryDate": "2026-11-20", "Reference": f"shop/order/{number} payment", "Lines": lines}
+    settles = {"SalesOrderID": await _sold(bench, number), "Amount": "79.80", "Currency": "GBP"}
+    return Asked({"Entry": entry, "Settles": settles}, money=("79.80", "0.00"))
+
+
+async def _memo(bench: Bench, number: int) -> Asked:
+    line = {"LineNo": 1, "SKU": SKU, "Quantity": 1, "UnitPrice": "39.90", "TaxAmount": "0.10"}
+    own = {"Reference": f"shop/order/{number} refund", "Currency": "GBP", "Total": "40.00", "Lines": [line]}
+    asked = await _of_order(bench, number, **own)
+    return Asked(asked.document, money=("39.90", "0.10", "40.00"))
+
+
 async def _customers(bench: Bench, document: Document) -> int:
     return len(await bench.rows("customers", ExternalID=document["ExternalID"]))
+
+
+async def _named(bench: Bench, document: Document) -> int:
+    (row,) = await bench.rows("customers", CustomerID=document["Customer"])
+    wanted = document["Wanted"] | {"CustomFields": {"Tier": "gold", **document["Wanted"]["CustomFields"]}, "ExternalID": None}
+    return int(all((row[name] or "") == (value or "") for name, value in wanted.items()))
+
+
+async def _entries(bench: Bench, document: Document) -> int:
+    return len(await bench.rows("gl_entries", Reference=document["Entry"]["Reference"]))
+
+
+async def _memos(bench: Bench, document: Document) -> int:
+    return len(await bench.rows("credit_memos", Reference=document["Reference"], SalesOrderID=document["SalesOrderID"]))
 
 
 async def _orders(bench: Bench, document: Document) -> int:
@@ -123,13 +185,20 @@ EXAMPLE = Example(
         "inventory": Emits(_stock, _count),
         "sales_order": Emits(_ordered, _recall),
         "shipment": Emits(_shipped),
+        "invoice": Emits(_invoiced),
+        "customer": Emits(_known, _marry),
+        "vendor": Emits(_vendor, hooked=False, named=False),
+        "purchase_order": Emits(_purchase, _receive, hooked=False, named=False),
     },
     writes={
         "create_customer": Writes(_customer, _customers),
+        "put_customer": Writes(_new_name, _named, lambda one: {**one, "Wanted": {**one["Wanted"], "CompanyName": "Oak Ltd"}}),
         "create_order": Writes(_order, _orders),
         "change_order": Writes(_change, _changed, lambda one: {**one, "Change": {"ShippingAmount": "5.90"}}),
         "cancel_order": Writes(_cancellation, _cancelled),
         "set_payment_status": Writes(_payment, _paid),
+        "create_gl_entry": Writes(_entry, _entries),
+        "create_credit_memo": Writes(_memo, _memos),
     },
 )
 """BNG by its API key."""

@@ -97,6 +97,35 @@ async def _tracking(bench: Bench, number: int) -> Asked:
     return Asked({"NoteID": await _noted(bench, number), "TrackingNumbers": ["1Z0", "1Z1"]})
 
 
+async def _payment(bench: Bench, number: int) -> Asked:
+    own = {"transactionRef": f"ch_{number}", "paymentMethodCode": "CARD", "paymentType": "RECEIPT", "orderId": await _sold(bench, number)}
+    paid = {"currencyIsoCode": "USD", "amountPaid": "12.30", "paymentDate": "2026-11-20T02:30:00.000000Z"}
+    return Asked({**own, **paid}, money=("12.30",))
+
+
+async def _journal(bench: Bench, number: int) -> Asked:
+    change = {"currency": "USD", "value": "12.00"}
+    sides = {side: [{"nominalCode": code, "change": change}] for side, code in (("debits", "1200"), ("credits", "1100"))}
+    entry = {"description": f"shop/order/{number} payment", "currency": "USD", **sides}
+    settles = {"OrderID": await _sold(bench, number), "Amount": "12.00", "Currency": "USD"}
+    booked = {"PaymentID": "1", "BookedAt": "2026-11-20T02:30:00.000000Z", "TimeZone": "America/Chicago"}
+    return Asked({**booked, "Settles": settles, "Entry": entry}, money=("12.00",))
+
+
+async def _credit(bench: Bench, number: int) -> Asked:
+    row = {"SKU": SKU, "name": "Bag", "quantity": "1", "taxCode": "T20", "net": "0.30", "tax": "0.10"}
+    own = {"parentId": await _sold(bench, number), "ref": f"TP-{number}-R5", "placedOn": "2026-11-20T02:30:00.000000Z"}
+    return Asked({**own, "timeZone": "America/Chicago", "warehouseId": 2, "currency": "USD", "rows": [row]}, money=("0.30", "0.10"))
+
+
+async def _arrival(bench: Bench, number: int) -> Asked:
+    row = {"productId": 1001, "quantity": "1", "taxCode": "T20", "net": "10.00", "tax": "2.00"}
+    order = {"parentId": int(await _sold(bench, number)), "customer": {"id": 10_000 + number}, "ref": f"SOLD-{number}-R5", "rows": [row]}
+    credit = (await bench.ask("POST", "order-service/sales-credit", order))["response"]
+    own = {"CreditID": str(credit), "warehouseId": 2, "receivedOn": "2026-11-20T02:30:00.000000Z"}
+    return Asked({**own, "userBatchReference": f"shop/order/{number}/return/5", "rows": [{"SKU": SKU, "quantity": 1}]})
+
+
 async def _new_product(_bench: Bench, number: int) -> Asked:
     named = {"SKU": f"CAP-{number}", "Name": "Cap", "Price": "0.30", "PriceListID": 2, "BrandID": 74, "CategoryCode": "296", "TaxCode": "T"}
     return Asked(named, money=("0.30",))
@@ -129,6 +158,22 @@ async def _left(bench: Bench, document: Document) -> int:
 async def _tracked(bench: Bench, document: Document) -> int:
     (note,) = await bench.rows("notes", _id=int(document["NoteID"]))
     return int(note["shipping"]["reference"] == "1Z0, 1Z1")
+
+
+async def _payments(bench: Bench, document: Document) -> int:
+    return len(await bench.rows("payments", transactionRef=document["transactionRef"], amountPaid=document["amountPaid"]))
+
+
+async def _journals(bench: Bench, document: Document) -> int:
+    return len(await bench.rows("journals", description=document["Entry"]["description"]))
+
+
+async def _credits(bench: Bench, document: Document) -> int:
+    return len(await bench.rows("orders", reference=document["ref"], orderTypeCode="SC"))
+
+
+async def _arrivals(bench: Bench, document: Document) -> int:
+    return len(await bench.rows("goods_in_notes", userBatchReference=document["userBatchReference"]))
 
 
 async def _products(bench: Bench, document: Document) -> int:
@@ -167,6 +212,10 @@ EXAMPLE = Example(
         "set_order_status": Writes(_status, _has_status, lambda one: {**one, "OrderStatusID": 4}),
         "ship_note": Writes(_shipping, _left),
         "track_note": Writes(_tracking, _tracked),
+        "create_sales_credit": Writes(_credit, _credits),
+        "create_goods_in": Writes(_arrival, _arrivals),
+        "create_payment": Writes(_payment, _payments),
+        "create_journal_entry": Writes(_journal, _journals),
         "put_product": Writes(_new_product, _products, lambda one: {**one, "Name": "Cap, wool"}),
     },
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from towpath.testing.contracts.bench import Bench
@@ -35,6 +36,13 @@ async def _pay(bench: Bench, order: str) -> None:
     await bench.control("POST", f"orders/{order}/pay")
 
 
+async def _refunded(bench: Bench, number: int) -> str:
+    order = await _order(bench, number)
+    await _pay(bench, order)
+    memo = await bench.control("POST", f"orders/{order}/refund", {"comment": "too small"})
+    return str(memo["entity_id"])
+
+
 async def _customer(bench: Bench, number: int) -> str:
     made = await bench.control("POST", "customers", {"email": f"ann{number}@example.com"})
     return str(made["customer"]["id"])
@@ -59,6 +67,13 @@ async def _shipment(bench: Bench, number: int) -> Asked:
     lines = [{"LineNo": 1, "SKU": item["sku"], "Quantity": 1}]
     own = {"OrderID": str(order["entity_id"]), "Reference": f"erp/shipment/SH-{number}", "TrackingNumber": "JD014600003"}
     return Asked({**own, "Carrier": "DHL", "SourceCode": "default", "Lines": lines})
+
+
+async def _invoice(bench: Bench, number: int) -> Asked:
+    order = await _bought(bench, number)
+    total = str(Decimal(str(order["grand_total"])).quantize(Decimal("0.01")))
+    own = {"OrderID": str(order["entity_id"]), "Reference": f"erp/invoice/INV-{number}"}
+    return Asked({**own, "Total": total, "Currency": order["order_currency_code"], "Capture": True, "Notify": True})
 
 
 async def _stock(bench: Bench, number: int) -> Asked:
@@ -86,6 +101,11 @@ async def _shipments(bench: Bench, document: Document) -> int:
     return len(await bench.rows("shipments", order_id=int(document["OrderID"])))
 
 
+async def _invoices(bench: Bench, document: Document) -> int:
+    rows = await bench.rows("invoices", order_id=int(document["OrderID"]))
+    return len(rows) if [row["comments"][0]["comment"] for row in rows] == [document["Reference"]] else -len(rows)
+
+
 async def _salable(bench: Bench, document: Document) -> int:
     return int((await bench.control("GET", f"salable/{document['SKU']}"))["salable"] == document["Salable"])
 
@@ -103,11 +123,12 @@ EXAMPLE = Example(
     missing=Reply(404, {"message": "No such entity with %fieldName = %fieldValue", "parameters": {"fieldName": "id", "fieldValue": 7}}),
     maps=frozenset({"parameters"}),
     pages="producers.magento.polls",
-    emits={"order": Emits(_order, _pay), "customer": Emits(_customer, _rename)},
+    emits={"order": Emits(_order, _pay), "customer": Emits(_customer, _rename), "creditmemo": Emits(_refunded)},
     writes={
         "set_order_status": Writes(_status, _comments, lambda one: {**one, "Comment": "erp: Shipped"}),
         "cancel_order": Writes(_cancellation, _cancelled),
         "create_shipment": Writes(_shipment, _shipments),
+        "create_invoice": Writes(_invoice, _invoices),
         "set_stock": Writes(_stock, _salable, lambda one: {**one, "Salable": one["Salable"] + 7, "RaisedAt": 2}),
         "put_product": Writes(_product, _products, lambda one: {**one, "Name": "Cap, wool"}),
     },
