@@ -120,6 +120,8 @@ class Effector:
         self._calls = asyncio.Semaphore(in_flight)
         self._claims = asyncio.Semaphore(in_flight + -(-in_flight // CLAIMED_AHEAD))
         self._under_way: dict[Effect, asyncio.Event] = {}
+        self._unsettled: dict[Effect, float] = {}
+        """Until when (monotonic) what was sent of an effect may still commit: a clock that is set forward must not end that sooner."""
         self._failpoints = Failpoints.from_environment()
 
     def at(self, priority: Priority) -> Effector:
@@ -198,13 +200,16 @@ class Effector:
         lease, settle = self._patience.lease, self._settle
         if self._failpoints.off("sink.ledger"):
             return await self._write_blindly(wanted, document)
+        if (wait := self._unsettled.get(effect, 0.0) - self._clock.monotonic()) > 0:
+            raise _may_still_commit(effect, wait)
+        self._unsettled.pop(effect, None)
         async with self._claims:  # others are claimed while this one calls, and call while this one is booked
             hold = Hold(self._clock.monotonic())
             claim = await self._ledger.begin(effect, digest=digest, lease=lease, settle=settle, version=wanted.version, again=wanted.again)
             if wanted.done_by(claim):
                 return wanted.unchanged(claim)
             if not claim.mine:
-                raise RetryableError(f"{effect.operation} {effect.key}: an earlier call may still commit", retry_after=claim.wait)
+                raise _may_still_commit(effect, claim.wait)
             async with self._calls:
                 written, standing = await self._find_or_write(wanted, claim, document, self._fence(effect, hold))
                 doubtful = claim.taken or self._clock.monotonic() - hold.since > (lease + settle).total_seconds()
@@ -237,6 +242,10 @@ class Effector:
             await self._ledger.settles_in(wanted.effect, 0)
             raise
         except OutcomeUnknownError:
+            now = self._clock.monotonic()
+            for settled in [one for one, until in self._unsettled.items() if until <= now]:
+                del self._unsettled[settled]
+            self._unsettled[wanted.effect] = now + self._patience.settle
             await self._ledger.settles_in(wanted.effect, self._patience.settle)
             raise
 
@@ -283,6 +292,10 @@ class Effector:
             log.warning("the target knows it no more: found or created again", reference=" ".join(reference), external_id=external_id)
             await self._ledger.gone(Effect(self._connection, self._target.creates[reference.entity], reference.key), external_id)
         return bool(stale)
+
+
+def _may_still_commit(effect: Effect, wait: float) -> RetryableError:
+    return RetryableError(f"{effect.operation} {effect.key}: an earlier call may still commit", retry_after=wait)
 
 
 def _storable(effect: Effect, standing: Standing) -> Standing:

@@ -31,6 +31,10 @@ class VirtualClock:
         """Return the seconds that passed since the clock was made."""
         return self._seconds
 
+    def set_forward(self, seconds: float) -> None:
+        """Have the time of day be so much later, as when a machine's clock is set; no time passes."""
+        self._starts_at += timedelta(seconds=seconds)
+
     async def sleep(self, seconds: float) -> None:
         """Return once the test let so many seconds pass."""
         if seconds <= 0:

@@ -94,9 +94,9 @@ def test_what_is_sent_to_bng_fits_its_contract_once_references_are_resolved(mode
     mapped = loaded(model).apply(event_of(model, sample), sample["flow"], sample.get("known"))
     assert isinstance(mapped, Mapped)
     for what, document in ((mapped.operation, mapped.document), *mapped.related.items()):
-        resolved = {name: "C-1" if isinstance(part, dict) and "$ref" in part else part for name, part in document.items()}
+        resolved: dict[str, Any] = {name: "C-1" if isinstance(part, dict) and "$ref" in part else part for name, part in document.items()}
         if (schema := BNG.get(what.split(" ")[0])) is not None:
             new: dict[str, Any] = resolved.pop("New", {})
-            sent = resolved.get("Change", resolved.get("Entry", resolved))
+            sent: dict[str, Any] = resolved.get("Change", resolved.get("Entry", resolved))
             valid(schema, sent)
             valid(schema, {**sent, **new})

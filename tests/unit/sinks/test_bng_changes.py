@@ -96,6 +96,18 @@ async def test_a_change_whose_answer_was_lost_stands_before_a_newer_one_is_sent(
     assert ("superseded", 5) == ((await change(sink, version=1)).outcome, (await order(bng))["Lines"][0]["Quantity"])
 
 
+async def test_a_clock_that_is_set_forward_does_not_end_the_settle_time(bng: Bng, sink: Sink) -> None:
+    await place(sink)
+    bng.cut(PATCH, "late")
+    with pytest.raises(OutcomeUnknownError):
+        await change(sink, version=1)
+    sink.clock.set_forward(600)
+    with pytest.raises(RetryableError, match="may still commit"):
+        await change(sink, version=2, quantity=5)
+    await sink.clock.advance(5)
+    assert "applied" == (await change(sink, version=2, quantity=5)).outcome
+
+
 async def test_a_change_of_an_order_that_is_cancelled_is_needless(bng: Bng, sink: Sink) -> None:
     await place(sink)
     await bng.control("PATCH", f"sales-orders/{(await order(bng))['SalesOrderID']}", {"OrderStatus": 90})
