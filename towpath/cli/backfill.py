@@ -1,4 +1,4 @@
-"""`towpath backfill` and `towpath resync`: what a source holds already, read once more on an operator's word."""
+"""`towpath backfill`: what a source holds already, read once more on an operator's word."""
 
 from __future__ import annotations
 
@@ -44,23 +44,6 @@ def backfill(
     typer.echo(f"backfilled {count} of {entity} from {connection}")
 
 
-def resync(
-    entity: Annotated[str, typer.Argument(help="What it is, such as order or product.")],
-    number: Annotated[str, typer.Argument(metavar="ID", help="Its id at the source.")],
-    config: ConfigOption = None,
-    connection: Annotated[str, typer.Option(help="From which connection; all that list such an entity if not said.")] = "",
-) -> None:
-    """Have one entity read again from its source, as if a webhook had named it."""
-    import asyncio
-    import importlib
-
-    producers: Any = importlib.import_module("producers.backfill")
-    settings = load(config)
-    for name in producers.asking(settings, entity, connection):
-        asyncio.run(producers.resync(settings, name, entity, number))
-        typer.echo(f"{name} is asked for {entity} {number}")
-
-
 class _Shown:
     """Shows how far a backfill is, once a second."""
 
@@ -76,6 +59,5 @@ class _Shown:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Add the command."""
     app.command()(backfill)
-    app.command()(resync)
