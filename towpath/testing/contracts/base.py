@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any, ClassVar
 
 import pytest
@@ -22,6 +22,11 @@ class Contract:
     def parameters(self) -> Mapping[str, list[Any]]:
         """Return the values of each argument that a test has a run for each of."""
         return {}
+
+    def tell_untried(self, missing: Collection[str]) -> None:
+        """Skip, naming what has no example yet and what tries it meanwhile; return where nothing is missing."""
+        if missing:
+            pytest.skip("; ".join(f"{name} has no example yet: {self.example.untried[name]}" for name in sorted(missing)))
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Have a test of an entity, an operation or a status run for each of them."""
