@@ -14,7 +14,14 @@ from towpath.http import ApiClient
 from towpath.systems.bng import BASE, id_of, read_sales_order
 
 NOT_FOUND: Final = 404
-PATHS: Final[Mapping[str, str]] = {"inventory": "inventory", "product": "products", "sales_order": "sales-orders", "shipment": "shipments"}
+PATHS: Final[Mapping[str, str]] = {
+    "customer": "customers",
+    "inventory": "inventory",
+    "invoice": "invoices",
+    "product": "products",
+    "sales_order": "sales-orders",
+    "shipment": "shipments",
+}
 
 
 async def named(api: ApiClient, entity: str, number: str) -> str:
