@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import pytest
 import pytest_asyncio
@@ -11,6 +11,8 @@ import pytest_asyncio
 from towpath.testing.contracts.bench import Bench, bench_of
 from towpath.testing.contracts.example import Example
 from towpath.testing.contracts.unfilled import unfilled
+
+SHORTEST: Final = 16
 
 
 class Contract:
@@ -22,6 +24,11 @@ class Contract:
     def parameters(self) -> Mapping[str, list[Any]]:
         """Return the values of each argument that a test has a run for each of."""
         return {}
+
+    def has_no_secret(self, said: str) -> None:
+        """Fail where a credential of the system stands in what is said; what is short is a name, such as an app's reference."""
+        for name, secret in self.example.credentials.items():
+            assert len(secret) < SHORTEST or secret not in said, f"{name} stands in an error"
 
     def tell_untried(self, missing: Collection[str]) -> None:
         """Skip, naming what has no example yet and what tries it meanwhile; return where nothing is missing."""
