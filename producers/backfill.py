@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -111,7 +111,7 @@ class Backfill:
             self._tell(Progress(written, reached, waits=True))
             await self._clock.sleep(PAUSE_SECONDS)
 
-    async def _batches(self, listing: Listing, span: Span, start: datetime) -> AsyncIterator[list[Item]]:
+    async def _batches(self, listing: Listing, span: Span, start: datetime) -> AsyncGenerator[list[Item], None]:
         batch: list[Item] = []
         async for item in listing(self._api, start):
             if item.changed_at >= span.end and self._poll.ordered and not span.only_open:
