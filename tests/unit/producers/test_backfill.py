@@ -15,8 +15,9 @@ from sqlalchemy import URL
 from producers import backfill as module
 from producers.backfill import Backfill, Progress, Span, asking, find_poll
 from producers.base import BACKFILLED, KIND, Poll
-from producers.bng import POLLS, SOURCE
+from producers.bng import SOURCE
 from producers.bng import polls as bng_polls
+from producers.bng.polls import POLLS
 from producers.polled import Inbox
 from tests.unit.producers.conftest import CREDENTIALS
 from towpath.config import Config, parse_config
