@@ -15,12 +15,12 @@ from towpath.systems.bng import BASE, id_of, read_sales_order
 
 NOT_FOUND: Final = 404
 PATHS: Final[Mapping[str, str]] = {
-    "inventory": "inventory",
-    "product": "products",
     "customer": "customers",
+    "inventory": "inventory",
+    "invoice": "invoices",
+    "product": "products",
     "sales_order": "sales-orders",
     "shipment": "shipments",
-    "invoice": "invoices",
 }
 
 

@@ -27,13 +27,14 @@ def backfill(
     import importlib
     from datetime import UTC
 
+    from towpath.errors import ConfigError
+
     producers: Any = importlib.import_module("producers.backfill")
     settings = load(config)
     since, until = moment("--from", start), moment("--to", end)
     span = producers.Span(entity, since, until or datetime.now(UTC), only_open)
     if since is None or since >= span.end:
-        typer.echo("towpath: --from must be before --to", err=True)
-        raise typer.Exit(2)
+        raise ConfigError("--from must be a time before --to")
     shown = _Shown(entity)
     try:
         count = asyncio.run(producers.backfill(settings, connection, span, shown))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from typing import Any, ClassVar
+from collections.abc import AsyncIterator, Collection, Mapping
+from typing import Any, ClassVar, Final
 
 import pytest
 import pytest_asyncio
@@ -11,6 +11,8 @@ import pytest_asyncio
 from towpath.testing.contracts.bench import Bench, bench_of
 from towpath.testing.contracts.example import Example
 from towpath.testing.contracts.unfilled import unfilled
+
+SHORTEST: Final = 16
 
 
 class Contract:
@@ -22,6 +24,16 @@ class Contract:
     def parameters(self) -> Mapping[str, list[Any]]:
         """Return the values of each argument that a test has a run for each of."""
         return {}
+
+    def has_no_secret(self, said: str) -> None:
+        """Fail where a credential of the system stands in what is said; what is short is a name, such as an app's reference."""
+        for name, secret in self.example.credentials.items():
+            assert len(secret) < SHORTEST or secret not in said, f"{name} stands in an error"
+
+    def tell_untried(self, missing: Collection[str]) -> None:
+        """Skip, naming what has no example yet and what tries it meanwhile; return where nothing is missing."""
+        if missing:
+            pytest.skip("; ".join(f"{name} has no example yet: {self.example.untried[name]}" for name in sorted(missing)))
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Have a test of an entity, an operation or a status run for each of them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -84,6 +85,16 @@ class Once:
             return await handler(request)
         self.struck = True
         return await self._inner(request, handler)
+
+
+def from_nth(act: Act, nth: int) -> Act:
+    """Return the act that meets the n-th call (from 0) and all after it."""
+    seen = itertools.count()
+
+    async def met(request: web.Request, handler: Handler) -> web.StreamResponse:
+        return await (act(request, handler) if next(seen) >= nth else handler(request))
+
+    return met
 
 
 async def lost(request: web.Request, handler: Handler) -> web.StreamResponse:
