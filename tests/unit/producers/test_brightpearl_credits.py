@@ -86,7 +86,11 @@ CREDIT: Json = {
         ({"updatedOn": None}, "shop/order/1001/return/5", "updatedOn"),
         ({"invoices": [{"invoiceReference": "x", "taxDate": "soon"}]}, "shop/order/1001/return/5", "taxDate"),
         ({"orderRows": [1]}, "shop/order/1001/return/5", "orderRows"),
-        ({"orderRows": {"1": {"rowValue": {"rowNet": {}}, "quantity": {"magnitude": "x"}}}}, "shop/order/1001/return/5", "orderRows.1.quantity.magnitude"),
+        (
+            {"orderRows": {"1": {"rowValue": {"rowNet": {}}, "quantity": {"magnitude": "x"}}}},
+            "shop/order/1001/return/5",
+            "orderRows.1.quantity.magnitude",
+        ),
         ({"totalValue": {}}, "shop/order/1001/return/5", "totalValue.total"),
         ({"currency": None}, "shop/order/1001/return/5", "currency"),
     ],
