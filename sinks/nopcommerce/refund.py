@@ -53,7 +53,9 @@ async def refund_order(api: ApiClient, document: Document) -> Standing:
         raise DataError(f"return request {asked['id']} was rejected or cancelled; settle it by hand", field="ReturnRequestID", value=str(asked["id"]))
     if amount > left and not agree(amount, left):
         raise DataError(f"{amount} are to go back, and of order {order['id']} {left} are left to refund", field="Amount", value=str(amount))
-    asked = await _note(shop, asked, f"{reference}: refunding {amount} on top of {before}")
+    line = f"{reference}: refunding {amount} on top of {before}"
+    if _notes(asked)[-1:] != [line]:  # else it was noted, and that answer lost
+        asked = await _note(shop, asked, line)
     is_all = before == 0 and agree(amount, left)
     try:
         await shop.refund(order["id"], None if is_all else min(amount, left), online=document.get("Offline") is not True)

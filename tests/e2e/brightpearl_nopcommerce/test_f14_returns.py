@@ -41,7 +41,7 @@ async def test_f14_a_return_is_credited_taken_in_and_refunded_once_though_answer
     order = await pair.placed(1401)
     (row,) = credit["orderRows"].values()
     assert ("SC", order["id"], "1.0000") == (credit["orderTypeCode"], credit["parentOrderId"], row["quantity"]["magnitude"])
-    async with pair.faults(SHOP, response_lost=0.5, seed=14):
+    async with pair.faults(SHOP, response_lost=0.3, seed=14):
         await pair.erp("POST", f"sales-credits/{credit['id']}/close")
         await pair.is_there(SHOP, "return_requests", id=asked["id"], return_request_status_id=REFUNDED)
     await settle(pair.stack)
