@@ -192,11 +192,11 @@ class FlowProcessor:
 
     def _settled(self, arrived: Arrived, seen: Seen | None, routed: Routed, writes: dict[bytes, bytes]) -> Step:
         """Return the step with the event on its public stream, the dead letters closed that it resolves, and what is remembered of it."""
-        event, replay = arrived.event, arrived.replay
+        event, replay, meta = arrived.event, arrived.replay, arrived.event.meta
         outputs = routed.outputs
         if replay is None and not routed.failed and (seen is None or not seen.dead_letters):  # as nearly every event
             outputs.append(Output(AGGREGATES[event.type], event.record_key, arrived.value, arrived.headers))
-            writes[_seen_key(event)] = Seen(event.meta["version"], event.meta["digest"]).dump()
+            writes[_seen_key(event)] = Seen(meta["version"], meta["digest"]).dump()
             return Step(outputs, writes, routed.counts)
         before = set(seen.dead_letters if seen else ())
         if replay is None:
@@ -207,8 +207,8 @@ class FlowProcessor:
         closed = sorted(tried - routed.failed)
         outputs += [self._registrar.receipt("resolved", subject_of(event), self._clock.now(), dead_letter_id=letter) for letter in closed]
         left = tuple(sorted(before - tried | routed.failed))
-        newest = seen.version if seen is not None and is_newer(seen.version, event.meta["version"]) else event.meta["version"]
-        writes[_seen_key(event)] = Seen(newest, event.meta["digest"], left).dump()
+        newest = seen.version if seen is not None and is_newer(seen.version, meta["version"]) else meta["version"]
+        writes[_seen_key(event)] = Seen(newest, meta["digest"], left).dump()
         return Step(outputs, writes, routed.counts)
 
     def _remember(self, event: Event, order: Order | None, routed: Routed) -> dict[bytes, bytes]:

@@ -26,6 +26,7 @@ from processors.compiled.functions import Unsure
 from processors.compiled.graph import Compiled, compile_model
 from processors.compiled.parser import Unsupported
 from processors.context import plain, strings, strings_of
+from towpath import shapes
 from towpath.errors import ConfigError, DataError
 from towpath.events import Event
 
@@ -95,6 +96,7 @@ class Model:
         except (ValueError, KeyError, TypeError, RuntimeError) as error:
             raise ConfigError(f"mapping {name}: {path.name} is not a decision model that can run: {_first_line(error)}") from error
         self.version = hashlib.sha256(text.encode()).hexdigest()[:12]
+        self._content, self._of_shape = content, dict[str, Compiled]()
         self._compiled: Compiled | None = None
         try:
             self._compiled = compile_model(content)
@@ -118,15 +120,22 @@ class Model:
         if self._compiled is None:
             return None
         value = event.value
-        if decoded and "meta" not in self._compiled.reads:  # the one part that holds no amount, and so nothing that could be refused
+        compiled = self._compiled
+        if decoded and "meta" not in compiled.reads and known.keys().isdisjoint(value):
+            compiled = self._of_shape.get(event.type) or self._shaped(event.type)
             context = strings_of(event.type)(value, value.get("currency"))
             context.update(known, flow=flow)
         else:
             context = {**strings(value, value.get("currency")), **known, "flow": flow}
         try:
-            return _mapped(self._compiled.run(context), event.meta["key"])
+            return _mapped(compiled.run(context), event.meta["key"])
         except TROUBLE:
             return None
+
+    def _shaped(self, kind: str) -> Compiled:
+        """Return the model compiled for decoded events of one type."""
+        found = self._of_shape[kind] = compile_model(self._content, getattr(shapes, kind))
+        return found
 
     def _by_engine(self, event: Event, flow: Mapping[str, Any], known: Mapping[str, Any]) -> Mapped | Skipped:
         context = {**plain(event.value, event.value.get("currency")), **known, "flow": flow}
@@ -165,8 +174,9 @@ def _mapped(answer: Mapping[str, Any], key: str) -> Mapped | Skipped | None:
             return None
     if answer.get("errors") not in (None, []) or type(document) not in (dict, type(None)) or type(related) not in (dict, type(None)):
         return None
-    if any(type(part) is not dict for part in (related or {}).values()):
-        return None
+    for part in (related or {}).values():
+        if type(part) is not dict:
+            return None
     if skip:
         return Skipped(skip)
     if document is None or operation is None:

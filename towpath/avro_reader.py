@@ -7,6 +7,7 @@ fastavro is asked; so is it for a schema with a type that is not known here.
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
@@ -30,6 +31,8 @@ MOST_AMOUNTS: Final = 10_000
 """About 2 MB of them."""
 SIZES: Final = tuple(0 if first & 129 else (first >> 1) + 1 for first in range(256))
 """By the first byte of what is read after its length, how many bytes it takes with that one; 0: more bytes say so, or it is negative."""
+ALWAYS: Final = "    "
+"""The indent of what is read of every record."""
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -39,9 +42,9 @@ class Unreadable(Exception):  # noqa: N818 - no error: fastavro reads it instead
 
 def reader_of(schema: Any) -> Reader | None:  # noqa: ANN401 - a parsed schema
     """Return the reader of a schema that fastavro parsed, None where it has a type that is not known here."""
-    writer = _Writer()
+    writer = _Writer(schema)
     try:
-        record = writer.value(schema, "    ")
+        record = writer.value(schema, ALWAYS)
     except Unreadable:
         return None
     read: Reader = _made(writer, ["def read(data, at, sizes=SIZES):", *writer.lines, f"    return {record}, at"])
@@ -50,9 +53,9 @@ def reader_of(schema: Any) -> Reader | None:  # noqa: ANN401 - a parsed schema
 
 def rest_reader_of(schema: Any) -> RestReader | None:  # noqa: ANN401 - a parsed schema
     """Return what reads a record of such a schema behind its first field, None as `reader_of`."""
-    writer = _Writer()
+    writer = _Writer(schema)
     try:
-        record = writer.rest(schema, "    ")
+        record = writer.rest(schema, ALWAYS)
     except Unreadable:
         return None
     read: RestReader = _made(writer, ["def read(data, at, first, sizes=SIZES):", *writer.lines, f"    return {record}, at"])
@@ -121,11 +124,13 @@ def _size_at(data: bytes, at: int) -> tuple[int, int]:
 class _Writer:
     """Writes the lines that read one schema; each value gets a variable of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, whole: Any) -> None:  # noqa: ANN401 - a parsed schema
+        self._text = json.dumps(whole)
         self.lines: list[str] = []
         self.amounts: dict[str, _Amounts] = {}
         self._names: dict[str, Any] = {}
         self._open: set[str] = set()
+        self._before: dict[str, tuple[str, str]] = {}
         self._count = 0
 
     def value(self, schema: Any, indent: str) -> str:  # noqa: ANN401 - any part of a schema
@@ -151,11 +156,30 @@ class _Writer:
         name = schema["name"]
         if name in self._open:
             raise Unreadable(f"{name} within itself")
+        if name in self._before:
+            return self._again(schema, indent)
         self._names[name] = schema
         self._open.add(name)
+        comes_again = indent == ALWAYS and self._text.count(f'"{name}"') > 1
+        start, found = self._variable(), self._variable()
+        if comes_again:
+            self._add(indent, f"{start} = at")
         fields = [(field["name"], self.value(field["type"], indent)) for field in schema["fields"]]
         self._open.discard(name)
-        return _display(fields)
+        if not comes_again:
+            return _display(fields)
+        self._add(indent, f"{found} = {_display(fields)}; {start} = data[{start}:at]")
+        self._before[name] = start, found
+        return found
+
+    def _again(self, schema: Mapping[str, Any], indent: str) -> str:
+        """Write what reads a record of a type that came before: an order often goes to the address that pays for it, to the byte."""
+        start, before = self._before[schema["name"]]
+        found = self._variable()
+        self._add(indent, f"if data.startswith({start}, at): {found} = {{**{before}}}; at += len({start})", "else:")
+        fields = [(field["name"], self.value(field["type"], f"{indent}    ")) for field in schema["fields"]]
+        self._add(f"{indent}    ", f"{found} = {_display(fields)}")
+        return found
 
     def rest(self, schema: Mapping[str, Any], indent: str) -> str:
         """Write what reads a record's fields but the first, which is in `first`."""

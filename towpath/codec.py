@@ -58,11 +58,12 @@ class Schema:
 
 
 class Head(NamedTuple):
-    """What stands before all else in an event: its type and its meta, which ends at `end`."""
+    """What stands before all else in an event: its type and its meta, which ends at `end`; `rest` reads what follows."""
 
     name: str
     meta: Any
     end: int
+    rest: RestReader
 
 
 class Registry(Protocol):
@@ -138,7 +139,7 @@ class Codec:
             meta, end = peekers[0](data, HEADER.size)
         except TROUBLE:
             return None
-        return Head(schema.name, meta, end) if end <= len(data) else None
+        return Head(schema.name, meta, end, peekers[1]) if end <= len(data) else None
 
     def _peeker(self, schema_id: int) -> tuple[Reader, RestReader] | None:
         """Return what reads a schema's meta and what reads the rest, None for a schema that does not begin with it, or is not our own."""
@@ -159,6 +160,8 @@ class Codec:
             DataError: the bytes are not a known Avro record, whole; its field is `value`.
             RetryableError: the record's schema is not known here, and the registry does not answer yet.
         """
+        if head is not None and data is not None and (rest := _rest(data, head)) is not None:
+            return head.name, rest
         if data is None or len(data) < HEADER.size:
             message = f"not an Avro record: {0 if data is None else len(data)} bytes, fewer than the 5-byte header"
             raise DataError(message, field="value")
@@ -166,7 +169,7 @@ class Codec:
         schema = self._by_id.get(schema_id)
         if magic != MAGIC or schema is None:
             schema = self._learned(magic, schema_id, data)
-        quick = self._quickly(schema, data, head) if schema.reader is None else None
+        quick = self._quickly(schema, data) if schema.reader is None else None
         if quick is not None:
             return schema.name, quick
         buffer = io.BytesIO(data)
@@ -183,17 +186,13 @@ class Codec:
             return schema.name, self._as_ours(schema, record)
         return schema.name, record
 
-    def _quickly(self, schema: Schema, data: bytes, head: Head | None = None) -> dict[str, Any] | None:
+    def _quickly(self, schema: Schema, data: bytes) -> dict[str, Any] | None:
         """Return the record as the reader of its schema has it, None where fastavro must be asked."""
-        peekers = self._peekers.get(schema.id) if head is not None else None
         if schema.id not in self._readers:
             self._readers[schema.id] = reader_of(schema.parsed)
         read = self._readers[schema.id]
         try:
-            if head is not None and peekers is not None:
-                record, end = peekers[1](data, head.end, head.meta)
-            else:
-                record, end = read(data, HEADER.size) if read is not None else (None, 0)
+            record, end = read(data, HEADER.size) if read is not None else (None, 0)
         except TROUBLE:
             return None
         return record if end == len(data) else None
@@ -228,6 +227,15 @@ class Codec:
             raise DataError(message, field="value", value=data[:16].hex()) from error
         self._by_id[schema_id] = learned
         return learned
+
+
+def _rest(data: bytes, head: Head) -> dict[str, Any] | None:
+    """Return the whole record that begins with this head, None where fastavro must be asked."""
+    try:
+        record, end = head.rest(data, head.end, head.meta)
+    except TROUBLE:
+        return None
+    return record if end == len(data) else None
 
 
 def id_of(content: Any) -> int:  # noqa: ANN401 - any schema

@@ -105,7 +105,7 @@ def _finishing(code: Code) -> Code:
     """Return the code of a value once it is finished."""
     if code.spelt:
         return Code(f"finished_number({code.spelt})", "number")
-    if code.kind in CERTAIN:
+    if code.finished or code.kind in CERTAIN:
         return code
     if code.source.isidentifier():
         return Code(f"({code.source} if type({code.source}) is str else finished({code.source}))", code.kind)

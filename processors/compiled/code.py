@@ -5,11 +5,12 @@ Fields of the input are read once each: paths such as `billing_address.lines` be
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
+from processors.compiled.kinds import Hint, is_finished, item_of, kind_of, step
 from processors.compiled.parser import Node, Unsupported
 
 FUNCTIONS: Final = {
@@ -35,13 +36,13 @@ TEXTS: Final = {
 }
 """zen's functions of strings: their Python, how many arguments, and what they give."""
 CLOSURES: Final = {
-    "map": ("[{body} for {item} in sequence({items})]", "list"),
-    "flatMap": ("flattened([{body} for {item} in sequence({items})])", "list"),
-    "filter": ("[{item} for {item} in sequence({items}) if {body}]", "list"),
-    "some": ("any({body} for {item} in sequence({items}))", "bool"),
-    "all": ("all({body} for {item} in sequence({items}))", "bool"),
-    "none": ("(not any({body} for {item} in sequence({items})))", "bool"),
-    "count": ("sum([{body} for {item} in sequence({items})])", "number"),
+    "map": ("[{body} for {item} in {items}]", "list"),
+    "flatMap": ("flattened([{body} for {item} in {items}])", "list"),
+    "filter": ("[{item} for {item} in {items} if {body}]", "list"),
+    "some": ("any({body} for {item} in {items})", "bool"),
+    "all": ("all({body} for {item} in {items})", "bool"),
+    "none": ("(not any({body} for {item} in {items}))", "bool"),
+    "count": ("sum([{body} for {item} in {items}])", "number"),
 }
 JUDGED: Final = frozenset({"filter", "some", "all", "none", "count"})
 """Functions of a list whose body is a condition."""
@@ -55,35 +56,48 @@ class Code:
     """The source of a value, and its kind where that is certain: null, bool, number, string, list, object, or rest.
 
     A rest is what `%` leaves: a number that is zen's but for its places. `spelt` is the source of the value that a number is read from,
-    `text` that of its text, where there is a shorter way to it.
+    `text` that of its text, where there is a shorter way to it; a value that is `finished` stands in an answer as it is.
     """
 
     source: str
     kind: str = "any"
     spelt: str = ""
     text: str = ""
+    finished: bool = False
 
 
 @dataclass(slots=True)
 class Paths:
-    """The local variables of one node of a model: each path of the input that its expressions read."""
+    """The local variables of one node of a model: each path of the input that its expressions read; `fields` are certain to be there."""
 
     names: dict[tuple[str | int, ...], str] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
     prefix: str = "v"
+    fields: Mapping[str, Hint] = field(default_factory=dict)
+    hints: dict[tuple[str | int, ...], Hint] = field(default_factory=dict)
 
     def local(self, path: tuple[str | int, ...]) -> str:
         """Return the variable of a path; the first step is a field of the input."""
         if path not in self.names:
-            *before, last = path
-            source = self._step(self.local(tuple(before)), last) if before else f"context.get({last!r})"
+            before, last = path[:-1], path[-1]
+            if before:
+                value = self.local(before)
+                source, self.hints[path] = step(value, self.hints[before], last)
+            else:
+                self.hints[path] = self.fields.get(str(last))
+                source = f"context.get({last!r})" if self.hints[path] is None else f"context[{last!r}]"
             self.names[path] = f"{self.prefix}{len(self.names)}"
             self.lines.append(f"{self.names[path]} = {source}")
         return self.names[path]
 
-    @staticmethod
-    def _step(value: str, key: str | int) -> str:
-        return f"{value}.get({key!r}) if type({value}) is dict else None" if isinstance(key, str) else f"member({value}, {key})"
+    def code(self, path: tuple[str | int, ...]) -> Code:
+        """Return the code of what a path leads to."""
+        return typed(self.local(path), self.hints[path])
+
+
+def typed(source: str, hint: Hint) -> Code:
+    """Return the code of a value of this type."""
+    return Code(source, kind_of(hint), finished=is_finished(hint))
 
 
 class Generator:
@@ -93,6 +107,7 @@ class Generator:
         self._paths = paths
         self._depth = 0
         self._lists = 0
+        self._items: list[Hint] = []
 
     def value(self, node: Node) -> Code:
         """Return the code of a value that may be kept, and so is no remainder; raises Unsupported."""
@@ -115,19 +130,19 @@ class Generator:
         return literal_code(node)
 
     def _name(self, node: Node) -> Code:
-        return Code(self._paths.local((str(node.value),)))
+        return self._paths.code((str(node.value),))
 
     def _item(self, _node: Node) -> Code:
-        return Code(f"item{self._depth}")
+        return typed(f"item{self._depth}", self._items[-1])
 
     def _member(self, node: Node) -> Code:
         path = _path(node)
         if path is not None:
-            return Code(self._paths.local(path))
+            return self._paths.code(path)
         owner, key = node.parts
         if owner.kind == "item" and key.kind == "literal" and isinstance(key.value, str):
-            item = self._item(owner).source
-            return Code(f"({item}.get({key.value!r}) if type({item}) is dict else None)")
+            source, hint = step(self._item(owner).source, self._items[-1], key.value)
+            return typed(source if hint else f"({source})", hint)
         return Code(f"member({self.value(owner).source}, {self.value(key).source})")
 
     def _array(self, node: Node) -> Code:
@@ -214,14 +229,17 @@ class Generator:
     def closure(self, name: str, items: Node, each: Node, *, body: Callable[[Node], Code]) -> Code:
         """Return the code of a function of a list that does something with each thing in it, as `body` writes that."""
         source, kind = CLOSURES[name]
+        path = _path(items)
         self._lists += 1
-        listed = self.value(items).source
+        listed = self.value(items)
         self._lists -= 1
+        self._items.append(item_of(self._paths.hints[path]) if path is not None else None)
         self._depth += 1
         done = self.condition(each) if name in JUDGED else body(each).source
         item = f"item{self._depth}"
         self._depth -= 1
-        return Code(source.format(items=listed, body=done, item=item), kind)
+        self._items.pop()
+        return Code(source.format(items=listed.source if listed.kind == "list" else f"sequence({listed.source})", body=done, item=item), kind)
 
 
 def _of_one(name: str, given: Code) -> Code:
@@ -230,6 +248,10 @@ def _of_one(name: str, given: Code) -> Code:
         return given
     if name == "string" and given.text:
         return Code(given.text, "string")
+    if name == "number" and given.kind == "string":
+        return Code(f"spelt({given.source})", "number", spelt=given.source)
+    if name == "len" and given.kind == "list":
+        return Code(f"len({given.source})", "number")
     ours, kind = FUNCTIONS[name]
     argument = f"sequence({given.source})" if name == "flatten" else given.source
     return Code(f"{ours}({argument})", kind, spelt=argument if name == "number" else "")

@@ -106,11 +106,12 @@ def within(value: Any, things: Any) -> bool:  # noqa: ANN401
 
 def number(value: Any) -> Number:  # noqa: ANN401
     """Return the number that a string spells, places kept."""
-    return _spelt(value) if type(value) is str else numeric(value)
+    return spelt(value) if type(value) is str else numeric(value)
 
 
 @functools.lru_cache(KEPT)
-def _spelt(value: str) -> Decimal:
+def spelt(value: str) -> Decimal:
+    """Return the number that a string spells, places kept."""
     if NUMERAL(value) is None:
         raise Unsure
     found = Decimal(value)
@@ -167,7 +168,7 @@ def spelt_remainder(value: Any, other: int) -> Decimal | None:  # noqa: ANN401
 
 @functools.lru_cache(KEPT)
 def _spelt_remainder(value: str, other: int) -> Decimal | None:
-    return remainder(_spelt(value), other)
+    return remainder(spelt(value), other)
 
 
 def negated(value: Any) -> Number:  # noqa: ANN401

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 from processors.compiled import functions
 from processors.compiled.answer import AnswerGenerator, display, finished, finished_number, present, rounded_text
 from processors.compiled.code import Code, Generator, Paths, equal, literal_code
+from processors.compiled.kinds import Hint, fields_of
 from processors.compiled.parser import Node, Unsupported, parse, parse_cell
 
 Made = TypeVar("Made")
@@ -45,21 +46,25 @@ NAMESPACE: Final = {
 }
 
 
-def compile_model(model: Mapping[str, Any]) -> Compiled:
-    """Compile a model that zen-engine takes for valid; raises Unsupported saying where and why."""
+def compile_model(model: Mapping[str, Any], shape: Hint = None) -> Compiled:
+    """Compile a model that zen-engine takes for valid; raises Unsupported saying where and why.
+
+    With the shape of an event, it runs for events that certainly have it, and asks less of them.
+    """
     _known("the model", model, MODEL)
     if model.get("contentType", CONTENT_TYPE) != CONTENT_TYPE:
         raise Unsupported(f"it is a {model['contentType']}")
     lines = ["def run(context):"]
     reads: set[str] = set()
-    nodes = _chain(model)
+    nodes, fields = _chain(model), dict(fields_of(shape))
     for number, node in enumerate(nodes):
-        paths = Paths(prefix=f"v{number}_")
+        paths = Paths(prefix=f"v{number}_", fields=fields)
         try:
             lines += [f"    {line}" for line in _node(node, paths, last=node is nodes[-1])]
         except Unsupported as error:
             raise Unsupported(f"node {node.get('name')!r}: {error}") from error
         reads |= {str(path[0]) for path in paths.names}
+        fields = _left(node, fields)
     lines.append("    return context" if nodes and _gives_answer(nodes[-1]) else "    return finished(context)")
     namespace: dict[str, Any] = dict(NAMESPACE)
     try:
@@ -108,6 +113,13 @@ def _node(node: Mapping[str, Any], paths: Paths, *, last: bool) -> list[str]:
     if node["type"] == "decisionTableNode":
         return _table(content, paths)
     return _answer(content, paths) if last and _gives_answer(node) else _expressions(content, paths)
+
+
+def _left(node: Mapping[str, Any], fields: Mapping[str, Hint]) -> dict[str, Hint]:
+    """Return the fields that are as certain after a node as before."""
+    content = node["content"]
+    given = {one["key"] for one in content.get("expressions", ())} | {column["field"].strip() for column in content.get("outputs", ())}
+    return {name: hint for name, hint in fields.items() if name not in given} if content.get("passThrough") else {}
 
 
 def _gives_answer(node: Mapping[str, Any]) -> bool:

@@ -73,6 +73,14 @@ def test_every_schema_has_a_reader(name: str) -> None:
     assert reader_of(CODEC.by_name[name].parsed) is not None
 
 
+def test_an_address_that_stands_twice_is_two_of_the_same() -> None:
+    order: Any = an_order()
+    for other in (order["billing_address"], {**order["billing_address"], "city": "Köln"}, {**order["billing_address"], "country": ""}, None):
+        order["shipping_address"] = other
+        found = CODEC.decode(CODEC.encode("OrderPlaced", order))[1]
+        assert (found, found["shipping_address"] is found["billing_address"]) == (order, False)
+
+
 RECORDS = st.sampled_from(NAMES).flatmap(lambda name: st.tuples(st.just(name), values(CODEC.by_name[name].parsed, {})))
 
 

@@ -1,0 +1,48 @@
+"""What is certain of an event's fields before any event is seen: the kinds that its shape (towpath/shapes.py) gives them once they are JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final, get_args, get_origin, get_type_hints, is_typeddict
+
+KINDS: Final[Mapping[Any, str]] = {str: "string", Decimal: "string", datetime: "string", int: "number", bool: "bool"}
+FINISHED: Final = (str, int, bool, list[str], dict[str, str])
+"""Types of fields that stand in an answer as they are; whole numbers of a schema fit there."""
+
+Hint = Any
+"""The type that a shape gives a field; None where nothing is certain."""
+
+
+def fields_of(shape: Hint) -> Mapping[str, Hint]:
+    """Return the types of the fields that things of this shape all have."""
+    return get_type_hints(shape) if is_typeddict(shape) else {}
+
+
+def kind_of(hint: Hint) -> str:
+    """Return the kind of a value of this type, as `Code` has it."""
+    if is_typeddict(hint) or get_origin(hint) is dict:
+        return "object"
+    return "list" if get_origin(hint) is list else KINDS.get(hint, "any")
+
+
+def is_finished(hint: Hint) -> bool:
+    """Tell whether a value of this type stands in an answer as it is."""
+    return hint in FINISHED or KINDS.get(hint) == "string"
+
+
+def item_of(hint: Hint) -> Hint:
+    """Return the type of what a list of this type holds."""
+    return get_args(hint)[0] if get_origin(hint) is list else None
+
+
+def step(value: str, hint: Hint, key: str | int) -> tuple[str, Hint]:
+    """Return the source of `value[key]`, null where there is none, and its type."""
+    if isinstance(key, int):
+        return (f"{value}[{key}] if len({value}) > {key} else None" if item_of(hint) and key >= 0 else f"member({value}, {key})"), None
+    if key in (fields := fields_of(hint)):
+        return f"{value}[{key!r}]", fields[key]
+    if kind_of(hint) == "object":
+        return f"{value}.get({key!r})", None
+    return f"{value}.get({key!r}) if type({value}) is dict else None", None
