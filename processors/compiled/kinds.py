@@ -22,9 +22,10 @@ def fields_of(shape: Hint) -> Mapping[str, Hint]:
 
 def kind_of(hint: Hint) -> str:
     """Return the kind of a value of this type, as `Code` has it."""
-    if is_typeddict(hint) or get_origin(hint) is dict:
+    origin: Any = get_origin(hint)
+    if is_typeddict(hint) or origin is dict:
         return "object"
-    return "list" if get_origin(hint) is list else KINDS.get(hint, "any")
+    return "list" if origin is list else KINDS.get(hint, "any")
 
 
 def is_finished(hint: Hint) -> bool:
@@ -34,7 +35,7 @@ def is_finished(hint: Hint) -> bool:
 
 def item_of(hint: Hint) -> Hint:
     """Return the type of what a list of this type holds."""
-    return get_args(hint)[0] if get_origin(hint) is list else None
+    return get_args(hint)[0] if kind_of(hint) == "list" else None
 
 
 def step(value: str, hint: Hint, key: str | int) -> tuple[str, Hint]:
