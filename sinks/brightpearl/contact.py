@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sinks.base import Document, Standing
 from sinks.brightpearl.fields import address, number, part, text
-from sinks.customers import Person, change_of, chosen, meant
+from sinks.customers import Person, change_of, checked, chosen, meant
 from towpath.delivery.reviewing import MATCH
 from towpath.errors import DataError
 from towpath.http import ApiClient
@@ -63,6 +63,7 @@ async def create_contact(api: ApiClient, document: Document) -> Standing:
 
 async def put_contact(api: ApiClient, document: Document, _known: int | None) -> tuple[bool, Standing]:
     """Change what is not as wanted: names and e-mail address by one call, each address by its own."""
+    document = checked(document, tuple(ADDRESSES))
     contact = await _contact(api, text(document, "Customer"))
     organisation = contact.get("organisation")
     there: Row = {

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from sinks.base import Document, Standing
-from sinks.customers import Person, change_of, chosen, meant, without_match
-from sinks.magento.shop import Row, Shop
+from sinks.customers import Person, change_of, checked, chosen, meant, without_match
+from sinks.magento.shop import Row, Shop, text
 from towpath.errors import DataError
 from towpath.http import ApiClient
 
@@ -26,7 +26,7 @@ async def find_customer(api: ApiClient, document: Document) -> Standing | None:
     shop, match = Shop(api), chosen(document)
     if isinstance(match, str):
         return Standing(str((await shop.customer(match))["id"]))
-    email = str(document.get("Email") or "")
+    email = text(document, "Email")
     found = await shop.customers_by_email(email)
     if match is None:  # the shop has one customer of an e-mail address: nobody can be another one
         return Standing(str(found[0]["id"])) if found else None
@@ -40,7 +40,7 @@ async def create_customer(api: ApiClient, document: Document) -> Standing:
     """Make a customer with its addresses; the shop refuses a second one of the same e-mail address."""
     shop = Shop(api)
     wanted = without_match(document)
-    customer = {NAMES[name]: wanted[name] for name in NAMES if wanted.get(name) not in {None, ""}}
+    customer = {NAMES[name]: wanted[name] for name in NAMES if wanted.get(name) not in (None, "")}
     addresses = [await _located(shop, wanted[name], name) for name in ADDRESSES if wanted.get(name)]
     same_place = len(addresses) > 1 and same("BillingAddress", *addresses)
     rows = [_new(customer, wanted, one) for one in (addresses[:1] if same_place else addresses)]
@@ -52,7 +52,7 @@ async def create_customer(api: ApiClient, document: Document) -> Standing:
 
 async def put_customer(api: ApiClient, document: Document, _known: int | None) -> tuple[bool, Standing]:
     """Save a customer with what is not as wanted; its company is that of its billing address."""
-    shop = Shop(api)
+    shop, document = Shop(api), checked(document, tuple(ADDRESSES))
     customer = await shop.customer(str(document.get("Customer")))
     rows = {name: _default(customer, field) for name, field in ADDRESSES.items()}
     there: Row = {name: customer.get(field) for name, field in NAMES.items()}
@@ -122,17 +122,19 @@ def _where(row: Row) -> Row:
     return {part: row.get(part) for part in WHERE}
 
 
-async def _all_located(shop: Shop, document: object) -> Row | None:
+async def _all_located(shop: Shop, document: Document | None) -> Row | None:
     if document is None:
         return None
-    if not isinstance(document, dict):
-        raise DataError("the customer is no object", field="Wanted", value=repr(document)[:80])
     known = {name: value for name, value in document.items() if name in {*NAMES, *ADDRESSES, "Company"}}
     return {**known, **{name: await _located(shop, document[name], name) for name in ADDRESSES if isinstance(document.get(name), Mapping)}}
 
 
-async def _located(shop: Shop, address: Mapping[str, Any], name: str) -> Row:
-    """Return where an address is as the shop has it; raises DataError naming the country where the shop has none such."""
+async def _located(shop: Shop, address: Any, name: str) -> Row:  # noqa: ANN401 - whatever was mapped
+    """Return where an address is as the shop has it; raises DataError naming what is no address, or the country where the shop has none such."""
+    if not isinstance(address, Mapping):
+        raise DataError(f"{name} is no object", field=name, value=repr(address)[:80])
+    if not isinstance(address.get("Lines") or [], list):
+        raise DataError(f"{name}.Lines is no list of texts", field=f"{name}.Lines", value=repr(address["Lines"])[:80])
     country, state = str(address.get("Country") or "").upper(), str(address.get("State") or "").strip()
     place: Row = {"street": [str(line) for line in address.get("Lines") or []], "city": address.get("City"), "postcode": address.get("Zip")}
     place |= {"country_id": country}
@@ -152,4 +154,5 @@ def _new(customer: Row, wanted: Document, place: Row) -> Row:
 
 
 def _postcode(document: Document) -> str:
-    return str((document.get("BillingAddress") or {}).get("Zip") or "")
+    address = document.get("BillingAddress")
+    return str(address.get("Zip") or "") if isinstance(address, Mapping) else ""

@@ -11,6 +11,8 @@ from towpath.testing.contracts.example import WAIT, Asked, Emits, Example, Reply
 Json = Any
 Document = Mapping[str, Json]
 SKU = "BAG-BLA-001"
+HOME = {"addressLine1": "Hauptstr. 5", "addressLine2": "", "addressLine3": "Berlin", "postalCode": "10115", "countryIsoCode": "DE"}
+AWAY = {"addressLine1": "1 High St", "addressLine2": "", "addressLine3": "Leeds", "postalCode": "LS1 4AP", "countryIsoCode": "GB"}
 TOKEN = "towpath-sandbox-token+/="  # noqa: S105 - made up
 SECRET = "a-secret-that-stands-in-the-address"  # noqa: S105 - made up
 
@@ -77,6 +79,17 @@ async def _customer(_bench: Bench, number: int) -> Asked:
     return Asked({"firstName": "Zoë", "lastName": "Müller", "communication": {"emails": {"PRI": {"email": f"zoe{number}@example.com"}}}})
 
 
+async def _new_name(bench: Bench, number: int) -> Asked:
+    """Give a contact another name, and another address to ship to than the one that is each of theirs."""
+    address = (await bench.ask("POST", "contact-service/postal-address", {**HOME, "countryIsoCode": "DEU"}))["response"]
+    ids = {"postAddressIds": dict.fromkeys(("DEF", "BIL", "DEL"), address)}
+    contact = await _contact(bench, number)
+    await bench.control("PUT", f"contacts/{contact}", ids)
+    expected = {"FirstName": "Ann", "LastName": "", "Email": f"ann{number}@example.com", "BillingAddress": HOME, "ShippingAddress": HOME}
+    wanted = {**expected, "LastName": "Müller", "Email": f"zoe{number}@example.com", "ShippingAddress": AWAY}
+    return Asked({"Customer": contact, "Wanted": wanted, "Expected": expected, "Fills": False})
+
+
 async def _order(bench: Bench, number: int) -> Asked:
     row: Json = {"SKU": SKU, "name": "Bag", "quantity": "2", "taxCode": "T20", "net": "0.30", "tax": "0.10"}
     document: Json = {"customer": {"id": int(await _contact(bench, number))}, "ref": f"TP-{number}", "placedOn": "2026-11-20T02:30:00.000000Z"}
@@ -138,6 +151,16 @@ async def _addresses(bench: Bench, document: Document) -> int:
 async def _contacts(bench: Bench, document: Document) -> int:
     wanted = document["communication"]["emails"]["PRI"]["email"]
     return len([row for row in await bench.rows("contacts") if row["communication"]["emails"]["PRI"]["email"] == wanted])
+
+
+async def _named(bench: Bench, document: Document) -> int:
+    wanted = document["Wanted"]
+    (row,) = await bench.rows("contacts", contactId=int(document["Customer"]))
+    places = {one["addressId"]: one["addressLine1"] for one in await bench.rows("addresses")}
+    stands = (row["firstName"], row["lastName"], row["communication"]["emails"]["PRI"]["email"])
+    where = [places[row["postAddressIds"][kind]] for kind in ("DEF", "BIL", "DEL")]
+    lines = [wanted[name]["addressLine1"] for name in ("BillingAddress", "BillingAddress", "ShippingAddress")]
+    return int(stands == (wanted["FirstName"], wanted["LastName"], wanted["Email"]) and where == lines)
 
 
 async def _orders(bench: Bench, document: Document) -> int:
@@ -216,6 +239,7 @@ EXAMPLE = Example(
         "create_goods_in": Writes(_arrival, _arrivals),
         "create_payment": Writes(_payment, _payments),
         "create_journal_entry": Writes(_journal, _journals),
+        "put_customer": Writes(_new_name, _named, lambda one: {**one, "Wanted": {**one["Wanted"], "FirstName": "Zoë"}}),
         "put_product": Writes(_new_product, _products, lambda one: {**one, "Name": "Cap, wool"}),
     },
     untried=dict.fromkeys(

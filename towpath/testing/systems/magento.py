@@ -12,6 +12,8 @@ from towpath.testing.contracts.example import Asked, Emits, Example, Reply, Writ
 Json = Any
 Document = Mapping[str, Json]
 TRIES = 60
+HOME = {"Lines": ["12 Oak Ave", "Apt 4"], "City": "Purchase", "State": "NY", "Zip": "10577", "Country": "US"}
+AWAY = {"Lines": ["Hauptstr. 5"], "City": "Berlin", "State": "", "Zip": "10115", "Country": "DE"}
 
 
 def _is_new(order: Json) -> bool:
@@ -87,6 +89,24 @@ async def _product(_bench: Bench, number: int) -> Asked:
     return Asked({**named, "AttributeCodes": {"Colour": "color"}}, money=("0.30",))
 
 
+async def _new_customer(_bench: Bench, number: int) -> Asked:
+    named = {"Email": f"zoe{number}@example.com", "FirstName": "Zoë", "LastName": "Müller", "Company": "Oak Ltd", "GroupID": 2}
+    return Asked({**named, "BillingAddress": HOME, "ShippingAddress": AWAY, "Telephone": "+1 555 0100", "Match": {"Confidence": 0.8}})
+
+
+async def _new_name(bench: Bench, number: int) -> Asked:
+    """Give a customer another name, and another address to ship to than the one that is both of theirs."""
+    customer = await _customer(bench, number)
+    region = {"region": {"region_id": 43, "region_code": "NY", "region": "New York"}, "region_id": 43}
+    where = {"street": HOME["Lines"], "city": "Purchase", "postcode": "10577", "country_id": "US", **region}
+    named = {"firstname": "Ann", "lastname": "Lee", "group_id": 1}
+    await bench.control("POST", f"customers/{customer}", {**named, "address": {**where, "company": "Oak Ltd"}})
+    names = {"Email": f"ann{number}@example.com", "FirstName": "Ann", "LastName": "Lee", "Company": "Oak Ltd", "GroupID": 1}
+    expected = {**names, "BillingAddress": HOME, "ShippingAddress": HOME}
+    wanted = {**expected, "Email": f"zoe{number}@example.com", "LastName": "Müller", "GroupID": 2, "ShippingAddress": AWAY}
+    return Asked({"Customer": customer, "Wanted": wanted, "Expected": expected, "Fills": False})
+
+
 async def _comments(bench: Bench, document: Document) -> int:
     (order,) = await bench.rows("orders", entity_id=int(document["OrderID"]))
     said = [row["comment"] for row in order["status_histories"] if row["comment"].startswith("erp:")]
@@ -115,6 +135,27 @@ async def _products(bench: Bench, document: Document) -> int:
     return len([row for row in rows if str(row["price"]) == str(float(document["Price"]))])
 
 
+async def _customers(bench: Bench, document: Document) -> int:
+    rows = await bench.rows("customers", email=document["Email"])
+    return len([row for row in rows if _stands(row, document)])
+
+
+async def _named(bench: Bench, document: Document) -> int:
+    (row,) = await bench.rows("customers", id=int(document["Customer"]))
+    return int(_stands(row, document["Wanted"]))
+
+
+def _stands(row: Json, wanted: Document) -> bool:
+    """Tell whether a customer is as wanted, with two addresses and no more."""
+    names = {"email": "Email", "firstname": "FirstName", "lastname": "LastName", "group_id": "GroupID"}
+    places = {str(one["id"]): one for one in row["addresses"]}
+    billing, shipping = (places.get(row.get(field), {}) for field in ("default_billing", "default_shipping"))
+    where = [(one.get("street"), one.get("city"), one.get("country_id")) for one in (billing, shipping)]
+    asked = [(one["Lines"], one["City"], one["Country"]) for one in (wanted["BillingAddress"], wanted["ShippingAddress"])]
+    is_named = all(row[field] == wanted[name] for field, name in names.items()) and billing.get("company") == wanted["Company"]
+    return is_named and len(places) == len(asked) and where == asked
+
+
 EXAMPLE = Example(
     system="magento",
     base="/rest/V1/",
@@ -130,6 +171,8 @@ EXAMPLE = Example(
         "create_shipment": Writes(_shipment, _shipments),
         "create_invoice": Writes(_invoice, _invoices),
         "set_stock": Writes(_stock, _salable, lambda one: {**one, "Salable": one["Salable"] + 7, "RaisedAt": 2}),
+        "create_customer": Writes(_new_customer, _customers),
+        "put_customer": Writes(_new_name, _named, lambda one: {**one, "Wanted": {**one["Wanted"], "Company": "Elm Ltd"}}),
         "put_product": Writes(_product, _products, lambda one: {**one, "Name": "Cap, wool"}),
     },
     untried=dict.fromkeys(("create_customer", "create_invoice", "put_customer", "creditmemo"), "its unit tests try it"),
