@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, ClassVar, Final
 
 import pytest
@@ -29,11 +29,6 @@ class Contract:
         """Fail where a credential of the system stands in what is said; what is short is a name, such as an app's reference."""
         for name, secret in self.example.credentials.items():
             assert len(secret) < SHORTEST or secret not in said, f"{name} stands in an error"
-
-    def tell_untried(self, missing: Collection[str]) -> None:
-        """Skip, naming what has no example yet and what tries it meanwhile; return where nothing is missing."""
-        if missing:
-            pytest.skip("; ".join(f"{name} has no example yet: {self.example.untried[name]}" for name in sorted(missing)))
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Have a test of an entity, an operation or a status run for each of them."""

@@ -93,5 +93,3 @@ class Example:
     """By the entity's name, as `Source.fetch` takes it."""
     writes: Mapping[str, Writes] = field(default_factory=dict)
     """By the operation's name, as `Target.operations` has it."""
-    untried: Mapping[str, str] = field(default_factory=dict)
-    """Entities and operations that have no example yet, and what tries them meanwhile: what is skipped is told with that reason."""
