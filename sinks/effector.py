@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import hashlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import NamedTuple
+from datetime import timedelta
 
-import orjson
 import structlog
 
 from sinks.base import Document, Operation, Reference, Standing, Target, Update, filled, parse_document, references
+from sinks.effects import Effected, Wanted
 from sinks.twins import one_left
 from towpath.clock import Clock
 from towpath.delivery.budget import Priority
-from towpath.delivery.claims import Claim, Order, State, stands
+from towpath.delivery.claims import Claim, Order, State
 from towpath.delivery.ledger import Effect, Ledger
 from towpath.errors import DataError, DependencyError, OutcomeUnknownError, RetryableError
 from towpath.failpoints import Failpoints
@@ -31,16 +29,6 @@ CLAIMED_AHEAD = 2
 """One effect for so many calls is claimed before its call may go out: a call ends, and the next begins, without a commit between them."""
 
 
-class Effected(NamedTuple):
-    """What became of an effect: applied (written now), found (it stood at the target), unchanged (it was done before) or superseded (by a newer)."""
-
-    outcome: str
-    external_id: str
-    external_at: datetime | None = None
-    closes: frozenset[str] = frozenset()
-    reason: str = ""
-
-
 @dataclass(frozen=True, slots=True)
 class Patience:
     """How long one call may take, and how long after it a lost request may still commit at the target (seconds)."""
@@ -52,39 +40,6 @@ class Patience:
     def lease(self) -> timedelta:
         """Return how long a claim holds unrenewed: a look-up and a write."""
         return timedelta(seconds=2 * self.timeout)
-
-
-class Wanted(NamedTuple):
-    """One effect as it is asked for: `refers` is what its document refers to; `version` is None where it is one-shot."""
-
-    effect: Effect
-    operation: Operation | Update
-    document: Document
-    refers: tuple[Reference, ...]
-    version: Order | None
-    within: frozenset[Effect] = frozenset()
-    """This effect, and those that wait for it: it may refer to none of them."""
-    again: bool = False
-
-    @property
-    def digest(self) -> str:
-        """Return the SHA-256 of the document, in hex."""
-        return hashlib.sha256(orjson.dumps(self.document, option=orjson.OPT_SORT_KEYS)).hexdigest()
-
-    def done_by(self, known: Claim) -> bool:
-        """Tell whether what is known makes a call needless."""
-        return known.state == State.DONE if self.version is None else stands(known.version, self.version, again=self.again)
-
-    def unchanged(self, known: Claim) -> Effected:
-        """Return the outcome where it is done already: unchanged, or superseded where a newer version stands."""
-        outcome = "superseded" if known.version is not None and known.version != self.version else "unchanged"
-        other = outcome == "unchanged" and known.state == State.DONE and known.digest not in ("", self.digest)  # else it is that of a newer one
-        reason = "the content changed after it was written; the change was not applied" if other else ""
-        return Effected(outcome, known.external_id, known.external_at, known.closed_by(known.version), reason)
-
-    def stale(self, field_at_fault: str) -> str | None:
-        """Return the entity whose reference the target knows no more where it blames this field, None where that is another matter."""
-        return self.operation.stale.get(field_at_fault)
 
 
 @dataclass(slots=True)
@@ -201,6 +156,9 @@ class Effector:
         if self._failpoints.off("sink.ledger"):
             return await self._write_blindly(wanted, document)
         if (wait := self._unsettled.get(effect, 0.0) - self._clock.monotonic()) > 0:
+            known = await self._ledger.peek(effect)
+            if known is not None and wanted.done_by(known):
+                return wanted.unchanged(known)
             raise _may_still_commit(effect, wait)
         self._unsettled.pop(effect, None)
         async with self._claims:  # others are claimed while this one calls, and call while this one is booked

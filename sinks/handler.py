@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from sinks.base import parse_document
-from sinks.effector import Effected, Effector
+from sinks.effector import Effector
+from sinks.effects import Effected
 from towpath.delivery.books import Books
 from towpath.delivery.budget import Priority
 from towpath.delivery.deadletters import Failure, Subject

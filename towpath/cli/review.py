@@ -55,7 +55,10 @@ def merge(
     reason: ReasonOption = "",
     plan: PlanOption = False,
 ) -> None:
-    """Say that a customer is the one who is there: they are one from now on, and what was told of it is written there."""
+    """Say that a customer is the one who is there: they are one from now on, and what was told of it is written there.
+
+    Where the other side asks whether that one may be this customer, it is answered, too: else each would be given what the other had.
+    """
     from towpath.delivery.reviewing import MERGED
     from towpath.errors import ConfigError
     from towpath.index.asking import caught_up
@@ -68,6 +71,7 @@ def merge(
         if one not in candidates:
             raise ConfigError(f"review merge {letter_id}: give --into, one of {', '.join(candidates)}")
         _decide(indexer, letter, one, MERGED, f"into {one}", reason, plan=plan)
+        _close_mirrored(indexer, letter, one, plan=plan)
 
 
 @commands.command()
@@ -120,6 +124,25 @@ def _decide(indexer: Indexer, letter: Letter, candidate: str, outcome: str, what
     if not plan:
         send_all(indexer.kafka, [closing(letter.told, outcome, told, datetime.now(UTC)), replay_of({**original, "value": value})])
     typer.echo(f"{'would be ' if plan else ''}{outcome}: {letter.told['business_key']} at {letter.told['connection']}, {what}")
+
+
+def _close_mirrored(indexer: Indexer, letter: Letter, one: str, *, plan: bool) -> None:
+    """Close the other side's question about the same two customers, with nothing sent again."""
+    from datetime import UTC, datetime
+
+    from towpath.delivery.reviewing import DUPLICATE, MERGED
+    from towpath.index.queries import find_letters
+    from towpath.replaying import send_all
+
+    source, _, number = letter.told["business_key"].partition("/customer/")
+    about = {"field": DUPLICATE, "connection": source, "business_key": f"{letter.told['connection']}/customer/{one}"}
+    with indexer.transaction() as connection:
+        asked = find_letters(connection, where=about)
+    for other in asked:
+        if number in _candidates(indexer, other):
+            if not plan:
+                send_all(indexer.kafka, [closing(other.told, MERGED, f"as {letter.told['dead_letter_id']}", datetime.now(UTC))])
+            typer.echo(f"{'would be ' if plan else ''}answered by it: {other.told['business_key']} at {source}, may be {number}")
 
 
 def register(app: typer.Typer) -> None:

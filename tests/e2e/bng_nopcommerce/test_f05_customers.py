@@ -179,6 +179,22 @@ async def strangers(pair: Played, email: str) -> tuple[int, str]:
     return shop, erp
 
 
+async def test_f05_one_who_may_be_there_already_is_asked_about_and_merged_where_somebody_says_so(pair: Played) -> None:
+    shop, erp = await strangers(pair, "f05-asked@shop.example")
+    at_bng = await question(pair, ERP, f"{SHOP}/customer/{shop}")
+    assert at_bng["candidates"] == [erp]
+    at_the_shop = await question(pair, SHOP, f"{ERP}/customer/{erp}")
+    assert at_the_shop["candidates"] == [str(shop)]
+    said = await pair.command("review", "merge", at_bng["dead_letter_id"], "--reason", "they told us")
+    assert f"answered by it: {ERP}/customer/{erp} at {SHOP}, may be {shop}" in said
+    assert (await at_erp(pair, "f05-asked@shop.example", ExternalID=f"SHOP-{shop}", LastName="Müller"))["CustomerID"] == erp
+    await settle(pair.stack)
+    assert (await attributes(pair, shop))["LastName"] == "Müller"
+    assert len(await pair.rows(SHOP, "customers", email="f05-asked@shop.example")) == 1
+    assert [await pair.letters(key) for key in (f"{SHOP}/customer/{shop}", f"{ERP}/customer/{erp}")] == [[], []]
+    assert "into" in await pair.command("trace", f"{SHOP}/customer/{shop}", "--json")
+
+
 async def test_f05_one_who_is_another_is_made_anew_where_somebody_says_so(pair: Played) -> None:
     shop, erp = await strangers(pair, "f05-other@shop.example")
     asked = await question(pair, ERP, f"{SHOP}/customer/{shop}")

@@ -14,7 +14,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.typedefs import Handler
 from sqlalchemy.engine import URL
 
-from sinks.effector import Effected, Effector, Patience
+from sinks.effector import Effector, Patience
+from sinks.effects import Effected
 from sinks.role import find_target
 from towpath.config.connections import Connection
 from towpath.delivery.claims import Order

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from sinks.effector import Effected
+from sinks.effects import Effected
 from towpath.delivery.ledger import Effect
 from towpath.errors import DataError, OutcomeUnknownError
 

@@ -11,7 +11,8 @@ from aiohttp import web
 from sqlalchemy.engine import URL
 
 from sinks.brightpearl import TARGET
-from sinks.effector import Effected, Effector
+from sinks.effector import Effector
+from sinks.effects import Effected
 from tests.unit.sinks.conftest import PATIENCE, Played
 from towpath.config.connections import Connection
 from towpath.delivery.database import open_engine

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sinks.effector import Effected
+from sinks.effects import Effected
 from tests.unit.sinks.test_brightpearl import Brightpearl, To, erp, sink, sink_as
 from towpath.errors import DataError
 

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy.engine import URL
 
 from sinks.base import Document, Operation, Standing, Update
-from sinks.effector import Effected, Effector, Patience
+from sinks.effector import Effector, Patience
+from sinks.effects import Effected
 from towpath.clock import SystemClock
 from towpath.config import Connection
 from towpath.delivery.claims import Order

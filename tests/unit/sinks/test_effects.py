@@ -15,7 +15,8 @@ from sqlalchemy.engine import URL
 from structlog.testing import capture_logs
 
 from sinks.bng import TARGET
-from sinks.effector import Effected, Effector, Patience
+from sinks.effector import Effector, Patience
+from sinks.effects import Effected
 from sinks.handler import DeliveryHandler
 from towpath.codec import default_codec
 from towpath.config.connections import Connection

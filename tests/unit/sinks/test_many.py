@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sinks.effector import Effected
+from sinks.effects import Effected
 from sinks.magento.shop import SOURCE_ITEMS
 from towpath.errors import DataError, FencedError, OutcomeUnknownError
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from sinks.effector import Effected
+from sinks.effects import Effected
 from towpath.errors import DataError
 
 Shop = Any

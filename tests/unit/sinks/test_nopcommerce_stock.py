@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sinks.effector import Effected
+from sinks.effects import Effected
 from towpath.errors import DataError, FencedError, OutcomeUnknownError, RetryableError
 from towpath.testing.waiting import until
 

@@ -14,7 +14,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from sqlalchemy.engine import URL
 
 from sinks.bng import TARGET
-from sinks.effector import Effected, Effector, Patience
+from sinks.effector import Effector, Patience
+from sinks.effects import Effected
 from towpath.clock import SystemClock
 from towpath.config.connections import Connection
 from towpath.delivery.database import open_engine

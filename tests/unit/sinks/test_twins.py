@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from sinks.effector import Effected
+from sinks.effects import Effected
 from towpath.errors import OutcomeUnknownError
 from towpath.metrics import TWINS
 from towpath.testing.clock import VirtualClock

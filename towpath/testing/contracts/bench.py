@@ -16,7 +16,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from sqlalchemy.engine import URL
 
-from sinks.effector import Effected, Effector, Patience
+from sinks.effector import Effector, Patience
+from sinks.effects import Effected
 from sinks.role import find_target
 from towpath.config import Connection
 from towpath.config.secret import SecretRef, is_secret_name

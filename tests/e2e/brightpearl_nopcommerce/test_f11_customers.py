@@ -1,0 +1,114 @@
+"""F-11: customers of NopCommerce and contacts of Brightpearl, which are polled, both ways."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from tests.e2e.brightpearl_nopcommerce.playing import PATIENCE, Pair, Row
+from towpath.demo.pairs import ERP, SHOP
+from towpath.demo.play import settle
+from towpath.testing.waiting import until
+
+BERLIN = {"address1": "Hauptstraße 5", "address2": "Hof 2", "city": "Berlin", "zip_postal_code": "10115", "country_id": 82}
+AT_ERP = {"addressLine1": "Hauptstraße 5", "addressLine2": "Hof 2", "addressLine3": "Berlin", "postalCode": "10115", "countryIsoCode": "DEU"}
+POLLS = 3
+
+
+async def contacts(pair: Pair, email: str) -> list[Row]:
+    rows = await pair.rows(ERP, "contacts")
+    return [row for row in rows if row["communication"]["emails"].get("PRI", {}).get("email") == email]
+
+
+async def contact(pair: Pair, email: str, **having: Any) -> Row:  # noqa: ANN401 - values of any field
+    """Return Brightpearl's one contact with this e-mail address, once it has these values."""
+
+    async def is_so() -> bool:
+        return any(having.items() <= row.items() for row in await contacts(pair, email))
+
+    await until(is_so, seconds=PATIENCE, what=f"a contact {email} with {having}")
+    (found,) = await contacts(pair, email)
+    return found
+
+
+async def register(pair: Pair, email: str, **address: object) -> int:
+    body = {"email": email, "address": {**BERLIN, **address}, "attributes": {"FirstName": "Zoë", "LastName": "Müller"}}
+    return int((await pair.shop("POST", "customers", body))["customer"]["id"])
+
+
+async def name_at_shop(pair: Pair, customer: int, name: str = "LastName") -> str | None:
+    return next((row["value"] for row in await pair.rows(SHOP, "generic_attributes", entity_id=customer, key=name)), None)
+
+
+async def polled(pair: Pair) -> None:
+    """Return once the contacts were read some times more, and all that came of it is done."""
+
+    async def reads() -> int:
+        return len(await pair.calls(ERP, "GET", "/contact-search"))
+
+    before = await reads()
+
+    async def has_read() -> bool:
+        return await reads() >= before + POLLS
+
+    await until(has_read, seconds=PATIENCE, what="the contacts are polled")
+    await settle(pair.stack)
+
+
+async def writes(pair: Pair) -> int:
+    """Return how often the API of either system was asked to change a customer."""
+    found = 0
+    for name in (SHOP, ERP):
+        calls = (await pair.ask(name, "GET", "journal?limit=1000000"))["items"]
+        paths = [call["path"] for call in calls if call["method"] in {"POST", "PUT", "PATCH"}]
+        found += sum(any(part in path for part in ("/Customer/", "/Address/", "/GenericAttribute/", "/contact-service/")) for path in paths)
+    return found
+
+
+async def test_f11_a_registration_at_the_shop_is_a_contact_once_and_is_not_echoed(pair: Pair) -> None:
+    await register(pair, "f11-new@shop.example")
+    made = await contact(pair, "f11-new@shop.example", firstName="Zoë", lastName="Müller")
+    address = await pair.row(ERP, "addresses", addressId=made["postAddressIds"]["BIL"])
+    assert {name: address[name] for name in AT_ERP} == AT_ERP
+    await polled(pair)
+    before = await writes(pair)
+    await polled(pair)
+    assert (len(await contacts(pair, "f11-new@shop.example")), await writes(pair)) == (1, before)
+
+
+async def test_f11_a_contact_becomes_a_customer_of_the_shop_once(pair: Pair) -> None:
+    body = {"firstName": "Ann", "lastName": "Lee", "communication": {"emails": {"PRI": {"email": "f11-erp@shop.example"}}}}
+    await pair.erp("PUT", "contacts/291", body)
+    made = await pair.one(SHOP, "customers", seconds=PATIENCE, email="f11-erp@shop.example")
+    await pair.becomes(lambda: name_at_shop(pair, made["id"]), "Lee", seconds=PATIENCE)
+    await polled(pair)
+    assert [len(await pair.rows(SHOP, "customers", email="f11-erp@shop.example")), len(await contacts(pair, "f11-erp@shop.example"))] == [1, 1]
+
+
+async def test_f11_a_change_goes_to_the_other_side_and_what_changes_on_both_is_equal_after_at_most_two_writes(pair: Pair) -> None:
+    shop = await register(pair, "f11-both@shop.example")
+    number = (await contact(pair, "f11-both@shop.example", lastName="Müller"))["contactId"]
+    await polled(pair)
+    await pair.shop("POST", f"customers/{shop}", {"attributes": {"LastName": "Meier"}})
+    await contact(pair, "f11-both@shop.example", lastName="Meier")
+    await pair.erp("PUT", f"contacts/{number}", {"firstName": "Zoe"})
+    await pair.becomes(lambda: name_at_shop(pair, shop, "FirstName"), "Zoe", seconds=PATIENCE)
+    await polled(pair)
+    before = await writes(pair)
+    await asyncio.gather(
+        pair.shop("POST", f"customers/{shop}", {"attributes": {"LastName": "Shop"}}),
+        pair.erp("PUT", f"contacts/{number}", {"lastName": "Erp"}),
+    )
+    await polled(pair)
+    assert (await contact(pair, "f11-both@shop.example"))["lastName"] == await name_at_shop(pair, shop)
+    assert await writes(pair) <= before + 2
+
+
+async def test_f11_a_customer_with_an_impossible_address_is_quarantined_until_it_is_corrected(pair: Pair) -> None:
+    shop = await register(pair, "f11-bad@shop.example", zip_postal_code="1")
+    letter = await pair.letter(f"{SHOP}/customer/{shop}", seconds=PATIENCE)
+    assert (letter["state"], letter["hop"], letter["field"]) == ("dead", "processor", "billing_address.postcode")
+    await pair.shop("POST", f"customers/{shop}", {"address": {"zip_postal_code": "10115"}})
+    await contact(pair, "f11-bad@shop.example")
+    await settle(pair.stack)
+    assert await pair.letters(f"{SHOP}/customer/{shop}") == []
