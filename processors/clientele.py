@@ -14,7 +14,7 @@ from processors.rules import check
 from towpath.clock import Clock
 from towpath.codec import Codec
 from towpath.errors import ConfigError, DataError
-from towpath.events import Event
+from towpath.events import Event, micros
 
 CHANGED: Final = "CustomerChanged"
 STANDS: Final = frozenset({"applied", "found", "unchanged"})
@@ -73,7 +73,8 @@ class Clientele:
         if data is None:
             return {}
         route = self._routes[receipt["flow"]]
-        customer = Customer.load(data).written(receipt["connection"], receipt["event_id"], self._rules_of(route))
+        at = 0 if receipt["external_at"] is None else micros(receipt["external_at"])
+        customer = Customer.load(data).written(receipt["connection"], receipt["event_id"], self._rules_of(route), at)
         return {key: customer.dump()}
 
     def _ask(self, arrived: Arrived, route: Route, base: Mapping[str, Any], customer: Customer, routed: Routed) -> Customer:

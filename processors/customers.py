@@ -44,11 +44,12 @@ class Stand:
 class Side:
     """What one connection holds as far as is known: its last event, with what was written there since; none where it was neither heard nor written.
 
-    `asked` is the event it was given last.
+    `asked` is the event it was given last, `at` when it was last written (microseconds, its own clock; 0: it does not say).
     """
 
     value: Mapping[str, Any] = field(default_factory=dict)
     asked: str = ""
+    at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +114,14 @@ class Customer:
     version: int = 0
 
     def told(self, value: CustomerChanged, rules: Rules) -> Customer:
-        """Return the customer once a side said this; what it said before, and what is decided to stand, is no news."""
+        """Return the customer once a side said this; what it said before, and what is decided to stand, is no news.
+
+        Nor is what it said before it was written last: its word on that follows.
+        """
         meta, name = value["meta"], value["meta"]["connection"]
-        side, stands = self.sides.get(name), dict(self.stands)
+        side, stands = self.sides.get(name, Side()), dict(self.stands)
+        if micros(meta["occurred_at"]) < side.at:
+            return self
         before = self._contents(name, rules)
         for part, content in rules.contents(value).items():
             known, said = stands.get(part), Stand(content, micros(meta["occurred_at"]), name)
@@ -130,7 +136,7 @@ class Customer:
             elif not same(part, content, before[part]):  # else what was decided since is on its way there
                 has_it = same(part, before[part], known.value)
                 stands[part] = said if has_it or known.by == name else _contested(said, known, master)
-        sides = {**self.sides, name: Side(dict(value), side.asked if side is not None else "")}
+        sides = {**self.sides, name: replace(side, value=dict(value))}
         return replace(self, sides=sides, stands=stands)
 
     def _contents(self, name: str, rules: Rules) -> dict[str, Any]:
@@ -164,17 +170,17 @@ class Customer:
         """Return the customer with a side asked to hold what stands, by the event of this id."""
         return replace(self, sides={**self.sides, name: replace(self.sides.get(name, Side()), asked=event_id)})
 
-    def written(self, name: str, event_id: str, rules: Rules) -> Customer:
-        """Return the customer once a side holds what it was asked to hold; as it is where it was asked something else since."""
+    def written(self, name: str, event_id: str, rules: Rules, at: int = 0) -> Customer:
+        """Return the customer once a side holds what it was asked to hold, by its clock since `at`; as it is where it was asked something else since."""
         side = self.sides.get(name)
         if side is None or not event_id or side.asked != event_id:
             return self
         base = side.value or next(other.value for other in self.sides.values() if other.value)
-        return replace(self, sides={**self.sides, name: Side(self.wanted(base, rules))})
+        return replace(self, sides={**self.sides, name: Side(self.wanted(base, rules), at=max(at, side.at))})
 
     def dump(self) -> bytes:
         """Return it as bytes for the state."""
-        sides = {name: [side.value, side.asked] for name, side in self.sides.items()}
+        sides = {name: [side.value, side.asked, side.at] for name, side in self.sides.items()}
         stands = {part: [stand.value, stand.at, stand.by] for part, stand in self.stands.items()}
         return orjson.dumps([sides, stands, self.version])
 
@@ -185,7 +191,7 @@ class Customer:
             return cls()
         sides, stands, version = orjson.loads(data)
         return cls(
-            {name: Side(_with_times(value) if value else {}, asked) for name, (value, asked) in sides.items()},
+            {name: Side(_with_times(value) if value else {}, *rest) for name, (value, *rest) in sides.items()},
             {part: Stand(*stand) for part, stand in stands.items()},
             version,
         )

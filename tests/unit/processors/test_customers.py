@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from processors.customers import Customer, Other, Rules, is_empty, same
 from towpath.errors import DataError
-from towpath.events import CustomerChanged
+from towpath.events import CustomerChanged, micros
 from towpath.testing.events import PLACED_AT, a_customer, an_address
 
 KEY = "shop/customer/7"
@@ -45,10 +45,10 @@ def behind(customer: Customer, rules: Rules = NEWEST_WINS) -> set[str]:
     return {side for side in ("shop", "erp") if customer.differs(side, rules)}
 
 
-def given_to(customer: Customer, side: str, second: float = 0) -> Customer:
-    """The customer once a side took what it was given."""
+def given_to(customer: Customer, side: str, second: float = 0, *, at: float | None = None) -> Customer:
+    """The customer once a side took what it was given, and says at which second of its own clock that was where `at` is there."""
     asked = customer.asked(side, f"e{second}")
-    return asked.written(side, f"e{second}", NEWEST_WINS)
+    return asked.written(side, f"e{second}", NEWEST_WINS, 0 if at is None else micros(PLACED_AT + timedelta(seconds=at)))
 
 
 def test_who_is_new_goes_to_the_other_side() -> None:
@@ -75,6 +75,14 @@ def test_what_a_side_took_is_known_of_it_before_it_says_so() -> None:
     assert set() == behind(customer)
     customer = told(said("erp", 0.5, last_name="Schmidt"), customer=customer)
     assert "Schmidt" == stands(customer), "it had the other's change, whatever its clock says"
+
+
+def test_what_a_side_said_before_it_was_written_is_no_change_though_it_is_heard_later() -> None:
+    customer = given_to(told(said("shop", 1, last_name="Meier"), customer=joined()), "erp", at=3)
+    late = told(said("erp", 2), customer=customer)
+    assert ("Meier", set()) == (stands(late), behind(late))
+    news = told(said("erp", 3, last_name="Schmidt"), customer=late)
+    assert ("Schmidt", {"shop"}) == (stands(news), behind(news))
 
 
 def test_only_what_was_asked_last_is_known_to_be_taken() -> None:
