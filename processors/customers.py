@@ -171,7 +171,7 @@ class Customer:
         return replace(self, sides={**self.sides, name: replace(self.sides.get(name, Side()), asked=event_id)})
 
     def written(self, name: str, event_id: str, rules: Rules, at: int = 0) -> Customer:
-        """Return the customer once a side holds what it was asked to hold, by its clock since `at`; as it is where it was asked something else since."""
+        """Return the customer once a side holds what it was asked to, since `at` by its clock; as it is where it was asked something else since."""
         side = self.sides.get(name)
         if side is None or not event_id or side.asked != event_id:
             return self
