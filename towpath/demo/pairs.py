@@ -37,6 +37,8 @@ class Pair:
     """What the ERP's address ends with, where its paths are below an account."""
     erp_hook: str = ""
     """What the address of the ERP's webhooks ends with, where that has their secret."""
+    cancels_paid: bool = True
+    """Whether the shop takes the cancellation of an order that is paid; else somebody has to refund it there."""
     threepl_settings: Mapping[str, Any] | None = None
     """Those of the 3PL that ships for the ERP, None where there is none."""
 
@@ -86,6 +88,7 @@ PAIRS: Mapping[str, Pair] = {
         erp_settings={"api_key": "bng-demo-key", "webhook_secret": ERP_WEBHOOK_SECRET, **RATES},
         shop_credentials={"access_token": "file:secrets/shop-token"},
         erp_credentials={"api_key": "file:secrets/erp-key"},
+        cancels_paid=False,
         secrets={"shop-token": "shop-demo-token", "erp-key": "bng-demo-key", "shop-webhook": WEBHOOK_SECRET, "erp-webhook": ERP_WEBHOOK_SECRET},
         flows={
             "shop-orders-to-erp": _flow(SHOP, ERP, "OrderPlaced", "magento-bng/order_placed") | {"reference_prefix": "SHOP-"},

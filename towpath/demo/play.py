@@ -56,6 +56,11 @@ async def place(stack: Stack, *, orders: int, seed: int, **more: object) -> None
     await ask(stack, SHOP, "shopper", {"orders": orders, "seed": seed, **more})
 
 
+def corrections(stack: Stack) -> dict[str, float]:
+    """Return what the warehouse corrects; it cancels no orders where the shop leaves that of paid ones to a person, who is none of the demo."""
+    return CORRECTIONS if stack.pair.cancels_paid else CORRECTIONS | {"cancel": 0.0}
+
+
 async def play(stack: Stack, plan: Plan, tell: Tell | None = None) -> None:
     """Play a bounded run: the shop sells, changes and cancels; then it sells on while the warehouse ships, counts, receives and takes back.
 
@@ -68,7 +73,7 @@ async def play(stack: Stack, plan: Plan, tell: Tell | None = None) -> None:
     edited = 0.05 if stack.pair.takes("OrderChanged") else 0.0
     await place(stack, orders=first, seed=plan.seed, per_second=PACE, paid_later=0.5, cancelled=0.05, edited=edited, later_seconds=LATER_SECONDS)
     await settle(stack, tell)
-    await ask(stack, ERP, "warehouse", {"orders": plan.orders // 2 or 1, "seed": plan.seed, "per_second": PACE, **CORRECTIONS})
+    await ask(stack, ERP, "warehouse", {"orders": plan.orders // 2 or 1, "seed": plan.seed, "per_second": PACE, **corrections(stack)})
     if plan.orders > first:
         await place(
             stack, orders=plan.orders - first, seed=plan.seed, per_second=PACE, first_id=1001 + first, paid_later=0.5, later_seconds=LATER_SECONDS
