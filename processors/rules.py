@@ -79,32 +79,39 @@ def check_order(order: Mapping[str, Any]) -> None:
         if line["quantity"] <= 0:
             message = f"order {order['order_number']}, line {line['line_no']}: quantity {decimal_text(line['quantity'])} is not positive"
             raise DataError(message, field=f"lines[{index}].quantity", value=decimal_text(line["quantity"]))
-    _check_total(order, f"order {order['order_number']}", places)
+    _check_total(order, places)
 
 
 def check_refund(refund: Mapping[str, Any]) -> None:
     """Raise DataError unless the refund has a known currency, a total that adds up, and gives back rather than takes."""
-    places, what = decimal_places(refund["currency"]), f"refund {refund['refund_id']} of order {refund['order_number']}"
+    places = decimal_places(refund["currency"])
     _check_sizes(refund, REFUND_AMOUNTS, "")
     for index, line in enumerate(refund["lines"]):
         _check_sizes(line, LINE_AMOUNTS, f"lines[{index}].")
     if refund["total"] < 0:
-        raise DataError(f"{what}: total {decimal_text(refund['total'])} is below zero", field="total", value=decimal_text(refund["total"]))
-    _check_total(refund, what, places, refund["adjustment"])
+        raise DataError(
+            f"{_name_of(refund)}: total {decimal_text(refund['total'])} is below zero", field="total", value=decimal_text(refund["total"])
+        )
+    _check_total(refund, places, refund["adjustment"])
 
 
-def _check_total(paper: Mapping[str, Any], what: str, places: int, adjustment: Decimal | None = None) -> None:
+def _check_total(paper: Mapping[str, Any], places: int, adjustment: Decimal | None = None) -> None:
     """Raise DataError unless lines + shipping + tax - discount (and what is adjusted) are the total, within one minor unit."""
     goods: Decimal = sum([line["line_total"] for line in paper["lines"]], NONE)
     expected: Decimal = goods + paper["shipping_amount"] + paper["tax_total"] - paper["discount_total"] + (adjustment or NONE)
     if abs(expected - paper["total"]) > MINOR_UNITS[places]:
         message = (
-            f"{what}: total {decimal_text(paper['total'])} is not lines {decimal_text(goods)}"
+            f"{_name_of(paper)}: total {decimal_text(paper['total'])} is not lines {decimal_text(goods)}"
             f" + shipping {decimal_text(paper['shipping_amount'])} + tax {decimal_text(paper['tax_total'])}"
             f" - discount {decimal_text(paper['discount_total'])}{'' if adjustment is None else f' + adjustment {decimal_text(adjustment)}'}"
             f" = {decimal_text(expected)} {paper['currency']}"
         )
         raise DataError(message, field="total", value=decimal_text(paper["total"]))
+
+
+def _name_of(paper: Mapping[str, Any]) -> str:
+    order = f"order {paper['order_number']}"
+    return f"refund {paper['refund_id']} of {order}" if "refund_id" in paper else order
 
 
 def _are_possible(order: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> bool:
