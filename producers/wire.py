@@ -75,11 +75,12 @@ def rows(record: Json, field: str) -> list[dict[str, Any]]:
     return found or []
 
 
-def amount(record: Json, field: str) -> Decimal:
-    """Return a number, or a text that is one, exact; raises DataError naming it."""
-    found = decimal_of(record.get(field))
+def amount(record: Json, field: str, missing: Decimal | None = None, where: str = "") -> Decimal:
+    """Return a number, or a text that is one, exact, `missing` where it is unset; raises DataError naming it, after `where` it stands."""
+    value = record.get(field)
+    found = decimal_of(missing if value is None else value)
     if found is None:
-        raise DataError(f"{field} is no amount", field=field, value=str(record.get(field)))
+        raise DataError(f"{where}{field} is no amount", field=f"{where}{field}", value=str(value))
     return found
 
 

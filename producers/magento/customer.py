@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from producers.base import Provenance
-from producers.magento.fields import address_of, saved_at, text
-from producers.wire import Json
+from producers.magento.fields import address_of, saved_at
+from producers.wire import Json, text
 from towpath.events import Address, CustomerChanged, Event, micros, seal
 from towpath.systems.magento import id_of
 

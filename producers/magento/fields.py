@@ -6,26 +6,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from producers.wire import Json, decimal_of, moment
+from producers.wire import Json, moment, text
 from towpath.errors import DataError
 from towpath.events import Address
 
 NONE: Final = Decimal(0)
-
-
-def amount(record: Json, field: str, missing: Decimal | None = None, where: str = "") -> Decimal:
-    """Return a number, or a text that is one, exact; raises DataError naming it, after `where` it stands."""
-    value = record.get(field)
-    found = decimal_of(missing if value is None else value)
-    if found is None:
-        raise DataError(f"{where}{field} is no amount", field=f"{where}{field}", value=str(value))
-    return found
-
-
-def text(record: Json, field: str) -> str:
-    """Return a text, empty where there is none."""
-    value = record.get(field)
-    return "" if value is None else str(value)
 
 
 def saved_at(record: Json) -> datetime:

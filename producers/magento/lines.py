@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 
-from producers.magento.fields import NONE, amount, text
-from producers.wire import Json
+from producers.magento.fields import NONE
+from producers.wire import Json, amount, text
 from towpath.errors import DataError
 from towpath.events import OrderLine
 from towpath.systems.magento import id_of

@@ -11,9 +11,9 @@ import hashlib
 from typing import Final
 
 from producers.base import Provenance
-from producers.magento.fields import NONE, address_of, amount, saved_at, text
+from producers.magento.fields import NONE, address_of, saved_at
 from producers.magento.lines import lines_of
-from producers.wire import Json, moment, part
+from producers.wire import Json, amount, moment, part, text
 from towpath.errors import DataError
 from towpath.events import Address, Event, Meta, OrderCancelled, OrderPlaced, PaymentReceived, business_key, micros, seal
 from towpath.systems.magento import id_of

@@ -10,10 +10,10 @@ from decimal import Decimal
 from typing import Any, Final
 
 from producers.base import Provenance
-from producers.magento.fields import NONE, amount, saved_at, text
+from producers.magento.fields import NONE, saved_at
 from producers.magento.lines import lines_of
 from producers.magento.order import HIDDEN_TAX
-from producers.wire import Json, moment, part
+from producers.wire import Json, amount, moment, part, text
 from towpath.errors import DataError
 from towpath.events import Event, OrderLine, RefundIssued, micros, seal
 from towpath.systems.magento import id_of
