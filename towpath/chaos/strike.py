@@ -23,7 +23,7 @@ from towpath.topic_reader import Place, TopicReader
 CATCH_UP_SECONDS = 180.0
 SETTLE_SECONDS = 300.0
 LOOK_SECONDS = 0.3
-REST_SECONDS = 30.0
+REST_SECONDS = 120.0
 TROUBLE = (TimeoutError, RetryableError, ConfigError, aiohttp.ClientError)
 
 T = TypeVar("T")
