@@ -55,6 +55,7 @@ class Resumer:
             await self._send(due, left)
         finally:
             await self._parking.give_back(sorted(left))
+            await self._parking.sent([one for one in due if one.dead_letter_id not in left])
 
     async def _send(self, due: Sequence[Parked], left: set[str]) -> None:
         """Send these again, and take from `left` whatever is dealt with."""
@@ -71,7 +72,7 @@ class Resumer:
                 log.warning(
                     "a record that waits cannot be read", topic=record.topic, partition=record.partition, offset=record.offset, reason=str(error)
                 )
-                left.discard(dead_letter_id)  # looked at again when its claim ends
+                left.discard(dead_letter_id)  # looked at again in an hour
         for letter in in_order(letters):
             await self._producer.send(*replay_of(letter, by_itself=True))
             left.discard(letter["dead_letter_id"])

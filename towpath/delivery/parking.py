@@ -20,6 +20,8 @@ from towpath.delivery.database import insert_into, make_tables, metadata, now_of
 from towpath.delivery.deadletters import PARKED, Failure
 
 LONGEST = timedelta(hours=1)
+HAND_OVER = timedelta(minutes=1)
+"""How long whoever claims what is due has to send it: a process that dies meanwhile leaves it for no longer."""
 NEVER = 1e15
 """A time that does not come: what is not tried by the clock."""
 AT_ONCE = 100
@@ -114,18 +116,30 @@ class Parking:
             await self._database.run(lambda database: database.execute(sa.delete(parked).where(parked.c.dead_letter_id.in_(ids))).rowcount)
 
     async def due(self, connection: str) -> list[Parked]:
-        """Return what is to be tried now, and claim it: nobody else gets it before its next time."""
+        """Return what is to be tried now, and claim it: nobody else gets it for a minute, nor after that once it is `sent`."""
 
         def work(database: Connection) -> list[Parked]:
             now = now_of(database, self._clock)
             wanted = sa.select(parked).where(parked.c.connection == connection, parked.c.retry_at <= now).order_by(parked.c.retry_at, *PLACE)
             rows = database.execute(wanted.limit(self._at_once).with_for_update(skip_locked=True)).all()
             ids = [row.dead_letter_id for row in rows]
-            later = now + LONGEST.total_seconds()  # parked again, it gets its own time; one that was lost on the way comes back after this
-            database.execute(sa.update(parked).where(parked.c.dead_letter_id.in_(ids)).values(retry_at=later))
+            until = now + HAND_OVER.total_seconds()
+            database.execute(sa.update(parked).where(parked.c.dead_letter_id.in_(ids)).values(retry_at=until))
             return [Parked(row.dead_letter_id, row.topic, row.partition, row.offset) for row in rows]
 
         return await self._database.run(work)
+
+    async def sent(self, claimed: Sequence[Parked]) -> None:
+        """Note that Kafka has what was claimed: parked again, it gets its own time; one that was lost even so comes back after an hour."""
+
+        def work(database: Connection) -> None:
+            now = now_of(database, self._clock)
+            same = sa.tuple_(*PLACE).in_([(one.topic, one.partition, one.offset) for one in claimed])
+            still = sa.update(parked).where(same, parked.c.retry_at > now)  # else it was woken meanwhile
+            database.execute(still.values(retry_at=now + LONGEST.total_seconds()))
+
+        if claimed:
+            await self._database.run(work)
 
     async def give_back(self, ids: Sequence[str]) -> None:
         """Have tried at once what was claimed as due, and could not be tried."""

@@ -12,7 +12,7 @@ from sqlalchemy.engine import URL
 from towpath.clock import OFFSET_VARIABLE, SystemClock
 from towpath.delivery.database import open_engine
 from towpath.delivery.deadletters import Failure
-from towpath.delivery.parking import LONGEST, Parked, Parking
+from towpath.delivery.parking import HAND_OVER, LONGEST, Parked, Parking
 from towpath.testing.clock import VirtualClock
 
 ONE = Parked("letter-1", "parked.erp", 2, 7)
@@ -55,12 +55,37 @@ async def test_one_process_only_gets_what_is_due(bench: Bench) -> None:
     assert [] == await bench.other.due("erp")
 
 
-async def test_what_was_claimed_and_lost_comes_back(bench: Bench) -> None:
+async def test_what_a_process_claimed_before_it_died_comes_back_a_minute_later(bench: Bench) -> None:
     await bench.one.park("erp", ONE)
     await bench.pass_by(61)
     await bench.one.due("erp")
-    await bench.pass_by(LONGEST.total_seconds() + 1)
+    await bench.pass_by(HAND_OVER.total_seconds() + 1)
     assert [ONE] == await bench.other.due("erp")
+
+
+async def test_what_was_sent_and_lost_comes_back_after_an_hour_and_not_before(bench: Bench) -> None:
+    await bench.one.park("erp", ONE)
+    await bench.pass_by(61)
+    await bench.one.sent(await bench.one.due("erp"))
+    await bench.pass_by(LONGEST.total_seconds() - 1)
+    assert [] == await bench.other.due("erp")
+    await bench.pass_by(2)
+    assert [ONE] == await bench.other.due("erp")
+
+
+async def test_what_was_parked_again_or_woken_before_it_was_noted_as_sent_keeps_its_time(bench: Bench) -> None:
+    woken = ONE._replace(dead_letter_id="letter-2", offset=8)
+    await bench.one.park("erp", ONE)
+    await bench.one.park("erp", woken, awaits="product A-7")
+    await bench.pass_by(61)
+    claimed = await bench.one.due("erp")
+    await bench.one.park("erp", ONE._replace(offset=9))
+    await bench.other.wake("erp", "product A-7")
+    await bench.one.sent(claimed)
+    assert [woken] == await bench.one.due("erp")
+    await bench.one.sent([woken])
+    await bench.pass_by(121)
+    assert [ONE._replace(offset=9)] == await bench.one.due("erp")
 
 
 async def test_each_try_waits_twice_as_long_up_to_an_hour(bench: Bench) -> None:
