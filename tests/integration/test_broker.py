@@ -71,6 +71,17 @@ def _towpath(*arguments: str) -> tuple[int, Any]:
     return done.returncode, json.loads(done.stdout)
 
 
+def test_killed_while_it_starts_it_may_be_started_again_and_is_no_fault_of_its_configuration(folder: Path) -> None:
+    command = [str(Path(sys.executable).with_name("towpath")), "kafka", "start", "--dir", str(folder)]
+    starting = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert wait_for(lambda: Broker.find(folder) is not None, lambda: starting.poll() is not None, 60)
+    broker = Broker.find(folder)
+    assert broker is not None
+    broker.kill()
+    _, told = starting.communicate(timeout=60)
+    assert (1, f"towpath: starting the broker in {folder}: it was killed by SIGKILL; start it again\n") == (starting.returncode, told)
+
+
 def test_the_command_starts_reports_and_stops_it(folder: Path) -> None:
     code, started = _towpath("start", "--dir", str(folder))
     assert (0, "running") == (code, started["state"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from towpath.broker.jars import classpath
 from towpath.broker.log import explain
 from towpath.broker.ready import answers_metadata, wait_for
 from towpath.broker.state import BrokerState, read_state, write_state
-from towpath.errors import ConfigError
+from towpath.errors import ConfigError, RetryableError
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
@@ -52,6 +53,7 @@ class Broker:
 
         Raises:
             ConfigError: a port is taken, the folder cannot be used, the download did not succeed, or the broker ended; with the remedy.
+            RetryableError: somebody killed it before it answered.
         """
         directory = directory.resolve()
         if running := cls.find(directory):
@@ -84,9 +86,13 @@ class Broker:
         raise ConfigError(message)
 
     def wait_ready(self) -> Broker:
-        """Return this broker once it serves clients; else end it and raise ConfigError with the end of its log."""
+        """Return this broker once it serves clients; else end it and raise as `start` does, with the end of its log."""
         if wait_for(self.answers, lambda: not self.running(), START_SECONDS):
             return self
+        code = self._child.poll() if self._child is not None else None
+        if code is not None and code < 0:
+            message = f"starting the broker in {self.directory}: it was killed by {signal.Signals(-code).name}; start it again"
+            raise RetryableError(message)
         path = self.directory / "broker.log"
         ended = "ended" if not self.running() else f"did not answer within {START_SECONDS:.0f} s"
         self.kill()

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 import towpath.cli
-from towpath.errors import ConfigError
+from towpath.errors import ConfigError, RetryableError
 from towpath.plugging import plug_in
 
 
@@ -30,10 +30,10 @@ def build_app(asked: str = "") -> typer.Typer:
 
 
 def main() -> None:
-    """Run the command; a ConfigError prints its message alone and exits 2."""
+    """Run the command; a ConfigError prints its message alone and exits 2, what may pass by itself exits 1."""
     try:
         plug_in()
         build_app(*sys.argv[1:2])()
-    except ConfigError as error:
+    except (ConfigError, RetryableError) as error:
         Console(stderr=True).print(f"towpath: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(2)
+        sys.exit(2 if isinstance(error, ConfigError) else 1)
