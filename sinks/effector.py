@@ -200,12 +200,18 @@ class Effector:
             await self._ledger.settles_in(wanted.effect, 0)
             raise
         except OutcomeUnknownError:
-            now = self._clock.monotonic()
-            for settled in [one for one, until in self._unsettled.items() if until <= now]:
-                del self._unsettled[settled]
-            self._unsettled[wanted.effect] = now + self._patience.settle
+            self._note_unsettled(wanted.effect, self._patience.settle)
             await self._ledger.settles_in(wanted.effect, self._patience.settle)
             raise
+        except asyncio.CancelledError:  # the partition went to another, and may come back: the row's own time, by the clock that cannot be set
+            self._note_unsettled(wanted.effect, self._patience.timeout + self._patience.settle)
+            raise
+
+    def _note_unsettled(self, effect: Effect, seconds: float) -> None:
+        now = self._clock.monotonic()
+        for settled in [one for one, until in self._unsettled.items() if until <= now]:
+            del self._unsettled[settled]
+        self._unsettled[effect] = now + seconds
 
     async def _call(self, operation: Operation | Update, claim: Claim, document: Document, api: ApiClient) -> tuple[bool, Standing]:
         if isinstance(operation, Update):

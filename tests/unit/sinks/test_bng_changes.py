@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -105,6 +106,29 @@ async def test_a_clock_that_is_set_forward_does_not_end_the_settle_time(bng: Bng
     with pytest.raises(RetryableError, match="may still commit"):
         await change(sink, version=2, quantity=5)
     await sink.clock.advance(5)
+    assert "applied" == (await change(sink, version=2, quantity=5)).outcome
+
+
+async def test_what_is_given_up_with_its_partition_may_still_commit_whatever_the_clock_says(bng: Bng, sink: Sink) -> None:
+    await place(sink)
+    arrived, may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def stand_still(_call: str) -> None:
+        arrived.set()
+        await may_go_on.wait()
+
+    bng.heard = stand_still
+    changing = asyncio.create_task(change(sink, version=1))
+    await arrived.wait()
+    bng.heard = None
+    changing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await changing
+    sink.clock.set_forward(600)
+    with pytest.raises(RetryableError, match="may still commit"):
+        await change(sink, version=2, quantity=5)
+    may_go_on.set()
+    await sink.clock.advance(15)
     assert "applied" == (await change(sink, version=2, quantity=5)).outcome
 
 
