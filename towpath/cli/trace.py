@@ -37,8 +37,8 @@ def trace(
             table.add_row(step.at.strftime("%H:%M:%S.%f")[:-3], step.hop, step.what, step.detail)
         console.print(table)
         for told in left:
-            short = told["dead_letter_id"][:8]
-            console.print(f"{told['state']} still, since {told['last_at']:%H:%M:%S}: `towpath dlq show {short}` tells what mends it", markup=False, soft_wrap=True)
+            since, show = f"{told['last_at']:%H:%M:%S}", f"`towpath dlq show {told['dead_letter_id'][:8]}`"
+            console.print(f"{told['state']} still, since {since}: {show} tells what mends it", markup=False, soft_wrap=True)
     else:
         console.print(f"nothing is known of order {order}; is the number right, and has the shop's webhook arrived?", markup=False)
     if not steps:
