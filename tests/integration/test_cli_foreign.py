@@ -86,7 +86,7 @@ class Others:
         consumer.subscribe([self.orders])
         try:
             messages = consumer.consume(count, 15.0)
-            consumer.commit(messages[-1], asynchronous=False)
+            consumer.commit(message=messages[-1], asynchronous=False)
         finally:
             consumer.close()
         return [record_of(message) for message in messages]

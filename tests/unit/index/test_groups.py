@@ -12,7 +12,7 @@ from towpath.index.groups import fingerprint, grouped, remedy
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
-def told(minute: int = 0, **changes: str) -> dict[str, Any]:
+def told(minute: int = 0, /, **changes: str) -> dict[str, Any]:
     """Return what is told of a dead letter that failed at first at noon, and last so many minutes later."""
     texts = {"connection": "erp", "error_class": "data", "field": "Lines[0].SKU", "mapping_version": "7d85", "hop": "sink", "state": "dead"}
     found = {**texts, "group": "sink.erp", "reason": f"unknown SKU {minute}", **changes}
