@@ -11,7 +11,7 @@ import typer
 
 from towpath.cli._dlq_told import all_the_same, tell, tell_left, tell_next
 from towpath.cli._index import ConfigOption, load
-from towpath.cli._letters import LimitOption, SinceOption, WhereOption, chosen, one
+from towpath.cli._letters import LimitOption, SinceOption, WhereOption, chosen, counted, one
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -206,7 +206,7 @@ def _why_left(config: Config, letter: Letter, cap: int | None = None) -> str:
     from towpath.topics import load_topics
 
     if cap is not None and letter.told["replays"] >= cap:
-        return f"it was replayed {letter.told['replays']} times already; mend it, or raise --cap"
+        return f"replayed {counted(letter.told['replays'], 'time')} already; mend what fails, or raise --cap"
     if letter.told["hop"] not in FOREIGN:
         return ""
     return why_not_replayed(letter.told, [spec.name for spec in load_topics().expand(config.connections) if set(spec.consumers) - {"analytics"}])
