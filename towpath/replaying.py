@@ -80,7 +80,13 @@ def again(record: Record, replay: Replay) -> Output:
 
 
 def send_all(kafka: KafkaSettings, outputs: Iterable[Output], rate: float | None = None) -> int:
-    """Send the records, at most `rate` a second, and return how many once Kafka has them all; raises ConfigError where it does not take them."""
+    """Send the records, at most `rate` a second, and return how many once Kafka has them all.
+
+    Where Ctrl-C ends it, Kafka has those of which the next was asked for.
+
+    Raises:
+        ConfigError: Kafka does not take them.
+    """
     producer, sent, begun = make_producer(kafka), 0, time.monotonic()
     failed: list[str] = []
 
@@ -88,12 +94,15 @@ def send_all(kafka: KafkaSettings, outputs: Iterable[Output], rate: float | None
         if error is not None:
             failed.append(str(error))
 
-    for output in outputs:
-        producer.produce(output.topic, output.value, output.key, headers=list(output.headers), on_delivery=note)
-        sent += 1
-        producer.poll(0 if rate is None else max(0.0, begun + sent / rate - time.monotonic()))
-        if failed:
-            break
-    if producer.flush(30) or failed:
+    try:
+        for output in outputs:
+            producer.produce(output.topic, output.value, output.key, headers=list(output.headers), on_delivery=note)
+            sent += 1
+            producer.poll(0 if rate is None else max(0.0, begun + sent / rate - time.monotonic()))
+            if failed:
+                break
+    finally:
+        waiting = producer.flush(30)
+    if waiting or failed:
         raise ConfigError(f"Kafka did not take {len(failed) or 'all'} of {sent} records: {failed[:1]}; run it again, nothing is done twice")
     return sent

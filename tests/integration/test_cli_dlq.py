@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from towpath.codec import default_codec
+from towpath.delivery import deadletters
 from towpath.delivery.deadletters import Failure
 from towpath.errors import ConfigError
 from towpath.kafka import KafkaSettings
-from towpath.records import Record
+from towpath.records import Output, Record
 from towpath.testing.desk import NOON, Desk
 from towpath.testing.events import an_order
 from towpath.testing.reading import read_all
@@ -63,8 +65,8 @@ def test_failures_of_one_cause_are_one_group_with_what_mends_it(desk: Desk) -> N
     large, small = desk.lines("dlq", "groups", "--where", f"connection={desk.erp}")
     assert ("Lines[].SKU", 3, "Total", 1) == (large["field"], large["letters"], small["field"], small["letters"])
     assert desk.erp in large["meaning"]
-    assert "towpath dlq replay" in large["remedy"]
-    assert 3 == len(ids(desk, "--where", f"fingerprint={large['fingerprint']}"))
+    assert f"towpath dlq replay --where fingerprint={large['fingerprint']}" in large["remedy"]
+    assert 3 == len(ids(desk, "--where", f"fingerprint={large['fingerprint']}")) == len(ids(desk, "--where", "field=SKU"))
     printed = desk.run("dlq", "groups", "--where", f"connection={desk.erp}").stdout
     assert large["fingerprint"] in printed
     assert "4 dead letters in 2 groups" in printed
@@ -97,7 +99,32 @@ def test_what_fits_is_replayed_and_what_was_tried_too_often_is_left_alone(desk: 
         desk.send(desk.registrar.dead_letter(again, _refused(), desk.subject(1), NOON + timedelta(hours=1))[1])
     left = desk.run("dlq", "replay", *where, "--cap", "1")
     assert "replayed 1\n" in left.stdout
-    assert 2 == left.stderr.count("raise --cap")
+    assert "left 2 (" in left.stderr
+    assert 1 == left.stderr.count("raise --cap")
+
+
+def test_a_replay_that_is_interrupted_says_so_and_the_same_command_goes_on(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    letters = [desk.failure(number) for number in range(1, 6)]
+    desk.send(*(letter for _, letter in letters))
+    replay_of, made = deadletters.replay_of, []
+
+    def interrupted(letter: Mapping[str, Any]) -> Output:
+        made.append(letter)
+        if len(made) == 4:
+            raise KeyboardInterrupt
+        return replay_of(letter)
+
+    monkeypatch.setattr(deadletters, "replay_of", interrupted)
+    those = ("dlq", "replay", "--where", f"connection={desk.erp}")
+    ended = desk.run(*those)
+    assert (130, "", True) == (ended.exit_code, ended.stdout, "interrupted after 3 of 5; the same command goes on" in ended.stderr)
+    assert (3, 5) == (len(delivered(desk)), len(ids(desk)))
+    done = {record.replay.dead_letter_id for record in delivered(desk) if record.replay is not None}
+    subjects = {letter_id: desk.subject(number) for number, (letter_id, _) in enumerate(letters, start=1)}
+    desk.send(*(desk.registrar.receipt("applied", subjects[one], NOON + timedelta(hours=1), dead_letter_id=one) for one in done))
+    monkeypatch.undo()
+    assert "replayed 2\n" == desk.run(*those).stdout
+    assert sorted(subjects) == sorted(record.replay.dead_letter_id for record in delivered(desk) if record.replay is not None)
 
 
 def _refused() -> Failure:
@@ -164,7 +191,10 @@ def test_rubbish_cannot_be_mended_but_discarded_with_who_and_why(desk: Desk) -> 
     assert "discarded 1" in desk.run("dlq", "discard", letter_id, "--reason", "a test of the plugin").stdout
     assert ([], [letter_id]) == (ids(desk), ids(desk, "--all"))
     assert any("a test of the plugin" in step["detail"] for step in desk.lines("trace", desk.key(1)))
-    assert "is closed already: discarded" in str(desk.run("dlq", "discard", letter_id, "--reason", "again").exception)
+    again = str(desk.run("dlq", "replay", letter_id).exception)
+    assert again.endswith(f"is closed already: discarded; to have it done all the same, `towpath replay deliver.{desk.erp} --key {desk.key(1)}`")
+    listed = desk.run("dlq", "list", "--all", "--where", "business_key=1", "--where", f"connection={desk.erp}").stdout
+    assert f"{letter_id[:8]}  {desk.key(1)}  closed: discarded, field SKU; 2026-11-20 12:01:00 UTC\n  unknown SKU\n1 dead letter; " in listed
 
 
 def test_a_delivery_is_mapped_anew_from_its_event_for_its_flow_and_by_the_processor_alone(desk: Desk) -> None:
@@ -187,3 +217,19 @@ def test_dead_letters_are_exported_whole_one_a_line(desk: Desk) -> None:
 def test_nothing_is_done_where_nothing_was_named(desk: Desk) -> None:
     for command in (["replay"], ["replay", "x", "--all"], ["discard", "--reason", "r"]):
         assert "name dead letters" in str(desk.run("dlq", *command).exception)
+
+
+def test_every_command_takes_a_plan_and_those_that_show_show_the_same(desk: Desk) -> None:
+    desk.send(desk.failure(1)[1])
+    for command in ("list", "groups", "show", "export"):
+        those = ("dlq", command, "--where", f"connection={desk.erp}")
+        assert desk.run(*those).stdout == desk.run(*those, "--plan").stdout != ""
+
+
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [(["connection"], "write field=value"), (["state=dead", "state=parked"], "state was given already"), (["order=1"], "known: dead_letter_id")],
+)
+def test_a_choice_that_makes_no_sense_is_refused(desk: Desk, where: list[str], told: str) -> None:
+    options = [part for condition in where for part in ("--where", condition)]
+    assert told in str(desk.run("dlq", "list", *options).exception)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,12 +11,53 @@ import pytest
 
 from towpath.config import load_config
 from towpath.errors import ConfigError
-from towpath.kafka import KafkaSettings
-from towpath.records import Output, Record
+from towpath.kafka import KafkaSettings, make_consumer, record_of
+from towpath.records import Headers, Output, Record
 from towpath.testing.desk import Desk
 from towpath.testing.reading import read_all
 from towpath.topic_setup import ensure
 from towpath.topics import TopicSpec
+
+TRACE = "java.lang.IllegalStateException: no rate\n\tat com.example.Billing.listen(Billing.java:42)\n"
+OWN = [
+    ("ce_id", b"e1"),
+    ("__TypeId__", b"com.example.Order"),
+    ("tag", b"\x00\xff"),
+    ("tag", b""),
+    ("traceparent", b"00-" + b"4" * 32 + b"-" + b"2" * 16 + b"-01"),
+]
+"""Headers of whoever wrote the record: bytes that are no text, a name that comes twice, an empty value."""
+KEY, VALUE = b"\x00order/1\xff", b"\x00\x00\x00\x00\x07\xfe"
+
+
+def of_spring(topic: str, offset: int) -> Headers:
+    """Return what Spring Kafka's DeadLetterPublishingRecoverer (3.x, after two retry topics) adds to a failed record."""
+    return [
+        ("retry_topic-attempts", struct.pack(">i", 3)),
+        ("retry_topic-original-timestamp", struct.pack(">q", 1_763_640_000_000)),
+        ("retry_topic-backoff-timestamp", struct.pack(">q", 1_763_640_002_000)),
+        ("kafka_dlt-original-topic", topic.encode()),
+        ("kafka_dlt-original-partition", struct.pack(">i", 0)),
+        ("kafka_dlt-original-offset", struct.pack(">q", offset)),
+        ("kafka_dlt-original-timestamp", struct.pack(">q", 1_763_640_000_000)),
+        ("kafka_dlt-original-timestamp-type", b"CreateTime"),
+        ("kafka_dlt-original-consumer-group", b"billing"),
+        ("kafka_dlt-exception-fqcn", b"org.springframework.kafka.listener.ListenerExecutionFailedException"),
+        ("kafka_dlt-exception-cause-fqcn", b"java.lang.IllegalStateException"),
+        ("kafka_dlt-exception-message", b"Listener failed; no rate"),
+        ("kafka_dlt-exception-stacktrace", TRACE.encode()),
+        ("kafka_dlt-original-topic", topic.encode() + b"-retry-1"),
+        ("kafka_dlt-original-partition", struct.pack(">i", 1)),
+        ("kafka_dlt-original-offset", struct.pack(">q", 0)),
+    ]
+
+
+def of_connect(topic: str, offset: int) -> Headers:
+    """Return what Kafka Connect's DeadLetterQueueReporter adds to a record that a sink connector could not take."""
+    told = {"topic": topic, "partition": "0", "offset": str(offset), "connector.name": "billing", "stage": "VALUE_CONVERTER", "task.id": "0"}
+    told |= {"class.name": "org.apache.kafka.connect.json.JsonConverter", "exception.class.name": "org.apache.kafka.connect.errors.DataException"}
+    told |= {"exception.message": "Converting byte[] to Kafka Connect data failed", "exception.stacktrace": TRACE}
+    return [(f"__connect.errors.{name}", text.encode()) for name, text in told.items()]
 
 
 class Others:
@@ -37,6 +79,17 @@ class Others:
 
     def again(self) -> list[Record]:
         return read_all(self.desk.config.kafka, [self.orders])
+
+    def read_on(self, group: str, count: int) -> list[Record]:
+        """Return the next records that this consumer of the topic gets, and note that it has read them."""
+        consumer = make_consumer(self.desk.config.kafka, group)
+        consumer.subscribe([self.orders])
+        try:
+            messages = consumer.consume(count, 15.0)
+            consumer.commit(message=messages[-1], asynchronous=False)
+        finally:
+            consumer.close()
+        return [record_of(message) for message in messages]
 
     def ids(self, *arguments: str) -> list[str]:
         return [letter["dead_letter_id"] for letter in self.desk.lines("dlq", "list", "--where", "connection=warehouse", *arguments)]
@@ -69,6 +122,31 @@ def test_they_are_listed_shown_and_replayed_to_their_topic_once_and_come_back_wh
     assert 1 == len(others.ids())
     left = desk.run("dlq", "replay", "--where", "connection=warehouse", "--cap", "1")
     assert ("replayed 0\n", True) == (left.stdout, "raise --cap" in left.stderr)
+
+
+@pytest.mark.parametrize(
+    ("written", "group", "error_class", "reason"),
+    [
+        (of_spring, "billing", "IllegalStateException", "java.lang.IllegalStateException: Listener failed; no rate"),
+        (of_connect, "connect-billing", "DataException", "Converting byte[] to Kafka Connect data failed (VALUE_CONVERTER of task 0)"),
+    ],
+)
+def test_what_a_plain_producer_wrote_with_their_headers_comes_back_to_its_consumer_byte_for_byte(
+    others: Others, written: Callable[[str, int], Headers], group: str, error_class: str, reason: str
+) -> None:
+    desk, consumer = others.desk, f"{others.orders}.billing"
+    desk.send(Output(others.orders, KEY, VALUE, OWN))
+    (failed,) = others.read_on(consumer, 1)
+    desk.send(Output(others.dead, KEY, VALUE, [*OWN, *written(others.orders, failed.offset)]))
+    (letter,) = desk.lines("dlq", "list", "--where", "connection=billing")
+    assert (group, error_class, True) == (letter["group"], letter["error_class"], letter["reason"].endswith(reason))
+    shown = desk.run("dlq", "show", letter["dead_letter_id"]).stdout
+    assert all(told in shown for told in (others.orders, reason, "every reader of that topic gets it again"))
+    assert "replayed 1\n" == desk.run("dlq", "replay", letter["dead_letter_id"]).stdout
+    (again,) = others.read_on(consumer, 1)
+    assert (KEY, VALUE, OWN) == (again.key, again.value, [header for header in again.headers if not header[0].startswith("towpath-")])
+    assert (letter["dead_letter_id"], group) == (again.header("towpath-dead-letter"), again.header("towpath-group"))
+    assert (2, []) == (len(others.again()), desk.lines("dlq", "list", "--where", "connection=billing"))
 
 
 def test_one_is_mended_or_discarded_as_ours_are(others: Others) -> None:

@@ -142,11 +142,13 @@ def fail(config: Config, *, state: str = "dead", offset: int = 0) -> None:
     assert producer.flush(30) == 0
 
 
-async def test_open_dead_letters_and_parked_records_are_counted_by_connection(config: Config) -> None:
+async def test_open_dead_letters_and_parked_records_are_counted_by_connection(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     for offset in range(3):
         fail(config, offset=offset)
     fail(config, state=PARKED, offset=3)
     assert {"dead": 3, "parked": 1} == (await look(config)).letters[erp(config)]
+    monkeypatch.setenv("COLUMNS", "120")
+    assert "and 1 parked; `towpath dlq groups` tells why" in (await asyncio.to_thread(run, config)).stdout
 
 
 async def test_without_kafka_the_roles_and_the_index_are_told_as_they_stand(config: Config) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 import typer
 
+from towpath.cli._dlq_told import all_the_same, tell, tell_left, tell_next
 from towpath.cli._index import ConfigOption, load
-from towpath.cli._letters import LimitOption, SinceOption, WhereOption, chosen, one
+from towpath.cli._letters import LimitOption, SinceOption, WhereOption, chosen, counted, one
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
     from towpath.config import Config
     from towpath.index.indexer import Indexer
     from towpath.index.queries import Letter
+    from towpath.kafka import KafkaSettings
     from towpath.records import Output
 
+INTERRUPTED = 130  # as a shell has it
 IdArguments = Annotated[list[str] | None, typer.Argument(help="Ids, or their first characters.")]
 EveryOption = Annotated[bool, typer.Option("--all", help="Every open one.")]
 PlanOption = Annotated[bool, typer.Option("--plan", help="Say what would be done, and do nothing.")]
@@ -42,9 +45,7 @@ def replay(  # noqa: PLR0917 - one argument an option
 
     Nothing is deleted and no effect happens twice, so it may be interrupted and run again.
     """
-    from towpath.delivery.deadletters import remapped_of, replay_of
-    from towpath.index.asking import caught_up, originals
-    from towpath.replaying import send_all
+    from towpath.index.asking import caught_up
 
     settings = load(config)
     with caught_up(settings) as indexer:
@@ -52,13 +53,35 @@ def replay(  # noqa: PLR0917 - one argument an option
         left = {letter.told["dead_letter_id"]: why for letter in found if (why := _why_left(settings, letter, cap))}
         wanted = [letter for letter in found if letter.told["dead_letter_id"] not in left]
         if plan:
-            _tell(wanted)
+            tell(wanted, "to")
         else:
-            send_all(settings.kafka, (remapped_of(one, indexer.codec) if remap else replay_of(one) for one in originals(indexer, wanted)))
-            send_all(settings.kafka, _foreign_closed(wanted))
-    for letter_id, why in left.items():
-        typer.echo(f"left: {letter_id}: {why}", err=True)
+            _send_again(settings.kafka, indexer, wanted, remap=remap)
+    tell_left(left)
     typer.echo(f"{'would replay' if plan else 'replayed'} {len(wanted)}")
+    if not plan:
+        tell_next(wanted)
+
+
+def _send_again(kafka: KafkaSettings, indexer: Indexer, letters: Sequence[Letter], *, remap: bool) -> None:
+    """Send dead letters again, and close those that are none of ours; where Ctrl-C ends it, say how far it came."""
+    from towpath.delivery.deadletters import remapped_of, replay_of
+    from towpath.index.asking import originals
+    from towpath.replaying import send_all
+
+    sent: set[str] = set()
+
+    def each() -> Iterator[Output]:
+        for original in originals(indexer, letters):
+            yield remapped_of(original, indexer.codec) if remap else replay_of(original)
+            sent.add(original["dead_letter_id"])
+
+    try:
+        send_all(kafka, each())
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted after {len(sent)} of {len(letters)}; the same command goes on with what is still open", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    finally:
+        send_all(kafka, _foreign_closed([letter for letter in letters if letter.told["dead_letter_id"] in sent]))
 
 
 def edit(  # noqa: PLR0917 - one argument an option
@@ -102,8 +125,10 @@ def edit(  # noqa: PLR0917 - one argument an option
         mended = [letter for letter in found if letter.told["dead_letter_id"] in sent]
         if not plan:
             send_all(settings.kafka, [*sent.values(), *_foreign_closed(mended)])
-    _tell(mended)
+    tell(mended, "to")
     typer.echo(f"{'would replay' if plan else 'replayed'} {len(sent)}, mended" if sent else "nothing was changed")
+    if not plan:
+        tell_next(mended)
 
 
 def _mended(indexer: Indexer, letters: Sequence[Letter], change: Callable[[str], str | None]) -> dict[str, Output]:
@@ -148,7 +173,7 @@ def discard(
         if not plan:
             send_all(settings.kafka, [_discarded(letter.told, reason.strip()) for letter in found])
             _forget(settings, [letter.told["dead_letter_id"] for letter in found])
-    _tell(found)
+    tell(found, "of")
     typer.echo(f"{'would discard' if plan else 'discarded'} {len(found)}")
 
 
@@ -171,7 +196,7 @@ def opened(
         found = chosen(connection, where, since, limit) if fitting else [one(connection, letter_id) for letter_id in letter_ids or ()]
     if closed := [letter for letter in found if not letter.told["open"]]:
         told = closed[0].told
-        raise ConfigError(f"dead letter {told['dead_letter_id']} is closed already: {told['outcome']}")
+        raise ConfigError(f"dead letter {told['dead_letter_id']} is closed already: {told['outcome']}{all_the_same(told)}")
     return list({letter.told["dead_letter_id"]: letter for letter in found}.values())
 
 
@@ -181,7 +206,7 @@ def _why_left(config: Config, letter: Letter, cap: int | None = None) -> str:
     from towpath.topics import load_topics
 
     if cap is not None and letter.told["replays"] >= cap:
-        return f"it was replayed {letter.told['replays']} times already; mend it, or raise --cap"
+        return f"replayed {counted(letter.told['replays'], 'time')} already; mend what fails, or raise --cap"
     if letter.told["hop"] not in FOREIGN:
         return ""
     return why_not_replayed(letter.told, [spec.name for spec in load_topics().expand(config.connections) if set(spec.consumers) - {"analytics"}])
@@ -193,13 +218,6 @@ def _foreign_closed(letters: Sequence[Letter]) -> list[Output]:
 
     others = [letter.told for letter in letters if letter.told["hop"] in FOREIGN]
     return [closing(told, REPLAYED, "sent again to its original topic", told["last_at"]) for told in others]
-
-
-def _tell(letters: Sequence[Letter]) -> None:
-    for letter in letters:
-        told = letter.told
-        what = told["business_key"] or f"{told['topic']}@{told['offset']}"
-        typer.echo(f"{told['dead_letter_id'][:8]}  {what}  to {told['group']} on {told['topic']}, replayed {told['replays']} times: {told['reason']}")
 
 
 def _discarded(told: Mapping[str, Any], reason: str) -> Output:

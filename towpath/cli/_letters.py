@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,11 +14,21 @@ if TYPE_CHECKING:
     from towpath.index.queries import Letter
 
 AllOption = Annotated[bool, typer.Option("--all", help="Also those that are closed.")]
-WhereOption = Annotated[list[str] | None, typer.Option(help="Only those with this in a field, such as connection=erp, state=parked or field=SKU.")]
+WhereOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FIELD=VALUE",
+        help="Only those with this in a field, such as business_key=1001, connection=erp, state=parked, field=SKU, reason=timeout or "
+        "fingerprint=3ed9525d; several must all hold.",
+    ),
+]
 SinceOption = Annotated[
     str, typer.Option(metavar="TIME", help="Only those that failed since: ISO 8601, UTC where it names no zone; or 90m, 24h, 7d.")
 ]
 LimitOption = Annotated[int | None, typer.Option(min=1, help="At most so many, the oldest first.")]
+AnywayOption = Annotated[
+    bool, typer.Option("--plan", help="Taken so that a choice can be tried with any of these commands: this one does nothing to what it shows.")
+]
 UNITS = {"m": 60, "h": 3600, "d": 86400}
 
 
@@ -28,9 +38,14 @@ def chosen(connection: Connection, where: Sequence[str] | None, since: str, limi
     from towpath.errors import ConfigError
     from towpath.index.queries import TEXTS, find_letters
 
-    conditions = dict(condition.partition("=")[::2] for condition in where or ())
-    if wrong := [name for name in conditions if name not in TEXTS]:
-        raise ConfigError(f"--where {wrong[0]}: write field=value; {near(wrong[0], list(TEXTS))}")
+    conditions: dict[str, str] = {}
+    for condition in where or ():
+        name, equals, text = condition.partition("=")
+        if name not in TEXTS or not equals:
+            raise ConfigError(f"--where {condition}: write field=value; {near(name, list(TEXTS))}")
+        if name in conditions:
+            raise ConfigError(f"--where {condition}: {name} was given already, and no dead letter has two")
+        conditions[name] = text
     return find_letters(connection, everything=everything, where=conditions, since=moment("--since", since), limit=limit)
 
 
@@ -60,3 +75,14 @@ def moment(option: str, text: str) -> datetime | None:
         return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
     except (ValueError, OverflowError):
         raise ConfigError(f"{option} {text}: write a time such as 2026-11-21T09:00, or 90m, 24h, 7d") from None
+
+
+def name_of(told: Mapping[str, Any]) -> str:
+    """Return what a dead letter is about: its business key, or where its record stood."""
+    key: str = told["business_key"]
+    return key or f"{told['topic']}@{told['offset']}"
+
+
+def counted(number: int, word: str = "dead letter") -> str:
+    """Return a number of things, such as "1 dead letter"."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"

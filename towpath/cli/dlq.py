@@ -9,12 +9,17 @@ import typer
 
 from towpath.cli._dlq_mending import add_mending_to
 from towpath.cli._index import ConfigOption, JsonOption, load
-from towpath.cli._letters import AllOption, LimitOption, SinceOption, WhereOption, chosen, one
+from towpath.cli._letters import AllOption, AnywayOption, LimitOption, SinceOption, WhereOption, chosen, counted, name_of, one
 
 if TYPE_CHECKING:
     from towpath.codec import Codec
 
-commands = typer.Typer(name="dlq", no_args_is_help=True, help="Dead letters: find, understand, mend and play them again.")
+HELP = """Dead letters, such as an order that was refused: find, understand, mend and play them again.
+
+`groups` tells what failed, why, and what mends it; `show` tells all of one. `edit` mends a record and sends it, `replay` sends it as it is, `discard`
+closes it. Then `towpath trace ORDER` tells whether it arrived.
+"""
+commands = typer.Typer(name="dlq", no_args_is_help=True, help=HELP)
 
 
 @commands.command("list")
@@ -25,11 +30,11 @@ def list_letters(
     since: SinceOption = "",
     limit: LimitOption = None,
     as_json: JsonOption = False,
+    _plan: AnywayOption = False,
 ) -> None:
     """List the open dead letters and parked records, oldest first."""
     import orjson
     from rich.console import Console
-    from rich.table import Column, Table
 
     from towpath.index.asking import caught_up
 
@@ -39,14 +44,16 @@ def list_letters(
         for letter in found:
             typer.echo(orjson.dumps(letter))
         return
-    names = ("id", "what", "state", "field", "reason", "attempts", "last (UTC)")
-    table = Table(*(Column(name, overflow="fold") for name in names), title=f"{len(found)} dead letters")
+    console = Console(soft_wrap=True, highlight=False)
     for letter in found:
-        state = letter["state"] if letter["open"] else "closed"
-        last = f"{letter['last_at']:%Y-%m-%d %H:%M:%S}"
-        what = letter["business_key"] or f"{letter['topic']}@{letter['offset']}"
-        table.add_row(letter["dead_letter_id"][:8], what, state, letter["field"], letter["reason"], str(letter["attempts"]), last)
-    Console().print(table)
+        state = letter["state"] if letter["open"] else f"closed: {letter['outcome']}"
+        field = f", field {letter['field']}" if letter["field"] else ""
+        tries = f", {letter['attempts']} attempts" if letter["attempts"] > 1 else ""
+        console.print(letter["dead_letter_id"][:8], style="bold", end="  ")
+        console.print(f"{name_of(letter)}  {state}{field}; {letter['last_at']:%Y-%m-%d %H:%M:%S} UTC{tries}", markup=False)
+        console.print(f"  {letter['reason']}", markup=False)
+    ending = "`towpath dlq show ID` tells what mends one" if found else "none that fits; `--all` has those that are closed too"
+    console.print(f"{counted(len(found))}; {ending}", markup=False)
 
 
 @commands.command()
@@ -56,6 +63,7 @@ def groups(
     since: SinceOption = "",
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many groups.")] = None,
     as_json: JsonOption = False,
+    _plan: AnywayOption = False,
 ) -> None:
     """Group the open dead letters by cause, the largest group first, each with what it means and what mends it."""
     import orjson
@@ -78,7 +86,7 @@ def groups(
         for name in ("reason", "meaning", "remedy"):
             console.print(f"  {name:8} {getattr(group, name)}", markup=False)
     if not as_json:
-        console.print(f"{sum(group.letters for group in found)} dead letters in {len(found)} groups; --where fingerprint=… takes one group elsewhere")
+        console.print(f"{counted(sum(group.letters for group in found))} in {counted(len(found), 'group')}")
 
 
 @commands.command()
@@ -88,8 +96,12 @@ def show(
     where: WhereOption = None,
     since: SinceOption = "",
     limit: LimitOption = None,
+    _plan: AnywayOption = False,
 ) -> None:
-    """Show all that is known of dead letters: the original record, what it means and what mends it."""
+    """Show all that is known of dead letters: the original record, what it means and what mends it.
+
+    A record that can be read is shown as it reads; `dlq export` has its bytes.
+    """
     import orjson
 
     from towpath.errors import ConfigError
@@ -103,12 +115,19 @@ def show(
         found = {letter.told["dead_letter_id"]: letter for letter in named}
         for original in originals(indexer, list(found.values())):
             whole = _whole(indexer.codec, original, found[original["dead_letter_id"]].told)
+            if whole["record"] is not None:
+                del whole["value"]
             typer.echo(orjson.dumps(whole, option=orjson.OPT_INDENT_2))
 
 
 @commands.command()
 def export(
-    config: ConfigOption = None, everything: AllOption = False, where: WhereOption = None, since: SinceOption = "", limit: LimitOption = None
+    config: ConfigOption = None,
+    everything: AllOption = False,
+    where: WhereOption = None,
+    since: SinceOption = "",
+    limit: LimitOption = None,
+    _plan: AnywayOption = False,
 ) -> None:
     """Print dead letters whole, one JSON object a line: the record with its key, value and headers, and all that is told of it."""
     import orjson
@@ -125,6 +144,7 @@ def export(
 def _whole(codec: Codec, original: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
     """Return a dead letter as JSON can hold it: bytes as text where they are text, else as hex; the record decoded where it can be."""
     from towpath.delivery.mending import readable
+    from towpath.errors import RetryableError
     from towpath.index.groups import remedy
 
     def text(value: object) -> object:
@@ -133,8 +153,12 @@ def _whole(codec: Codec, original: Mapping[str, Any], told: Mapping[str, Any]) -
         return value
 
     headers = {header["name"]: text(header["value"]) for header in original["headers"]}
-    found = readable(codec, original["value"])
-    return {**{name: text(part) for name, part in original.items()}, "headers": headers, "record": found, **told, **remedy(told)._asdict()}
+    try:
+        found = readable(codec, original["value"])
+    except RetryableError:  # its schema is not known so far, if it is one of ours at all: its bytes tell what there is
+        found = None
+    what = remedy(told, told["dead_letter_id"][:8])
+    return {**{name: text(part) for name, part in original.items()}, "headers": headers, "record": found, **told, **what._asdict()}
 
 
 add_mending_to(commands)

@@ -99,7 +99,9 @@ def _letters(report: Report) -> Iterator[Row]:
     problem = report.index or (f"{report.unread} records are not read yet" if report.unread else "")
     yield "index", "does not answer" if report.index else "behind" if report.unread or report.kafka else "up to date", problem
     for name, counts in report.letters.items():
-        yield f"dead letters {name}", str(counts["dead"]), f"and {counts['parked']} parked" if counts["parked"] else ""
+        parked = f"and {counts['parked']} parked" if counts["parked"] else ""
+        why = "`towpath dlq groups` tells why" if counts["dead"] else ""
+        yield f"dead letters {name}", str(counts["dead"]), "; ".join(filter(None, (parked, why)))
     if report.unreadable:
         yield "unreadable records", str(report.unreadable), "in the topics; those of received.* are dead letters too"
 

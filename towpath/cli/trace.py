@@ -25,17 +25,20 @@ def trace(
     settings = load(config)
     with caught_up(settings) as indexer, indexer.transaction() as connection:
         steps = queries.trace(connection, order, settings.connections)
+        keys = list(dict.fromkeys(step.key for step in steps if step.key))
+        left = [letter.told for key in keys for letter in queries.find_letters(connection, where={"business_key": key})]
     console = Console()
     if as_json:
         for step in steps:
             typer.echo(orjson.dumps(step._asdict()))
     elif steps:
-        table = Table(
-            "time (UTC)", "hop", "what", Column("details", overflow="fold"), title=", ".join(dict.fromkeys(step.key for step in steps if step.key))
-        )
+        table = Table("time (UTC)", "hop", "what", Column("details", overflow="fold"), title=", ".join(keys))
         for step in steps:
             table.add_row(step.at.strftime("%H:%M:%S.%f")[:-3], step.hop, step.what, step.detail)
         console.print(table)
+        for told in left:
+            since, show = f"{told['last_at']:%H:%M:%S}", f"`towpath dlq show {told['dead_letter_id'][:8]}`"
+            console.print(f"{told['state']} still, since {since}: {show} tells what mends it", markup=False, soft_wrap=True)
     else:
         console.print(f"nothing is known of order {order}; is the number right, and has the shop's webhook arrived?", markup=False)
     if not steps:

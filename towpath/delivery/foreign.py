@@ -1,7 +1,8 @@
 """Dead letters that Kafka Connect and Spring wrote, read as ours: what they say stands in headers. No I/O.
 
 Sources: Kafka Connect's DeadLetterQueueReporter (`__connect.errors.*`, every value as text, written where the sink connector has
-errors.deadletterqueue.context.headers.enable) and Spring Kafka's DeadLetterPublishingRecoverer (`kafka_dlt-*`: texts, and numbers big-endian).
+errors.deadletterqueue.context.headers.enable) and Spring Kafka's DeadLetterPublishingRecoverer (`kafka_dlt-*`: texts, and numbers big-endian;
+`retry_topic-*` where the record went through its retry topics).
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ CONNECT, SPRING, OTHER = "connect", "spring", "other"
 FOREIGN: Final = frozenset({CONNECT, SPRING, OTHER})
 """The hops of dead letters that are none of ours."""
 CONNECTS, SPRINGS = "__connect.errors.", "kafka_dlt-"
+RETRIES: Final = "retry_topic-"
+"""How often, and since when, Spring's retry topics have tried a record: with these it would be dead again at the first failure after its replay."""
 REPLAYED: Final = "replayed"
 """The outcome of a receipt that closes such a dead letter once it was sent again: who reads it writes no receipts; failed again, it is open again."""
 LARGEST: Final = (1 << 63) - 1
@@ -35,7 +38,7 @@ def foreign_letter(record: Record) -> dict[str, Any]:
     replay = record.replay
     replay = replay if replay and replay.dead_letter_id else None
     origin = (topic, partition, offset) if topic else (record.topic, record.partition, record.offset)
-    headers = [(name, value) for name, value in record.headers if name not in OURS and not name.startswith((CONNECTS, SPRINGS))]
+    headers = [(name, value) for name, value in record.headers if name not in OURS and not name.startswith((CONNECTS, SPRINGS, RETRIES))]
     return {
         "dead_letter_id": replay.dead_letter_id if replay else stable_id("foreign", told["hop"], told["group"], *origin),
         "state": DEAD,
@@ -95,7 +98,7 @@ def _of_spring(record: Record) -> dict[str, Any]:
     thrown = _text(found.get("exception-cause-fqcn") or found.get("exception-fqcn"))
     return {
         "hop": SPRING,
-        "connection": group,
+        "connection": group or record.topic,  # the group is told since Spring Kafka 2.8
         "group": group,
         "error_class": _short(thrown),
         "reason": f"{thrown}: {_text(found.get('exception-message'))}",

@@ -62,11 +62,12 @@ def _group(name: str, members: list[Mapping[str, Any]]) -> Group:
     newest = max(members, key=lambda told: told["last_at"])
     first, last = min(told["first_at"] for told in members), newest["last_at"]
     about = {part: newest[part] for part in ("connection", "error_class", "hop", "mapping_version", "reason")}
-    return Group(fingerprint=name, field=field_of(newest), letters=len(members), first_at=first, last_at=last, **about, **remedy(newest)._asdict())
+    what = remedy(newest, f"--where fingerprint={name}")
+    return Group(fingerprint=name, field=field_of(newest), letters=len(members), first_at=first, last_at=last, **about, **what._asdict())
 
 
-def remedy(told: Mapping[str, Any]) -> Remedy:
-    """Return what a dead letter means, and what mends it."""
+def remedy(told: Mapping[str, Any], those: str) -> Remedy:
+    """Return what a dead letter means, and what mends it; `those` stands for it, or for all like it, in a command."""
     where, field = told["connection"] or "nobody known", field_of(told)
     at_fault = f" ({field})" if field else ""
     if told["state"] == "parked":
@@ -77,26 +78,29 @@ def remedy(told: Mapping[str, Any]) -> Remedy:
     if told["hop"] in FOREIGN:
         return Remedy(
             f"a consumer that is none of Towpath's ({told['group'] or 'its writer does not say which'}) could not process it",
-            "mend what it fails at there, then `towpath dlq replay`: it goes to its original topic, where every reader of that topic gets it again",
+            f"mend what it fails at there, then `towpath dlq replay {those}`: it goes to its original topic, where "
+            "every reader of that topic gets it again",
         )
     if told["error_class"] == "bug":
         return Remedy(
-            "Towpath itself failed; the record may be right", "look in the log of the role for the traceback; after an upgrade, `towpath dlq replay`"
+            "Towpath itself failed; the record may be right",
+            f"look in the log of the role for the traceback; after an upgrade, `towpath dlq replay {those}`",
         )
     if told["hop"] == "adapter":
         return Remedy(
             f"what {where} sent or answered cannot be read{at_fault}",
-            f"correct it at {where}: the next webhook or poll of it comes through; or `towpath dlq edit`, for this record alone",
+            f"correct it at {where}: the next webhook or poll of it comes through; or mend the record alone, `towpath dlq edit {those}`",
         )
     if told["hop"] == "processor":
         return Remedy(
             f"what {where} told breaks a rule, or the mapping cannot be made of it{at_fault}",
-            f"correct it at {where}, which closes it by itself; where the rule or mapping is wrong, change that, then `towpath dlq replay`",
+            f"correct it at {where}, which closes it by itself; or mend the record alone, `towpath dlq edit {those}`; "
+            f"where the rule or mapping is wrong, change that, then `towpath dlq replay {those}`",
         )
-    return _refused(where, field, at_fault)
+    return _refused(where, field, at_fault, those)
 
 
-def _refused(where: str, field: str, at_fault: str) -> Remedy:
+def _refused(where: str, field: str, at_fault: str, those: str) -> Remedy:
     """Return what it means that a target does not take something."""
     if field == DUPLICATE:
         return Remedy(
@@ -104,5 +108,6 @@ def _refused(where: str, field: str, at_fault: str) -> Remedy:
         )
     return Remedy(
         f"{where} refuses what it is given{at_fault}",
-        f"mend what refuses it at {where}, then `towpath dlq replay`; where the mapping is wrong, change it, then `towpath dlq replay --remap`",
+        f"mend what refuses it at {where}, then `towpath dlq replay {those}`; or mend the delivery alone, `towpath dlq edit {those}`; "
+        f"where the mapping is wrong, change it, then `towpath dlq replay {those} --remap`",
     )

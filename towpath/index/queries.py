@@ -117,9 +117,9 @@ def find_letters(
 ) -> list[Letter]:
     """Return the open dead letters and parked records, closed ones too with `everything`, oldest failure first.
 
-    `begins` is how the id begins; `where` says what some of TEXTS hold; `since` is the earliest newest failure.
+    `begins` is how the id begins; `where` says what some of TEXTS hold (see `_holds`); `since` is the earliest newest failure.
     """
-    matching = [letters.c[name] == text for name, text in (where or {}).items()]
+    matching = [_holds(name, text) for name, text in (where or {}).items()]
     if since is not None:
         matching.append(letters.c.last_at >= micros(since))
     query = sa.select(*letters.c, closings.c.at, closings.c.receipt_id, closings.c.outcome).select_from(with_closings)
@@ -127,6 +127,22 @@ def find_letters(
     if not everything:
         query = query.where(still_open)
     return [_letter(row) for row in connection.execute(query.order_by(letters.c.last_at, letters.c.dead_letter_id)).mappings()]
+
+
+def _holds(name: str, text: str) -> sa.ColumnElement[bool]:
+    """Return the condition that a field holds this: all of it, but for what a person knows a part of.
+
+    That are an order's number at the end of its key, a field without where it stands (`SKU`, or `Lines[].SKU` of any line), and words of a reason.
+    """
+    column = letters.c[name]
+    if name == "reason":
+        return column.icontains(text, autoescape=True)
+    if name == "business_key":
+        return sa.or_(column == text, column.endswith(f"/{text}", autoescape=True))
+    if name == "field" and text:
+        escaped = text.replace("!", "!!").replace("%", "!%").replace("_", "!_").replace("[]", "[%]")
+        return sa.or_(column.like(escaped, escape="!"), column.like(f"%.{escaped}", escape="!"))
+    return column == text
 
 
 def _letter(row: sa.RowMapping) -> Letter:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from towpath.demo.pairs import ERP, SHOP
@@ -54,13 +55,24 @@ async def test_f01_an_order_with_a_product_unknown_at_the_erp_comes_through_by_i
 
 
 async def test_f01_a_bad_order_that_an_operator_mends_in_its_dead_letter_comes_through_once(pair: Played) -> None:
+    """As docs/runbooks/failed-order.md says: every command is one that the command before it told of."""
     await pair.buy(1131, bad=["bad_email"])
-    letter = await pair.letter(f"{SHOP}/order/1131")
-    await pair.command("dlq", "edit", letter["dead_letter_id"], "--set", "customer_email=mended@shop.example")
+    short = (await pair.letter(f"{SHOP}/order/1131"))["dead_letter_id"][:8]
+    assert f"`towpath dlq show {short}` tells what mends it" in await pair.command("trace", "1131")
+    shown = json.loads(await pair.command("dlq", "show", short))
+    assert ("customer_email", "not-an-email", True) == (shown["field"], shown["field_value"], f"`towpath dlq edit {short}`" in shown["remedy"])
+    (group,) = [json.loads(line) for line in (await pair.command("dlq", "groups", "--json", "--where", "business_key=1131")).splitlines()]
+    those = ("--where", f"fingerprint={shown['fingerprint']}")
+    assert (1, f"`towpath dlq edit {' '.join(those)}`" in group["remedy"]) == (group["letters"], True)
+    mend = ("dlq", "edit", short, "--set", "customer_email=mended@shop.example")
+    assert "would replay 1, mended" in await pair.command(*mend, "--plan")
+    assert "replayed 1, mended" in await pair.command(*mend)
     order = await pair.sales_order(1131)
     await settle(pair.stack)
     customer = await pair.row(ERP, "customers", CustomerID=order["CustomerID"])
     assert (customer["Email"], len(await pair.sales_orders(1131)), await pair.letters(f"{SHOP}/order/1131")) == ("mended@shop.example", 1, [])
+    traced = await pair.command("trace", "1131")
+    assert (f"create_order as {order['SalesOrderID']}" in traced, "tells what mends it" in traced) == (True, False)
 
 
 async def test_f01_what_need_not_be_done_is_discarded_and_said_to_be(pair: Played) -> None:

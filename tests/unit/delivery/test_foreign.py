@@ -82,6 +82,21 @@ def test_of_a_record_that_went_through_retry_topics_the_first_one_counts() -> No
     assert ("orders", 4711) == (letter["topic"], letter["offset"])
 
 
+def test_what_springs_retry_topics_counted_is_left_out_of_a_replay_which_counts_anew() -> None:
+    counted = [("retry_topic-attempts", struct.pack(">i", 4)), ("retry_topic-original-timestamp", struct.pack(">q", 1))]
+    sent = replay_of(foreign_letter(a_record(*counted, *SPRING)))
+    assert [] == [name for name, _ in sent.headers if name.startswith("retry_topic")]
+    assert OWN == [header for header in sent.headers if header in OWN]
+
+
+def test_one_of_a_spring_that_does_not_tell_its_group_is_listed_by_its_topic_and_keeps_its_dead_letter() -> None:
+    old = [header for header in SPRING if "group" not in header[0] and "cause" not in header[0]]
+    first = foreign_letter(a_record(*old))
+    assert ("orders-sink.dlq", "", "ListenerExecutionFailedException") == (first["connection"], first["group"], first["error_class"])
+    again = foreign_letter(a_record(*replay_of(first).headers, *old, offset=9))
+    assert (first["dead_letter_id"], 2) == (again["dead_letter_id"], again["attempts"])
+
+
 def test_a_record_that_says_nothing_is_listed_and_cannot_be_replayed() -> None:
     letter = foreign_letter(a_record())
     assert ("other", "") == (letter["hop"], letter["topic"])

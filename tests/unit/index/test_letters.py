@@ -34,11 +34,11 @@ def closed(minute: int) -> Record:
     return placed(REGISTRAR.receipt("applied", Subject("bng"), NOON + timedelta(minutes=minute), dead_letter_id="one"), minute)
 
 
-def new(offset: int, *, connection: str = "bng", state: str = "dead", field: str = "") -> Record:
+def new(offset: int, *, connection: str = "bng", state: str = "dead", field: str = "", key: str = "") -> Record:
     """Return the dead letter of the delivery at this offset, which failed so many minutes after noon."""
     record = Record(f"deliver.{connection}", 0, offset, 0.0, b"k", b"v")
-    failure = Failure("because", state=state, field=field)
-    output = REGISTRAR.dead_letter(record, failure, Subject(connection), NOON + timedelta(minutes=offset))[1]
+    failure = Failure("bng: 422 unknown product", state=state, field=field)
+    output = REGISTRAR.dead_letter(record, failure, Subject(connection, key), NOON + timedelta(minutes=offset))[1]
     return placed(output, 100 + offset)
 
 
@@ -104,12 +104,21 @@ def test_the_original_stands_where_the_newest_failure_was_written(engine: Engine
     [
         ({"where": {"connection": "shop"}}, [2]),
         ({"where": {"connection": "bng", "state": "parked"}}, [3]),
-        ({"where": {"field": "sku"}}, [1]),
+        ({"where": {"field": "sku"}}, [1, 4]),
+        ({"where": {"field": "Lines[].sku"}}, [4]),
+        ({"where": {"field": "Lines[2].sku"}}, [4]),
+        ({"where": {"field": "s%"}}, []),
+        ({"where": {"field": ""}}, [2, 3]),
+        ({"where": {"reason": "UNKNOWN"}}, [1, 2, 3, 4]),
+        ({"where": {"reason": "un%n"}}, []),
+        ({"where": {"business_key": "1001"}}, [1]),
+        ({"where": {"business_key": "shop/order/1001"}}, [1]),
+        ({"where": {"business_key": "001"}}, []),
         ({"limit": 2}, [1, 2]),
         ({"begins": "no-such-id"}, []),
         ({"begins": "%"}, []),
     ],
 )
 def test_letters_are_found_by_what_they_say(engine: Engine, options: dict[str, object], expected: list[int]) -> None:
-    index_records(engine, [new(1, field="sku"), new(2, connection="shop"), new(3, state=PARKED)])
+    index_records(engine, [new(1, field="sku", key="shop/order/1001"), new(2, connection="shop"), new(3, state=PARKED), new(4, field="Lines[2].sku")])
     assert expected == offsets(listed(engine, **options))

@@ -22,7 +22,7 @@ from processors.mapping import MAPPINGS, Model, load_model
 from processors.routing import Route, cloud_event
 from towpath.clock import SystemClock
 from towpath.codec import default_codec
-from towpath.delivery.deadletters import Registrar, Subject, replay_of
+from towpath.delivery.deadletters import Failure, Registrar, Subject, remapped_of, replay_of
 from towpath.events import Event, OrderPlaced, Version
 from towpath.records import Output, Record, Replay
 from towpath.testing.events import a_customer, an_address, an_order
@@ -353,6 +353,17 @@ def test_a_replay_for_a_flow_that_is_gone_stays_a_dead_letter(place: Place) -> N
     found = place.replay(letter)
     assert [(letter["dead_letter_id"], "flow")] == [(again["dead_letter_id"], again["field"]) for again in letters(found)]
     assert ["dlq.shop"] == topics(found)
+
+
+def test_a_refused_delivery_is_mapped_anew_by_the_newest_mapping_for_its_flow_alone_and_says_by_which(place: Place, picky: Model) -> None:
+    (_, _, delivery), _ = place.event(an_order())
+    refused = Record("deliver.bng", 0, 1, 0.0, delivery["key"].encode(), CODEC.encode("Delivery", delivery))
+    output = Registrar(CODEC, "sink", "sink.bng").dead_letter(refused, Failure("unknown SKU"), Subject("bng", delivery["key"]), NOW)[1]
+    letter = CODEC.decode_as("DeadLetter", output.value)
+    found = Place([a_route(model=picky), a_route("copy", "bng-2", picky)]).take(record_at(remapped_of(letter, CODEC)))
+    assert MAPPING.version == delivery["mapping_version"] != picky.version
+    assert [("orders", picky.version)] == [(value["flow"], value["mapping_version"]) for _, kind, value in found if kind == "Delivery"]
+    assert (["deliver.bng", "receipts"], [("resolved", letter["dead_letter_id"])]) == (sorted(topics(found)), receipts(found))
 
 
 def test_a_replay_meant_for_another_group_is_none_of_our_business(place: Place) -> None:
