@@ -26,6 +26,7 @@ DUMPS: Final = {
     "addresses": "address",
     "orders": "order",
     "products": "product",
+    "prices": "price",
     "stock": "stock",
     "notes": "note",
     "reservations": "reservation",
