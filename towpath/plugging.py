@@ -1,4 +1,4 @@
-"""Systems that stand outside the tree: a folder with `systems`, `producers`, `sinks`, `sandbox`, `testing` and `mappings`, as they are inside of it.
+"""Systems that stand outside the tree: a folder with `systems`, `producers`, `sinks`, `sandbox`, `testing`, `mappings` and `validators`, as inside.
 
 A distribution names its folder as the entry point `towpath.plugins`; the variable TOWPATH_PLUGINS names folders, as PATH does. What is plugged
 in is found as every other system is, under the same names (`towpath.systems.x`, `producers.x`, …).
@@ -25,6 +25,7 @@ PLACES: Final = {
     "sinks": "sinks",
     "sandbox": "towpath.sandbox",
     "testing": "towpath.testing.systems",
+    "validators": "processors.validators",
 }
 """The packages that are searched besides, by the name of a folder's part."""
 MAPPINGS: Final = Path(__file__).resolve().parents[1] / "processors" / "mappings"
