@@ -85,15 +85,6 @@ class Pair(Played):
 
         await until(is_so, seconds=seconds, what=f"{quantity} of {sku} at the shop")
 
-    async def struck(self, name: str, kind: str, times: int = 1) -> None:
-        """Return once a fault has happened at a system so often more than when this was asked."""
-        before = (await self._call(name, "GET", "faults", None))["injected"][kind]
-
-        async def is_so() -> bool:
-            return bool((await self._call(name, "GET", "faults", None))["injected"][kind] >= before + times)
-
-        await until(is_so, seconds=PATIENCE, what=f"{kind} at {name}")
-
     async def calls(self, name: str, method: str, path: str) -> list[Row]:
         """Return the calls that a system got to paths that end so, oldest first."""
         found = (await self._call(name, "GET", "journal?limit=100000", None))["items"]
