@@ -18,6 +18,8 @@ from towpath.testing.waiting import until
 
 Row = dict[str, Any]
 PATIENCE = 60
+PERIOD = 2.0
+"""Seconds of Brightpearl's minute: whoever is throttled waits until the next begins."""
 
 
 def is_simple(bundle: Bundle) -> bool:
@@ -96,7 +98,8 @@ async def running(folder: Path, changes: Callable[[dict[str, Any]], None] = impa
     """Run the pair in a folder while entered, with a 3PL that ships when it is told to; it is killed at the end."""
     pair = find_pair("brightpearl-nopcommerce")
     settings = {**(pair.threepl_settings or {}), "ships_after_seconds": None}
-    stack = Stack(folder / "stack", replace(pair, threepl_settings=settings), {}, {}, {}, changes)
+    account = {**pair.erp_settings, "calls_per_minute": 2_000, "minute_seconds": PERIOD}
+    stack = Stack(folder / "stack", replace(pair, threepl_settings=settings, erp_settings=account), {}, {}, {}, changes)
     stack.write()
     try:
         await stack.start()

@@ -1,4 +1,4 @@
-"""F-12: a product of Brightpearl, and its price in the list that counts, is one at the shop."""
+"""F-12: a product of Brightpearl, and its price in the list that counts, is one at the shop; one of a shop that is master is one at Brightpearl."""
 
 from __future__ import annotations
 
