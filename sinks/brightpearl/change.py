@@ -21,6 +21,7 @@ from towpath.systems.brightpearl import content_of
 
 NOT_FOUND: Final = 404
 CHANGED_MEANWHILE: Final = 412
+PARTLY: Final = "APA"
 AMOUNTS: Final = ("quantity", "net", "tax")
 LINES: Final = ("addressFullName", "companyName", "addressLine1", "addressLine2", "addressLine3", "addressLine4", "postalCode", "countryIsoCode")
 Row = Mapping[str, Any]
@@ -35,7 +36,7 @@ async def change_order(api: ApiClient, document: Document, _known: int | None) -
     rows = _rows(stands["rows"], [row_of(row, products) for row in wanted_rows])
     delivery = _delivery(stands.get("delivery") or {}, to)
     if rows == stands["rows"] and delivery == (stands.get("delivery") or {}):
-        return False, Standing(str(order_id))
+        return False, Standing(str(order_id), review=_review(stands))  # it may be ours, whose answer was lost
     await _require_unsent(api, order_id)
     await _require_plain(api, order_id)
     try:
@@ -45,10 +46,12 @@ async def change_order(api: ApiClient, document: Document, _known: int | None) -
         if f": {CHANGED_MEANWHILE} " not in str(refusal):
             raise
         raise RetryableError(f"order {order_id} changed at {api.name} while it was changed: read again") from refusal
-    code = str((await read_order(api, order_id)).get("allocationStatusCode"))
-    return True, Standing(
-        str(order_id), review="" if code in {"AAA", "ANR"} else f"not all of it is reserved since it changed (allocation status {code})"
-    )
+    return True, Standing(str(order_id), review=_review(await read_order(api, order_id)))
+
+
+def _review(order: Row) -> str:
+    code = str(order.get("allocationStatusCode"))
+    return f"it was changed, and not all of it is reserved (allocation status {code})" if code == PARTLY else ""
 
 
 async def _read(api: ApiClient, order_id: int) -> Row:

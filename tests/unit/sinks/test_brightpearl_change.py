@@ -90,6 +90,9 @@ async def test_more_than_is_reserved_is_told_and_less_is_refused(erp: Brightpear
     order = await sold(erp, reserved=2)
     effected = await sink.clock.run(sink.apply("change_order", KEY, change(order, row(quantity="5")), version=(1, 0)))
     assert "allocation status APA" in effected.reason
+    erp.cut("PUT order-service/sales-order")
+    effected = await sink.insist("change_order", f"{KEY}/lost", change(order, row(quantity="6")), version=(1, 0))
+    assert "allocation status APA" in effected.reason, "told also by who finds it done, since the answer was lost"
     with pytest.raises(DataError, match=r"2 of row \d+ are reserved"):
         await changed(sink, change(order, row(quantity="1")), 2)
 
