@@ -147,3 +147,14 @@ async def test_f11_one_who_may_be_there_already_is_asked_about_and_merged_where_
     await polled(pair)
     assert [293] == [row["contactId"] for row in await contacts(pair, "f11-asked@shop.example")]
     assert [] == await pair.letters(f"{SHOP}/customer/{shop}")
+
+
+async def test_f11_systems_that_throttle_are_down_or_lose_their_answers_have_each_customer_once(pair: Pair) -> None:
+    faulty: dict[str, float] = {"unavailable": 0.2, "response_lost": 0.2, "seed": 11}
+    async with pair.faults(ERP, throttle=0.2, **faulty), pair.faults(SHOP, **faulty):
+        shops = [await register(pair, f"f11-hard-{number}@shop.example") for number in range(2)]
+        for number in range(2):
+            await contact(pair, f"f11-hard-{number}@shop.example", lastName="Müller")
+    await polled(pair)
+    assert [1, 1] == [len(await contacts(pair, f"f11-hard-{number}@shop.example")) for number in range(2)]
+    assert [[], []] == [await pair.letters(f"{SHOP}/customer/{shop}") for shop in shops]
