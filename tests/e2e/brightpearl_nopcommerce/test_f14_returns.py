@@ -76,7 +76,7 @@ async def test_f14_a_gateway_that_refuses_is_a_dead_letter_and_said_on_both_side
 
 
 async def test_f14_a_return_is_credited_and_refunded_once_though_both_sides_were_down_and_throttling(pair: Pair) -> None:
-    async with pair.faults(ERP, throttle=0.2, unavailable=0.3, seed=15):
+    async with pair.faults(ERP, throttle=0.1, unavailable=0.1, seed=15):
         asked, credit = await returned(pair, 1421)
     async with pair.faults(SHOP, unavailable=1):
         await pair.erp("POST", f"sales-credits/{credit['id']}/close")
