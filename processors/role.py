@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from processors.addresses import load_validators
 from processors.engines.settings import EngineSettings
 from processors.flow_processor import FlowProcessor
 from processors.mapping import load_model
@@ -50,7 +51,8 @@ class ProcessorRole:
 
 
 def routes(config: Config) -> list[Route]:
-    """Return every flow with its mapping loaded; raises ConfigError for one that names an unknown event or a broken mapping."""
+    """Return every flow with its mapping loaded; raises ConfigError for one of an unknown event or a broken mapping, and for a broken validator."""
+    load_validators()
     found = []
     for name, flow in config.flows.items():
         if flow.event not in AGGREGATES:

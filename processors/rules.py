@@ -53,23 +53,23 @@ def _currencies() -> frozenset[str]:
 
 def check(event: Event) -> None:
     """Raise DataError for the first rule that the event breaks."""
-    if event.type == "OrderPlaced":
+    if event.type in {"OrderPlaced", "OrderChanged"}:
         check_order(event.value)
     elif event.type == "RefundIssued":
         check_refund(event.value)
     elif event.type == "CustomerChanged":
         check_email(event.value["email"], "email")
-        for name in ("billing_address", "shipping_address"):
-            check_address(event.value[name], name)
+        _check_addresses(event.value)
 
 
 def check_order(order: Mapping[str, Any]) -> None:
-    """Raise DataError unless the order has lines, a known currency, a possible e-mail address and a total that adds up."""
+    """Raise DataError unless the order has lines, a known currency, possible addresses (e-mail and postal) and a total that adds up."""
     places, lines = decimal_places(order["currency"]), order["lines"]
     possible = _are_possible(order, lines)
     if not possible:
         _check_sizes(order, AMOUNTS, "")
     check_email(order["customer_email"], "customer_email")
+    _check_addresses(order)
     if not lines:
         message = f"order {order['order_number']} has no lines"
         raise DataError(message, field="lines")
@@ -130,6 +130,11 @@ def _check_sizes(part: Mapping[str, Any], amounts: Sequence[str], where: str) ->
         value = part[name]
         if value.adjusted() >= LARGEST or not value.is_finite():
             raise DataError(f"{where}{name} is no possible amount: {value:E}", field=f"{where}{name}", value=f"{value:E}")
+
+
+def _check_addresses(value: Mapping[str, Any]) -> None:
+    for name in ("billing_address", "shipping_address"):
+        check_address(value[name], name)
 
 
 def check_email(address: str, field: str) -> None:

@@ -37,6 +37,8 @@ AT_ONCE: Final = 100
 MOST_WAITING: Final = 200
 """Records that all roles together may be behind by before a backfill goes on."""
 PAUSE_SECONDS: Final = 1.0
+NOTED_EVERY: Final = 10.0
+"""Seconds after which it is noted once more what of a list without order is written: one note has all of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,30 +83,42 @@ class Backfill:
     ) -> None:
         self._name, self._poll, self._api, self._inbox, self._cursors = name, poll, api, inbox, cursors
         self._clock, self._waiting, self._tell = clock, waiting, tell
+        self._noted_at = clock.monotonic()
 
     async def run(self, span: Span) -> int:
         """Return how many entities were written; where it ends before its end, the same span goes on from there.
 
-        A list that does not come in the order of change begins anew, which makes no effect once more.
+        A list that does not come in the order of change is read from its beginning each time; what of it was written is not written again.
         """
         listing = self._poll.open if span.only_open else self._poll.items
         if listing is None:
             raise ConfigError(f"backfill: {self._name} has no list of open {span.entity}; leave --open out")
         cursor = await self._cursors.begin(self._name, span.name, span.start)
-        known, written, reached = Digests(), 0, cursor.reached
-        async with contextlib.aclosing(self._batches(listing, span, cursor.reached)) as batches:
-            async for batch in batches:
-                await self._when_nobody_waits(written, reached)
-                rows = [row for row in map(Row.of, batch) if known.get(row.name) != row.digest]  # pages of a list overlap
-                await gather_all(*(self._inbox.write(span.entity, row, BACKFILLED) for row in rows))
-                for row in rows:
-                    known.note(row)
-                written, reached = written + len(rows), max(reached, *(item.changed_at for item in batch))
-                if self._poll.ordered and not span.only_open:
-                    await self._cursors.move(self._name, span.name, reached)
-                self._tell(Progress(written, reached))
+        known, written, reached = Digests(cursor.unfinished), 0, cursor.reached
+        try:
+            async with contextlib.aclosing(self._batches(listing, span, cursor.reached)) as batches:
+                async for batch in batches:
+                    await self._when_nobody_waits(written, reached)
+                    rows = [row for row in map(Row.of, batch) if known.get(row.name) != row.digest]  # pages of a list overlap
+                    await gather_all(*(self._inbox.write(span.entity, row, BACKFILLED) for row in rows))
+                    for row in rows:
+                        known.note(row)
+                    written, reached = written + len(rows), max(reached, *(item.changed_at for item in batch))
+                    await self._note(span, known, reached)
+                    self._tell(Progress(written, reached))
+        except BaseException:  # it is ended, or breaks off
+            await self._note(span, known, reached, is_last=True)
+            raise
         await self._cursors.forget(self._name, span.name)
         return written
+
+    async def _note(self, span: Span, known: Digests, reached: datetime, *, is_last: bool = False) -> None:
+        """Note how far it is: up to which change, or where the list has no order now and then which of it are written."""
+        if self._poll.ordered and not span.only_open:
+            await self._cursors.move(self._name, span.name, reached)
+        elif is_last or self._clock.monotonic() >= self._noted_at + NOTED_EVERY:
+            await self._cursors.keep(self._name, span.name, known)
+            self._noted_at = self._clock.monotonic()
 
     async def _when_nobody_waits(self, written: int, reached: datetime) -> None:
         while await self._waiting() > MOST_WAITING:

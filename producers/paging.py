@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
@@ -73,6 +73,12 @@ def require_whole(what: str, seen: Collection[object], announced: int | None) ->
     """Raise RetryableError where a read saw fewer entities than its first page announced: pages shifted, and it may have skipped some."""
     if announced is not None and len(seen) < announced:
         raise RetryableError(f"{what}: {len(seen)} of {announced} were listed; the list changed while it was read")
+
+
+def require_another(what: str, page: Sequence[object], before: Sequence[object]) -> None:
+    """Raise RetryableError where a page is the one before it once more: a system that repeats its last page would be read for ever."""
+    if page and page == before:
+        raise RetryableError(f"{what}: the same page of {len(page)} came again where the next was asked for; the list was not read to its end")
 
 
 def following(answer: Answer) -> dict[str, str]:

@@ -17,9 +17,9 @@ import yaml
 
 from towpath.codec import SCHEMAS
 from towpath.config import Config
+from towpath.plugging import mapping_file, mapping_names
 from towpath.runtime.runfile import read_run_file
 
-MAPPINGS: Final = SCHEMAS.parent / "processors" / "mappings"
 KNOWN, CONFIGURED, RUNNING = "known", "configured", "running"
 MOVERS: Final = ("adapter", "processor", "sink")
 """The roles without which no flow moves anything."""
@@ -64,15 +64,10 @@ def known_flows() -> tuple[Known, ...]:
 
 
 def ends_of(mapping: str) -> tuple[str, str, str]:
-    """Return the source's system, the target's and the event of a mapping that ships, by its name `<source>-<target>/<event>`."""
+    """Return the source's system, the target's and the event of a mapping, by its name `<source>-<target>/<event>`."""
     systems, _, event = mapping.partition("/")
     source, _, target = systems.partition("-")
     return source, target, "".join(word.capitalize() for word in event.split("_"))
-
-
-def shipped() -> list[str]:
-    """Return the names of the mappings that ship."""
-    return sorted(str(path.relative_to(MAPPINGS).with_suffix("")) for path in MAPPINGS.rglob("*.json") if not path.name.endswith(".samples.json"))
 
 
 def lines(config: Config | None = None) -> list[Line]:
@@ -80,7 +75,7 @@ def lines(config: Config | None = None) -> list[Line]:
     table = list(_configured(config)) if config is not None else []
     taken = {(line.id, line.mapping) for line in table}
     named = [(one.id, one.name, mapping) for one in known_flows() for mapping in one.mappings]
-    unnamed = [(NO_FLOW, "", mapping) for mapping in shipped() if mapping not in {mapping for _, _, mapping in named}]
+    unnamed = [(NO_FLOW, "", mapping) for mapping in mapping_names() if mapping not in {mapping for _, _, mapping in named}]
     for number, name, mapping in (*named, *unnamed):
         if (number, mapping) not in taken:
             table.append(Line(number, name, *ends_of(mapping), mapping, version_of(mapping), KNOWN))
@@ -90,7 +85,7 @@ def lines(config: Config | None = None) -> list[Line]:
 def version_of(mapping: str, folder: Path | None = None) -> str:
     """Return the digest of a mapping's file, by which deliveries name it; empty where there is no such file."""
     try:
-        text = ((folder or MAPPINGS) / f"{mapping}.json").read_text(encoding="utf-8")
+        text = mapping_file(mapping, folder).read_text(encoding="utf-8")
     except OSError:
         return ""
     return hashlib.sha256(text.encode()).hexdigest()[:12]

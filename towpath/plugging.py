@@ -1,4 +1,4 @@
-"""Systems that stand outside the tree: a folder with `systems`, `producers`, `sinks`, `sandbox` and `testing`, as they are inside of it.
+"""Systems that stand outside the tree: a folder with `systems`, `producers`, `sinks`, `sandbox`, `testing`, `mappings` and `validators`, as inside.
 
 A distribution names its folder as the entry point `towpath.plugins`; the variable TOWPATH_PLUGINS names folders, as PATH does. What is plugged
 in is found as every other system is, under the same names (`towpath.systems.x`, `producers.x`, …).
@@ -25,8 +25,13 @@ PLACES: Final = {
     "sinks": "sinks",
     "sandbox": "towpath.sandbox",
     "testing": "towpath.testing.systems",
+    "validators": "processors.validators",
 }
 """The packages that are searched besides, by the name of a folder's part."""
+MAPPINGS: Final = Path(__file__).resolve().parents[1] / "processors" / "mappings"
+SAMPLES: Final = ".samples.json"
+_mappings: Final = [MAPPINGS]
+"""The mappings that ship, and those of each folder that is plugged in."""
 
 
 def folders() -> list[Path]:
@@ -46,6 +51,8 @@ def plug_in(*more: Path) -> None:
             path = str(folder.resolve() / part)
             if Path(path).is_dir() and path not in _paths(package):
                 _paths(package).append(path)
+        if (mappings := folder.resolve() / "mappings").is_dir() and mappings not in _mappings:
+            _mappings.append(mappings)
     if found:
         _look_again()
 
@@ -53,14 +60,34 @@ def plug_in(*more: Path) -> None:
 @contextlib.contextmanager
 def plugged_in(*more: Path) -> Iterator[None]:
     """Plug folders in while entered; what was imported of them stays."""
-    before = {package: list(_paths(package)) for package in PLACES.values()}
+    before, mappings = {package: list(_paths(package)) for package in PLACES.values()}, list(_mappings)
     plug_in(*more)
     try:
         yield
     finally:
         for package, paths in before.items():
             _paths(package)[:] = paths
+        _mappings[:] = mappings
         _look_again()
+
+
+def mapping_file(name: str, own: Path | None = None) -> Path:
+    """Return the file of a mapping: in the folder `own`, else of those that ship, and where it is not there, of what is plugged in.
+
+    Where it is nowhere, this is where it should be.
+    """
+    places = [own or MAPPINGS, *_mappings[1:]]
+    return next((path for place in places if (path := place / f"{name}.json").exists()), places[0] / f"{name}.json")
+
+
+def mapping_names() -> list[str]:
+    """Return the names of the mappings that ship and of those that are plugged in."""
+    return sorted({name for folder in _mappings for name in names_in(folder)})
+
+
+def names_in(folder: Path) -> list[str]:
+    """Return the names of a folder's mappings, `<source>-<target>/<event>`."""
+    return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.json") if not path.name.endswith(SAMPLES))
 
 
 def _look_again() -> None:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 from producers.base import Item, Poll
-from producers.paging import read_page, require_whole
+from producers.paging import Listed, read_page, require_another, require_whole
 from towpath.http import ApiClient
 from towpath.systems.bng import BASE
 
@@ -23,9 +23,11 @@ async def changed(api: ApiClient, since: datetime, *, path: str, id_field: str, 
     where the read stands, and nothing before it moves. Pages are counted only where one holds nothing but records of one same time.
     """
     start, page, seen, announced = since, 1, set[tuple[int | str, str]](), None
+    before: list[Listed] = []
     while True:
         query = {"updatedSince": _text(start), "page": str(page), "pageSize": str(PAGE_SIZE)}
         listed, total = await read_page(api, f"{BASE}{path}", query, "total")
+        require_another(f"{api.name}: GET {BASE}{path}, page {page}", listed, before)
         items = [one.item(one.field(id_field), one.field("UpdatedAt"), since, one.field(part_field) or "") for one in listed]
         announced = total if announced is None else announced
         for item in items:
@@ -34,7 +36,7 @@ async def changed(api: ApiClient, since: datetime, *, path: str, id_field: str, 
         if not items or page * PAGE_SIZE >= total:
             break
         last = max(item.changed_at for item in items)
-        start, page = (last, 1) if last > start else (start, page + 1)
+        start, page, before = (last, 1, []) if last > start else (start, page + 1, listed)
     require_whole(f"{api.name}: GET {BASE}{path}", seen, announced)
 
 

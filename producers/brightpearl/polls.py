@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Final
 
 from producers.base import Item, Poll
-from producers.paging import Listed, require_whole
+from producers.paging import Listed, require_another, require_whole
 from towpath.errors import RetryableError
 from towpath.http import ApiClient
 from towpath.systems.brightpearl import Rows, search
@@ -25,10 +25,12 @@ async def changed(api: ApiClient, since: datetime, *, path: str, id_field: str, 
     """
     moment = since.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     first, announced, seen = 1, None, set[int | str]()
+    before: list[dict[str, Any]] = []
     while True:
         query = {at_field: f"{moment}/", "firstResult": str(first), "pageSize": str(PAGE_SIZE), "sort": f"{id_field}.ASC"}
         page = await _when_let_through(api, path, query)
-        announced = page.total if announced is None else announced
+        require_another(f"{api.name}: GET {path}, firstResult {first}", page.rows, before)
+        announced, before = page.total if announced is None else announced, page.rows
         for row in page.rows:
             item = _listed(row).item(row.get(id_field), row.get(at_field), since)
             seen.add(item.id)

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 from producers.base import Item, Poll
-from producers.paging import read_page, require_whole
+from producers.paging import Listed, read_page, require_another, require_whole
 from towpath.http import ApiClient
 from towpath.systems.magento import BASE, search
 
@@ -26,11 +26,13 @@ async def changed(api: ApiClient, since: datetime, *, path: str, id_field: str, 
     there Magento repeats the last one for ever.
     """
     start, page, seen, announced = since.replace(microsecond=0), 1, set[int | str](), None
+    before: list[Listed] = []
     while True:
         query = search(
             ("updated_at", "gteq", naive(start)), *(() if only is None else (only,)), sort="updated_at", pageSize=PAGE_SIZE, currentPage=page
         )
         listed, total = await read_page(api, f"{BASE}/{path}", query, "total_count")
+        require_another(f"{api.name}: GET {BASE}/{path}, currentPage {page}", listed, before)
         items = [one.item(one.field(id_field), one.field("updated_at"), since) for one in listed]
         announced = total if announced is None else announced
         for item in items:
@@ -39,7 +41,7 @@ async def changed(api: ApiClient, since: datetime, *, path: str, id_field: str, 
         if not items or page * PAGE_SIZE >= total:
             break
         last = max(item.changed_at for item in items)
-        start, page = (last, 1) if last > start else (start, page + 1)
+        start, page, before = (last, 1, []) if last > start else (start, page + 1, listed)
     require_whole(f"{api.name}: GET {BASE}/{path}", seen, announced)
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final
 
 from producers.base import Item, Poll
-from producers.paging import Page, read_page, require_whole
+from producers.paging import Listed, Page, read_page, require_another, require_whole
 from towpath.events import EPOCH
 from towpath.http import ApiClient
 from towpath.systems.nopcommerce import BASE
@@ -65,10 +65,12 @@ async def changed(api: ApiClient, since: datetime, *, path: str, query: Mapping[
 
 async def _pages(api: ApiClient, path: str, query: Mapping[str, str]) -> AsyncIterator[Page]:
     index, total = 0, 1
+    before: list[Listed] = []
     while index * PAGE_SIZE < total:
         page = await read_page(api, path, {**query, "pageIndex": str(index), "pageSize": str(PAGE_SIZE)}, "total_count")
+        require_another(f"{api.name}: GET {path}, pageIndex {index}", page.listed, before)
         yield page
-        index, total = index + 1, page.total
+        index, total, before = index + 1, page.total, page.listed
 
 
 def _created_from(since: datetime) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sinks.base import Operation, Update
+from sinks.brightpearl.change import change_order
 from sinks.brightpearl.contact import create_address, create_contact, find_address, find_contact, put_contact
 from sinks.brightpearl.note import find_shipped, find_tracked, ship_note, track_note
 from sinks.brightpearl.order import create_order, find_order, reserve, set_order_status
@@ -22,6 +23,7 @@ class BrightpearlTarget:
         "create_customer": Operation(find_contact, create_contact, stale={"postAddressIds": "address"}),
         "put_customer": Update(put_contact, stale={"CustomerID": "customer"}),
         "create_order": Operation(find_order, create_order, stale={"customer.id": "customer"}, resume=reserve),
+        "change_order": Update(change_order),
         "set_order_status": Update(set_order_status),
         "ship_note": Operation(find_shipped, ship_note),
         "track_note": Operation(find_tracked, track_note),

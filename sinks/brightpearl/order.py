@@ -83,7 +83,7 @@ async def set_order_status(api: ApiClient, document: Document, _known: int | Non
 
 async def _create(api: ApiClient, document: Document) -> int:
     """Return the new order's id."""
-    skus = [text(row, "SKU", f"rows[{index}].") for index, row in enumerate(_rows(document)) if "SKU" in row]
+    skus = [text(row, "SKU", f"rows[{index}].") for index, row in enumerate(rows_of(document)) if "SKU" in row]
     products = await product_ids(api, skus)
     try:
         return await _post(api, document, products)
@@ -110,7 +110,7 @@ def _wire(api: ApiClient, document: Document, products: Mapping[str, int | None]
     customer = {"id": number(part(document, "customer"), "id", "customer.")}
     delivery = part(document, "delivery") if document.get("delivery") is not None else {}
     to = {"delivery": {**delivery, "address": address(part(delivery, "address"), "delivery.address.")}} if delivery.get("address") else {}
-    return {**plain, **dates, **key, **to, "customer": customer, "rows": [_row(row, products) for row in _rows(document)]}
+    return {**plain, **dates, **key, **to, "customer": customer, "rows": [row_of(row, products) for row in rows_of(document)]}
 
 
 def instance_key(api: ApiClient, reference: str) -> dict[str, object]:
@@ -118,7 +118,7 @@ def instance_key(api: ApiClient, reference: str) -> dict[str, object]:
     return {"externalRef": reference, "installedIntegrationInstanceId": _instances[api.name]} if api.name in _instances else {}
 
 
-def _row(row: Document, products: Mapping[str, int | None]) -> dict[str, Any]:
+def row_of(row: Document, products: Mapping[str, int | None]) -> dict[str, Any]:
     """Return a row; one of an unknown SKU is free text that names it, and one without SKU, such as shipping, is as it was mapped."""
     plain = {name: value for name, value in row.items() if name != "SKU"}
     if "SKU" not in row:
@@ -150,7 +150,7 @@ def _standing(document: Document, order: Row) -> Standing:
     partial = document.get("warehouseId") is not None and is_whole and code not in ALLOCATED
     reviews = [f"not all is reserved in warehouse {document.get('warehouseId')} (allocation status {code})"] if partial else []
     free = [str(row.get("productName")) for row in order["orderRows"].values() if not row.get("productSku")]
-    skus = (str(row["SKU"]) for row in _rows(document) if "SKU" in row)
+    skus = (str(row["SKU"]) for row in rows_of(document) if "SKU" in row)
     unknown = [sku for sku in dict.fromkeys(skus) if any(name.startswith(_free_text(sku)) for name in free)]
     reviews += [f"unknown at the target, placed as rows of free text: SKU {', '.join(unknown)}"] if unknown else []
     return Standing(str(order["id"]), _created_at(order), whole=is_whole, review="; ".join(reviews))
@@ -182,7 +182,8 @@ def _note_instance(api: ApiClient, answer: Answer) -> None:
         _instances[api.name] = int(value)
 
 
-def _rows(document: Document) -> Sequence[Document]:
+def rows_of(document: Document) -> Sequence[Document]:
+    """Return the rows of a mapped order; raises DataError where there are none."""
     rows = document.get("rows")
     if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
         raise DataError("the order has no rows", field="rows", value=repr(rows)[:80])

@@ -11,7 +11,7 @@ from aiohttp.typedefs import Handler
 
 from towpath.errors import RetryableError
 from towpath.plugging import plugged_in
-from towpath.testing.contracts import sink_tests, source_tests
+from towpath.testing.contracts import mapping_tests, sink_tests, source_tests
 from towpath.testing.contracts.bench import bench_of
 from towpath.testing.contracts.example import Reply
 from towpath.testing.contracts.wire import Once, answers
@@ -22,6 +22,7 @@ with plugged_in(SHOPIFY):
     TestShopifyAsSource = source_tests("shopify")
     TestShopifyAsTarget = sink_tests("shopify")
     EXAMPLE = TestShopifyAsSource.example
+TestShopifysMappings = mapping_tests(SHOPIFY / "mappings")
 
 
 @pytest.fixture(autouse=True, scope="module")

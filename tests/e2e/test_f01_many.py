@@ -8,12 +8,12 @@ from typing import Any
 
 import aiohttp
 
-from processors.mapping import MAPPINGS
 from towpath.broker.ports import free_ports
 from towpath.demo.pairs import ERP, SHOP
 from towpath.demo.play import settle
 from towpath.demo.stack import Stack
 from towpath.lag import lag
+from towpath.plugging import MAPPINGS
 from towpath.testing.waiting import until
 
 SECOND = "shop-b"

@@ -65,7 +65,7 @@ def share_of_budget(served: list[dict[str, Any]]) -> float:
     return len(served) / (BURST + RATE * (last - first).total_seconds())
 
 
-async def test_orders_at_once_come_to_bng_within_its_limit_and_no_call_is_made_in_vain(start: Callable[..., Any]) -> None:
+async def test_f01_orders_at_once_come_to_bng_within_its_limit_and_no_call_is_made_in_vain(start: Callable[..., Any]) -> None:
     async with start(changes=limited) as stack:
         await limit_bng(stack)
         await place(stack, orders=ORDERS, seed=8, customers=20)

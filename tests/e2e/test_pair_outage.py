@@ -71,7 +71,7 @@ async def all_wait(stack: Stack) -> bool:
     return await asyncio.to_thread(waiting, stack) >= ORDERS
 
 
-async def test_bng_is_down_for_hours_while_the_shop_sells_and_then_all_of_it_comes_in_order(start: Callable[..., Any]) -> None:
+async def test_f01_f24_bng_is_down_for_hours_while_the_shop_sells_and_then_all_of_it_comes_in_order(start: Callable[..., Any]) -> None:
     async with start(changes=patient) as stack:
         await place(stack, orders=40, seed=1, **CHANGES)
         await settle(stack)

@@ -15,7 +15,8 @@ from towpath.cli.main import build_app
 from towpath.config import load_config
 from towpath.demo.pairs import PAIRS, configuration
 from towpath.events import AGGREGATES
-from towpath.flows import CONFIGURED, KNOWN, NO_FLOW, RUNNING, Line, ends_of, known_flows, lines, page, shipped
+from towpath.flows import CONFIGURED, KNOWN, NO_FLOW, RUNNING, Line, ends_of, known_flows, lines, page
+from towpath.plugging import mapping_names
 from towpath.runtime.runfile import RunFile
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -49,7 +50,7 @@ def test_every_mapping_of_a_known_flow_is_there_and_moves_an_event_between_two_s
 def test_without_a_configuration_everything_that_ships_is_known() -> None:
     table = lines()
     assert {KNOWN} == {line.state for line in table}
-    assert set(shipped()) == {line.mapping for line in table}
+    assert set(mapping_names()) == {line.mapping for line in table}
 
 
 @pytest.mark.parametrize("pair", PAIRS)
@@ -59,7 +60,7 @@ def test_a_configured_flow_is_told_with_its_connections_and_the_rest_stays_known
     for flow in config.flows.values():
         for line in of(table, flow.mapping):
             assert (flow.source, flow.target, flow.event, CONFIGURED) == (line.source, line.target, line.event, line.state)
-    assert set(shipped()) == {line.mapping for line in table}
+    assert set(mapping_names()) == {line.mapping for line in table}
 
 
 def test_a_mapping_of_ones_own_belongs_to_the_flow_that_moves_the_same_and_another_to_none(tmp_path: Path) -> None:

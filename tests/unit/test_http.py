@@ -307,10 +307,11 @@ async def test_a_read_that_takes_its_time_to_fail_is_sent_once(target: Target) -
     assert 1 == target.calls("5xx")
 
 
+@pytest.mark.parametrize(("status", "error"), [(503, RetryableError), (500, OutcomeUnknownError)])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_a_write_is_sent_once_whatever_its_method(target: Target, method: str) -> None:
-    target.answer = answering(503)
-    assert isinstance(await target.error_of(target.client().write(method, "/things", {})), RetryableError)
+async def test_a_write_is_sent_once_whatever_its_method(target: Target, method: str, status: int, error: type[Exception]) -> None:
+    target.answer = answering(status)
+    assert isinstance(await target.error_of(target.client().write(method, "/things", {})), error)
     assert 1 == target.calls("5xx")
 
 

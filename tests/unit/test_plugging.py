@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from processors.mapping import load_model
 from towpath.config.connections import system_names
 from towpath.errors import ConfigError
-from towpath.plugging import VARIABLE, folders, plug_in, plugged_in
+from towpath.plugging import MAPPINGS, VARIABLE, folders, mapping_file, mapping_names, plug_in, plugged_in
 from towpath.sandbox.kit.system import names
 
 SHOPIFY = Path(__file__).parents[2] / "examples" / "shopify"
@@ -24,6 +25,24 @@ def test_a_folder_that_is_named_is_plugged_in_and_out_again(monkeypatch: pytest.
         plug_in()
     assert before == system_names()
     assert "shopify" not in names()
+
+
+def test_a_plug_in_brings_its_mappings_which_stand_behind_a_merchants_own_and_those_that_ship(tmp_path: Path) -> None:
+    theirs, shipped = "shopify-bng/order_placed", "magento-bng/order_placed"
+    assert mapping_file(theirs) == MAPPINGS / f"{theirs}.json"
+    with plugged_in(SHOPIFY):
+        assert SHOPIFY / "mappings" / f"{theirs}.json" == mapping_file(theirs) == mapping_file(theirs, tmp_path)
+        assert mapping_file(shipped) == MAPPINGS / f"{shipped}.json"
+        assert mapping_file(shipped, tmp_path) == tmp_path / f"{shipped}.json", "a folder of one's own is in place of those that ship"
+        own = tmp_path / f"{theirs}.json"
+        own.parent.mkdir()
+        own.touch()
+        assert own == mapping_file(theirs, tmp_path)
+        assert theirs in mapping_names()
+        assert load_model(theirs).compiled
+    assert theirs not in mapping_names()
+    with pytest.raises(ConfigError, match="write it or name another mapping"):
+        load_model(theirs)
 
 
 def test_a_folder_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -32,4 +32,4 @@ def system(
     for path in write_system(name, folder):
         typer.echo(str(path))
     typer.echo(f"next: pytest {folder}/tests  (it lists what to fill in; docs/add-a-system.md is the guide)")
-    typer.echo(f"then: TOWPATH_PLUGINS={folder} towpath check")
+    typer.echo(f"then: TOWPATH_PLUGINS={folder} towpath sandbox run {name}")

@@ -113,6 +113,9 @@ class Flow(Settings):
     source: str
     target: str
     event: str
-    mapping: str = Field(pattern=r"^[a-z0-9_-]+(/[a-z0-9_-]+)+$", description="a path under processors/mappings, without its ending")
+    mapping: str = Field(
+        pattern=r"^[a-z0-9_-]+(/[a-z0-9_-]+)+$",
+        description="a path under processors/mappings, or under the mappings of a plug-in, without its ending",
+    )
     reference_prefix: str = Field(default="", max_length=20, description="written before the source's own number, so that two shops do not collide")
     options: Mapping[str, Any] = Field(default_factory=dict)

@@ -108,7 +108,7 @@ class Config(Settings):
     data_dir: Path = Path("data")
     site: Name | None = Field(default=None, description="where these roles run; they call the connections of this site alone (docs/sites.md)")
     engine: Literal["faust", "native"] = Field(default="faust", description="what feeds the processor; docs/engines.md says when to choose which")
-    mappings_dir: Path | None = Field(default=None, description="a folder of mappings of your own; null: those that ship")
+    mappings_dir: Path | None = Field(default=None, description="a folder of mappings of your own, in place of those that ship")
     health: Health = Field(default_factory=Health)
     receiver: Receiver = Field(default_factory=Receiver)
     defaults: Defaults = Field(default_factory=Defaults)

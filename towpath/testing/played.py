@@ -71,11 +71,16 @@ class Played:
         await until(is_there, seconds=seconds, what=f"{entity} at {name} with {having}")
         return await self.row(name, entity, **having)
 
+    def drawn(self, number: int, fits: Callable[[Bundle], bool] = lambda _: True) -> tuple[int, Bundle]:
+        """Return the first seed that gives an order of that number that fits, and that order."""
+        seed = next(seed for seed in range(SEEDS) if fits(draw(seed, number, CUSTOMERS, "", NopSettings())))
+        return seed, draw(seed, number, CUSTOMERS, "", NopSettings())
+
     async def buy(self, number: int, fits: Callable[[Bundle], bool] = lambda _: True, **more: object) -> Bundle:
         """Place the order of that number, as the first seed gives it that fits, and return it."""
-        seed = next(seed for seed in range(SEEDS) if fits(draw(seed, number, CUSTOMERS, "", NopSettings())))
+        seed, bundle = self.drawn(number, fits)
         await self.shop("POST", "shopper", {"orders": 1, "seed": seed, "first_id": number, "customers": CUSTOMERS, **more})
-        return draw(seed, number, CUSTOMERS, "", NopSettings())
+        return bundle
 
     async def sales_orders(self, number: int) -> list[Row]:
         """Return BNG's sales orders of a shop order."""
@@ -183,6 +188,15 @@ class Played:
             yield
         finally:
             await self._call(name, "PUT", "faults", {})
+
+    async def struck(self, name: str, kind: str, times: int = 1) -> None:
+        """Return once a fault has happened at a system so often more than when this was asked."""
+        before = (await self._call(name, "GET", "faults", None))["injected"][kind]
+
+        async def is_so() -> bool:
+            return bool((await self._call(name, "GET", "faults", None))["injected"][kind] >= before + times)
+
+        await until(is_so, seconds=60, what=f"{kind} at {name}")
 
     async def _call(self, name: str, method: str, path: str, body: object) -> Any:  # noqa: ANN401 - JSON
         url = f"{self.stack.url(name)}/_sandbox/{path}"

@@ -12,7 +12,7 @@ from typing import Final, cast
 from towpath.systems.shopify import BASE, BLANKED, id_of
 
 from producers.base import Fetch, Item, Poll, Provenance, References
-from producers.paging import Listed, following, when_let_through
+from producers.paging import Listed, following, require_another, when_let_through
 from producers.wire import Json, amount, moment, parse, part, rows, text, text_of
 from towpath.errors import RetryableError
 from towpath.events import Address, Event, OrderCancelled, OrderLine, OrderPlaced, business_key, micros, seal
@@ -24,12 +24,15 @@ PAGE_SIZE: Final = 250
 async def changed(api: ApiClient, since: datetime) -> AsyncIterator[Item]:
     """Yield each order that changed at or after `since`, in the order of `updated_at`; a page names the next one."""
     query = {"status": "any", "order": "updated_at asc", "updated_at_min": since.astimezone(UTC).isoformat(), "limit": str(PAGE_SIZE)}
+    before: list[object] = []
     while query:
         answer = await when_let_through(api, f"{BASE}/orders.json", query)
         content = answer.json()
         if not isinstance(content, dict) or not isinstance(content.get("orders"), list):
             raise RetryableError(f"{api.name}: GET {BASE}/orders.json: {answer.status}, without a list of orders")
-        for order in content["orders"]:
+        require_another(f"{api.name}: GET {BASE}/orders.json", content["orders"], before)
+        before = content["orders"]
+        for order in before:
             listed = Listed(order, json.dumps(order, default=str))
             yield listed.item(listed.field("id"), listed.field("updated_at"), since)
         query = following(answer)

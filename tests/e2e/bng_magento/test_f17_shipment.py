@@ -75,3 +75,33 @@ async def test_f17_a_cancellation_at_bng_cancels_an_unpaid_order_and_asks_a_pers
         else:
             letter = await magento.letter(f"{SHOP}/order/{order['entity_id']}", state="dead")
             assert "refund it there" in letter["reason"]
+
+
+async def test_f17_a_shop_that_throttles_or_is_down_gets_the_shipment_when_it_is_back_and_its_customer_is_told_once(magento: PlayedMagento) -> None:
+    order = await magento.place(3201)
+    number = order["entity_id"]
+    await magento.sales_order(number)
+    async with magento.faults(SHOP, throttle=0.5, unavailable=0.5, seed=17):
+        await ship(magento, order)
+        await magento.struck(SHOP, "unavailable", 2)
+    await magento.shipments(number, 1)
+    await settle(magento.stack)
+    assert 1 == len(await magento.rows(SHOP, "shipments", order_id=number))
+    assert 1 == len(await magento.rows(SHOP, "mails", order_id=number, template="sales_email_shipment_template"))
+    assert [] == await magento.letters(f"{SHOP}/order/{number}")
+
+
+async def test_f17_what_the_shops_order_does_not_have_is_a_dead_letter_naming_it_and_the_next_shipment_arrives(magento: PlayedMagento) -> None:
+    order = await magento.place(3301, lambda one: bool(one["items"][0]["product_type"] == "simple"))
+    written = await magento.sales_order(order["entity_id"])
+    await magento.erp("PUT", "products/GIFT-17", {"currency": "EUR"})  # which the shop does not sell in, so that it stays BNG's
+    known = [{name: line[name] for name in ("LineNo", "SKU", "Quantity", "UnitPrice", "TaxAmount")} for line in written["Lines"]]
+    added = {"LineNo": len(known) + 1, "SKU": "GIFT-17", "Quantity": 1, "UnitPrice": "0.00"}
+    await magento.change_erp(written["SalesOrderID"], Lines=[*known, added])
+    await ship(magento, order, lines={str(len(known) + 1): 1})
+    letter = await magento.letter(f"{SHOP}/order/{order['entity_id']}", flow="erp-shipments-to-shop")
+    assert ("dead", "sink") == (letter["state"], letter["hop"])
+    assert "GIFT-17" in letter["reason"]
+    assert [] == await magento.rows(SHOP, "shipments", order_id=order["entity_id"])
+    await ship(magento, order)
+    assert own(order) == contents(order, await magento.shipments(order["entity_id"], 1))

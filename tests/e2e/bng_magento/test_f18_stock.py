@@ -70,3 +70,14 @@ async def test_f18_a_sku_that_the_shop_does_not_have_is_a_dead_letter_and_others
 
     await magento.becomes(reasons, wanted=True)
     assert [] == await magento.rows(SHOP, "source_items", sku="NEW-18")
+
+
+async def test_f18_a_shop_that_throttled_and_was_down_has_the_newest_number_when_it_is_back(magento: PlayedMagento) -> None:
+    sku = "BOT-OLI-019"
+    async with magento.faults(SHOP, throttle=0.4, unavailable=0.6, seed=18):
+        for quantity in (4000, 700, 2600):
+            await count(magento, sku, quantity)
+        await magento.struck(SHOP, "unavailable", 2)
+    await salable_becomes(magento, sku, await magento.available(sku))
+    await settle(magento.stack)
+    assert (2600, []) == (await magento.in_source(sku), await magento.letters(f"{ERP}/stock/{sku}"))

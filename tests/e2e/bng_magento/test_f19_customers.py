@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 from towpath.demo.pairs import ERP, SHOP
 from towpath.demo.play import settle
 from towpath.testing.played_magento import PlayedMagento
+from towpath.testing.waiting import until
 
 Row = dict[str, Any]
 PURCHASE = {"street": ["12 Oak Ave", "Apt 4", "Rear"], "city": "Purchase", "postcode": "10577", "country_id": "US", "company": "Oak Ltd"}
@@ -105,3 +107,49 @@ async def test_f19_a_group_that_means_nothing_and_a_bad_address_are_dead_letters
     await magento.one(ERP, "customers", ExternalID=f"SHOP-{shop}", CustomFields={"Customer Segment": "Wholesale"})
     await settle(magento.stack)
     assert await magento.letters(f"{SHOP}/customer/{shop}") == []
+
+
+async def there_before(magento: PlayedMagento, email: str, first: str, last: str) -> tuple[int, str]:
+    """Return the ids of one at the shop and one at BNG with one e-mail address, entered before either was told of the other."""
+    async with magento.faults(SHOP, unavailable=1):
+        erp = (await magento.erp("POST", "customers", {"Email": email, "FirstName": first, "LastName": last, "ExternalID": "CRM-19"}))["CustomerID"]
+        return await register(magento, email), erp
+
+
+async def test_f19_one_who_is_there_already_is_merged_where_that_is_certain(magento: PlayedMagento) -> None:
+    shop, erp = await there_before(magento, "f19-known@shop.example", "ZOE", "MULLER")
+    await magento.one(ERP, "customers", CustomerID=erp, LastName="Müller")
+    await settle(magento.stack)
+    rows = [row for row in await magento.rows(ERP, "customers") if row["Email"].casefold() == "f19-known@shop.example"]
+    assert [(erp, "CRM-19")] == [(row["CustomerID"], row["ExternalID"]) for row in rows]
+    assert [shop] == [row["id"] for row in await magento.rows(SHOP, "customers", email="f19-known@shop.example")]
+
+
+async def test_f19_one_who_may_be_there_already_is_asked_about_and_merged_where_somebody_says_so(magento: PlayedMagento) -> None:
+    shop, erp = await there_before(magento, "f19-asked@shop.example", "Bob", "Stone")
+    asked: list[Row] = []
+
+    async def is_asked() -> bool:
+        lines = (await magento.command("review", "list", "--json")).splitlines()
+        asked[:] = [one for one in map(json.loads, lines) if (one["connection"], one["business_key"]) == (ERP, f"{SHOP}/customer/{shop}")]
+        return bool(asked)
+
+    await until(is_asked, what="a question about the customer at BNG")
+    assert [erp] == asked[-1]["candidates"]
+    await magento.command("review", "merge", asked[-1]["dead_letter_id"], "--reason", "they told us")
+    await magento.one(ERP, "customers", CustomerID=erp, LastName="Müller")
+    await settle(magento.stack)
+    assert [shop] == [row["id"] for row in await magento.rows(SHOP, "customers", email="f19-asked@shop.example")]
+    assert [] == await magento.letters(f"{SHOP}/customer/{shop}")
+
+
+async def test_f19_systems_that_throttle_are_down_or_lose_their_answers_have_each_customer_once(magento: PlayedMagento) -> None:
+    faulty: dict[str, float] = {"throttle": 0.2, "unavailable": 0.2, "response_lost": 0.2, "seed": 19}
+    async with magento.faults(ERP, **faulty), magento.faults(SHOP, **faulty):
+        shops = [await register(magento, f"f19-hard-{number}@shop.example") for number in range(2)]
+        for number, shop in enumerate(shops):
+            await magento.one(ERP, "customers", seconds=60, Email=f"f19-hard-{number}@shop.example", ExternalID=f"SHOP-{shop}", LastName="Müller")
+    await settle(magento.stack)
+    rows = await magento.rows(ERP, "customers")
+    assert [1, 1] == [sum(row["ExternalID"] == f"SHOP-{shop}" for row in rows) for shop in shops]
+    assert [[], []] == [await magento.letters(f"{SHOP}/customer/{shop}") for shop in shops]

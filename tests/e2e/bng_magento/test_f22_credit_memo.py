@@ -68,3 +68,16 @@ async def test_f22_a_refund_that_does_not_add_up_or_is_more_than_was_sold_is_qua
     assert ("sink", "Total") == (letter["hop"], letter["field"])
     assert "left to credit" in letter["reason"]
     assert [] == await magento.rows(ERP, "credit_memos", SalesOrderID=written["SalesOrderID"])
+
+
+async def test_f22_a_refund_while_bng_throttles_and_is_down_is_one_credit_memo_with_its_entry_when_it_is_back(magento: PlayedMagento) -> None:
+    order = await magento.place(7301, paid_for_several)
+    await magento.sales_order(order["entity_id"], PaymentStatus="Paid")
+    async with magento.faults(ERP, throttle=0.3, unavailable=0.7, seed=22):
+        memo = await refund(magento, order)
+        await magento.struck(ERP, "unavailable", 2)
+    (found,) = await memos(magento, order, 1)
+    await settle(magento.stack)
+    assert [found] == await memos(magento, order, 1)
+    assert Decimal(str(memo["grand_total"])) == Decimal(found["Total"])
+    assert [] == await magento.letters(f"{SHOP}/order/{order['entity_id']}")

@@ -10,7 +10,14 @@ from towpath.testing.played import Played
 from towpath.testing.waiting import until
 
 BAD = 1101
-KINDS = {"unknown_sku": ".SKU", "bad_email": "customer_email", "bad_total": "total", "unknown_status": "status"}
+KINDS = {
+    "unknown_sku": ".SKU",
+    "bad_email": "customer_email",
+    "bad_total": "total",
+    "bad_address": "shipping_address.postcode",
+    "bad_currency": "currency",
+    "unknown_status": "status",
+}
 
 
 async def correct(pair: Played, kind: str, number: int) -> None:
@@ -21,6 +28,8 @@ async def correct(pair: Played, kind: str, number: int) -> None:
         "unknown_sku": {"items": [{"id": looked_at["items"][-1]["id"], "product_id": 1}]},
         "bad_email": {"customer": good, "billing_address": good, "shipping_address": good},
         "bad_total": {"order_total": round(looked_at["order"]["order_total"] - 5, 2)},
+        "bad_address": {"shipping_address": {"country_id": 82, "state_province_id": None, "city": "Berlin", "zip_postal_code": "10115"}},
+        "bad_currency": {"customer_currency_code": "USD"},
         "unknown_status": {"order_status_id": 20},
     }
     await pair.shop("POST", f"orders/{number}", changes[kind])

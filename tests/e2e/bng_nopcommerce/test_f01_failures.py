@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from typing import Any
 
 import aiohttp
@@ -68,3 +70,34 @@ async def test_f01_a_customer_whom_bng_knows_no_more_is_found_by_email_or_made_a
     assert (now["Email"], now["CustomerID"] == gone) == (email, False)
     assert another in ("", now["CustomerID"])
     assert await pair.letters(f"{SHOP}/order/{number + 1}") == []
+
+
+async def test_f01_orders_are_at_bng_once_each_and_none_is_a_dead_letter_though_bng_was_throttling_and_down(pair: Played) -> None:
+    async with pair.faults(ERP, throttle=1):
+        await pair.buy(1341)
+        await pair.struck(ERP, "throttle")
+    async with pair.faults(ERP, unavailable=1):
+        await pair.buy(1342)
+        await pair.struck(ERP, "unavailable", 2)
+        assert [[], []] == [await pair.letters(f"{SHOP}/order/{number}") for number in (1341, 1342)]
+    for number in (1341, 1342):
+        await pair.sales_order(number)
+    await settle(pair.stack)
+    assert [1, 1] == [len(await pair.sales_orders(number)) for number in (1341, 1342)]
+    assert [[], []] == [await pair.letters(f"{SHOP}/order/{number}") for number in (1341, 1342)]
+
+
+async def test_f01_f24_what_the_receiver_was_not_there_for_is_told_again_and_arrives_once(pair: Played) -> None:
+    receiver = pair.stack.pid_of("receiver")
+    assert receiver is not None
+    os.kill(receiver, signal.SIGKILL)
+    await pair.buy(1351)
+    await pair.shop("POST", "orders/1351/edit", {"shipping_address": {"address1": "Told Twice 3", "address2": None}})
+    await pair.sales_order(1351)
+
+    async def street() -> str:
+        return str((await pair.sales_order(1351))["ShippingAddress"]["Street"])
+
+    await pair.becomes(street, "Told Twice 3")
+    await settle(pair.stack)
+    assert (1, []) == (len(await pair.sales_orders(1351)), await pair.letters(f"{SHOP}/order/1351"))

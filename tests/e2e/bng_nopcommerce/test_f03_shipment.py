@@ -147,3 +147,14 @@ async def test_f03_goods_that_leave_for_an_order_cancelled_at_the_shop_are_a_dea
     letter = await pair.letter(f"{SHOP}/order/3601", flow="erp-shipments-to-shop")
     assert (letter["field"], letter["state"]) == ("OrderStatus", "dead")
     assert await pair.rows(SHOP, "shipments", order_id=3601) == []
+
+
+async def test_f03_a_shop_that_is_down_gets_the_shipment_when_it_is_back_and_its_customer_is_told_once(pair: Played) -> None:
+    order = (await pair.bought(3701))["SalesOrderID"]
+    async with pair.faults(SHOP, unavailable=1):
+        sent = await ship(pair, order)
+        await pair.struck(SHOP, "unavailable", 2)
+    (shipment,) = await shipped(pair, 3701)
+    await settle(pair.stack)
+    assert sent["TrackingNumber"] == shipment["tracking_number"]
+    assert (1, []) == (await told(pair, 3701), await pair.letters(f"{SHOP}/order/3701"))

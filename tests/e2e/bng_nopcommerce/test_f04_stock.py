@@ -102,3 +102,15 @@ async def test_f04_an_order_cancelled_while_bng_is_down_gives_its_pieces_back_on
     await pair.sales_order(4602, OrderStatus=90)
     await settle(pair.stack)
     assert (await pair.available(sku), await pair.stock(sku)) == (there, there)
+
+
+async def test_f04_a_shop_that_was_down_has_the_newest_number_when_it_is_back(pair: Played) -> None:
+    sku = SKUS[7]
+    async with pair.faults(SHOP, unavailable=1):
+        for available in (90, 20, 31):
+            await count(pair, sku, available)
+        await pair.struck(SHOP, "unavailable", 2)
+    await pair.stock_becomes(sku, await pair.available(sku))
+    await settle(pair.stack)
+    assert await pair.stock(sku) == await pair.available(sku) == 31
+    assert [] == await pair.letters(f"{ERP}/stock/{sku}")

@@ -202,3 +202,18 @@ async def test_f05_one_who_is_another_is_made_anew_where_somebody_says_so(pair: 
     made = await pair.one(ERP, "customers", ExternalID=f"SHOP-{shop}")
     assert (made["CustomerID"] != erp, made["LastName"]) == (True, "Müller")
     assert (await pair.row(ERP, "customers", CustomerID=erp))["LastName"] == "Stone"
+
+
+async def test_f05_systems_that_throttle_are_down_or_lose_their_answers_have_each_customer_once(pair: Played) -> None:
+    faulty: dict[str, float] = {"unavailable": 0.2, "response_lost": 0.2, "seed": 5}
+    async with pair.faults(ERP, throttle=0.2, **faulty), pair.faults(SHOP, **faulty):
+        shops = [await register(pair, f"f05-hard-{number}@shop.example") for number in range(2)]
+        erp = (await pair.erp("POST", "customers", {"Email": "f05-hard-erp@shop.example", "FirstName": "Ann", "LastName": "Lee"}))["CustomerID"]
+        for number, shop in enumerate(shops):
+            await pair.one(ERP, "customers", seconds=60, Email=f"f05-hard-{number}@shop.example", ExternalID=f"SHOP-{shop}", LastName="Müller")
+        made = await pair.one(SHOP, "customers", seconds=60, email="f05-hard-erp@shop.example")
+    await settle(pair.stack)
+    rows = await pair.rows(ERP, "customers")
+    assert [1] * 2 == [sum(row["ExternalID"] == f"SHOP-{shop}" for row in rows) for shop in shops]
+    assert [[]] * 3 == [await pair.letters(key) for key in (f"{ERP}/customer/{erp}", *(f"{SHOP}/customer/{shop}" for shop in shops))]
+    assert "Lee" == await attribute(pair, made["id"], "LastName")

@@ -18,6 +18,8 @@ from towpath.testing.waiting import until
 
 Row = dict[str, Any]
 PATIENCE = 60
+PERIOD = 2.0
+"""Seconds of Brightpearl's minute: whoever is throttled waits until the next begins."""
 
 
 def is_simple(bundle: Bundle) -> bool:
@@ -85,15 +87,6 @@ class Pair(Played):
 
         await until(is_so, seconds=seconds, what=f"{quantity} of {sku} at the shop")
 
-    async def struck(self, name: str, kind: str, times: int = 1) -> None:
-        """Return once a fault has happened at a system so often more than when this was asked."""
-        before = (await self._call(name, "GET", "faults", None))["injected"][kind]
-
-        async def is_so() -> bool:
-            return bool((await self._call(name, "GET", "faults", None))["injected"][kind] >= before + times)
-
-        await until(is_so, seconds=PATIENCE, what=f"{kind} at {name}")
-
     async def calls(self, name: str, method: str, path: str) -> list[Row]:
         """Return the calls that a system got to paths that end so, oldest first."""
         found = (await self._call(name, "GET", "journal?limit=100000", None))["items"]
@@ -105,7 +98,8 @@ async def running(folder: Path, changes: Callable[[dict[str, Any]], None] = impa
     """Run the pair in a folder while entered, with a 3PL that ships when it is told to; it is killed at the end."""
     pair = find_pair("brightpearl-nopcommerce")
     settings = {**(pair.threepl_settings or {}), "ships_after_seconds": None}
-    stack = Stack(folder / "stack", replace(pair, threepl_settings=settings), {}, {}, {}, changes)
+    account = {**pair.erp_settings, "calls_per_minute": 2_000, "minute_seconds": PERIOD}
+    stack = Stack(folder / "stack", replace(pair, threepl_settings=settings, erp_settings=account), {}, {}, {}, changes)
     stack.write()
     try:
         await stack.start()

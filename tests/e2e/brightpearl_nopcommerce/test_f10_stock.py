@@ -29,3 +29,13 @@ async def test_f10_the_last_of_many_counts_stands_though_their_webhooks_come_twi
     await pair.shelved(sku, 9)
     await settle(pair.stack)
     assert 9 == await pair.stock(sku)
+
+
+async def test_f10_a_sku_that_the_shop_does_not_have_is_a_dead_letter_and_others_go_on(pair: Pair) -> None:
+    await pair.erp("PUT", "products/NEW-1001", {"name": "N" * 401, "on_hand": 5})  # a name that the shop cannot hold, so that the product stays out
+    for warehouse, pieces in ((2, 4), (3, 21)):
+        await pair.erp("POST", "warehouse/count", {"sku": "MUG-SAN-046", "warehouse": warehouse, "on_hand": pieces})
+    await pair.shelved("MUG-SAN-046", 25)
+    letter = await pair.letter(f"{ERP}/stock/NEW-1001", seconds=60)
+    assert ("dead", "sink", "SKU") == (letter["state"], letter["hop"], letter["field"])
+    assert "NEW-1001" in letter["reason"]

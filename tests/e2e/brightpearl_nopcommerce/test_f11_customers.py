@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 from tests.e2e.brightpearl_nopcommerce.playing import PATIENCE, Pair, Row
@@ -112,3 +113,48 @@ async def test_f11_a_customer_with_an_impossible_address_is_quarantined_until_it
     await contact(pair, "f11-bad@shop.example")
     await settle(pair.stack)
     assert await pair.letters(f"{SHOP}/customer/{shop}") == []
+
+
+async def there_before(pair: Pair, number: int, email: str, first: str, last: str) -> int:
+    """Enter a contact at Brightpearl and one of the same e-mail address at the shop, before either was told of the other; return the shop's id."""
+    async with pair.faults(SHOP, unavailable=1):
+        body = {"firstName": first, "lastName": last, "communication": {"emails": {"PRI": {"email": email}}}}
+        await pair.erp("PUT", f"contacts/{number}", body)
+        return await register(pair, email)
+
+
+async def test_f11_one_who_is_there_already_is_merged_where_that_is_certain(pair: Pair) -> None:
+    shop = await there_before(pair, 292, "f11-known@shop.example", "ZOE", "MULLER")
+    await contact(pair, "f11-known@shop.example", lastName="Müller")
+    await polled(pair)
+    assert [292] == [row["contactId"] for row in await contacts(pair, "f11-known@shop.example")]
+    assert [shop] == [row["id"] for row in await pair.rows(SHOP, "customers", email="f11-known@shop.example")]
+
+
+async def test_f11_one_who_may_be_there_already_is_asked_about_and_merged_where_somebody_says_so(pair: Pair) -> None:
+    shop = await there_before(pair, 293, "f11-asked@shop.example", "Bob", "Stone")
+    asked: list[Row] = []
+
+    async def is_asked() -> bool:
+        lines = (await pair.command("review", "list", "--json")).splitlines()
+        asked[:] = [one for one in map(json.loads, lines) if (one["connection"], one["business_key"]) == (ERP, f"{SHOP}/customer/{shop}")]
+        return bool(asked)
+
+    await until(is_asked, seconds=PATIENCE, what="a question about the customer at Brightpearl")
+    assert ["293"] == asked[-1]["candidates"]
+    await pair.command("review", "merge", asked[-1]["dead_letter_id"], "--reason", "they told us")
+    await contact(pair, "f11-asked@shop.example", lastName="Müller")
+    await polled(pair)
+    assert [293] == [row["contactId"] for row in await contacts(pair, "f11-asked@shop.example")]
+    assert [] == await pair.letters(f"{SHOP}/customer/{shop}")
+
+
+async def test_f11_systems_that_throttle_are_down_or_lose_their_answers_have_each_customer_once(pair: Pair) -> None:
+    faulty: dict[str, float] = {"unavailable": 0.2, "response_lost": 0.2, "seed": 11}
+    async with pair.faults(ERP, throttle=0.2, **faulty), pair.faults(SHOP, **faulty):
+        shops = [await register(pair, f"f11-hard-{number}@shop.example") for number in range(2)]
+        for number in range(2):
+            await contact(pair, f"f11-hard-{number}@shop.example", lastName="Müller")
+    await polled(pair)
+    assert [1, 1] == [len(await contacts(pair, f"f11-hard-{number}@shop.example")) for number in range(2)]
+    assert [[], []] == [await pair.letters(f"{SHOP}/customer/{shop}") for shop in shops]

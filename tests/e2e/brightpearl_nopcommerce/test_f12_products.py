@@ -1,7 +1,8 @@
-"""F-12: a product of Brightpearl, and its price in the list that counts, is one at the shop."""
+"""F-12: a product of Brightpearl, and its price in the list that counts, is one at the shop; one of a shop that is master is one at Brightpearl."""
 
 from __future__ import annotations
 
+from tests.e2e.brightpearl_nopcommerce.conftest import MASTER
 from tests.e2e.brightpearl_nopcommerce.playing import Pair
 from towpath.demo.pairs import ERP, SHOP
 from towpath.demo.play import settle
@@ -50,3 +51,19 @@ async def test_f12_a_shop_that_is_down_or_loses_its_answers_gets_each_product_on
     await settle(pair.stack)
     skus = [row["sku"] for row in await pair.rows(SHOP, "products")]
     assert [skus.count(f"CAP-125{number}") for number in range(4)] == [1] * 4
+
+
+async def test_f12_a_product_of_a_shop_that_is_master_is_one_at_brightpearl_with_its_price(pair: Pair) -> None:
+    await pair.erp("PUT", "products/CAP-1261", {"name": "Cap", "price": "12.50"})
+    await pair.is_there(SHOP, "products", sku="CAP-1261", name="Cap", price=12.5)
+    product = await pair.shop("POST", "products/CAP-1261", {"name": "Cap, as the shop calls it", "price": 9.75})
+    await pair.command("resync", "product", str(product["id"]), "--connection", MASTER)
+
+    async def at_erp() -> tuple[str, str]:
+        (found,) = [row for row in await pair.rows(ERP, "products") if row["identity"]["sku"] == "CAP-1261"]
+        return found["salesChannels"][0]["productName"], (await pair.row(ERP, "prices", _id=found["id"]))["1"]["2"]
+
+    await pair.becomes(at_erp, ("Cap, as the shop calls it", "9.75"))
+    await settle(pair.stack)
+    assert 1 == len([row for row in await pair.rows(ERP, "products") if row["identity"]["sku"] == "CAP-1261"])
+    assert [] == await pair.letters(f"{MASTER}/product/{product['id']}")

@@ -73,3 +73,16 @@ async def test_f14_a_gateway_that_refuses_is_a_dead_letter_and_said_on_both_side
     await pair.becomes(said_at_erp, REFUNDED_AT_ERP)
     assert (1, REFUNDED) == (len(await pair.rows(SHOP, "refunds", order_id=1411)), (await request(pair, asked))["return_request_status_id"])
     assert [] == await pair.letters(f"{SHOP}/order/1411")
+
+
+async def test_f14_a_return_is_credited_and_refunded_once_though_both_sides_were_down_and_throttling(pair: Pair) -> None:
+    async with pair.faults(ERP, throttle=0.1, unavailable=0.1, seed=15):
+        asked, credit = await returned(pair, 1421)
+    async with pair.faults(SHOP, unavailable=1):
+        await pair.erp("POST", f"sales-credits/{credit['id']}/close")
+        await pair.struck(SHOP, "unavailable", 2)
+    await pair.is_there(SHOP, "return_requests", id=asked["id"], return_request_status_id=REFUNDED)
+    await settle(pair.stack)
+    assert 1 == len(await pair.rows(SHOP, "refunds", order_id=1421))
+    assert 1 == len(await pair.rows(ERP, "orders", reference=credit["reference"]))
+    assert [] == await pair.letters(f"{SHOP}/order/1421")

@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.e2e.brightpearl_nopcommerce.playing import Pair
 from towpath.codec import default_codec
-from towpath.demo.pairs import ERP
+from towpath.demo.pairs import ERP, SHOP
 from towpath.testing.reading import read_all
 
 
@@ -37,3 +37,16 @@ async def test_f15_a_purchase_order_is_public_and_what_comes_in_of_it_is_stock_t
     ]
     events = await told(pair, order["id"])
     assert sorted(events, key=lambda event: event["meta"]["version"]["major"]) == events
+
+
+async def test_f15_what_comes_in_while_the_shop_is_down_is_its_stock_when_it_is_back(pair: Pair) -> None:
+    sku = "MUG-OLI-049"
+    await pair.erp("POST", "warehouse/count", {"sku": sku, "warehouse": 2, "on_hand": 3})
+    await pair.shelved(sku, 3)
+    order = await pair.erp("POST", "purchase-orders", {"reference": "PO-15-2", "lines": {sku: 4}, "cost": "3.25"})
+    (row,) = order["orderRows"]
+    async with pair.faults(SHOP, unavailable=1):
+        await pair.erp("POST", f"purchase-orders/{order['id']}/receive", {"lines": {row: 4}})
+        await pair.struck(SHOP, "unavailable", 2)
+    await pair.shelved(sku, 7)
+    assert [] == await pair.letters(f"{ERP}/stock/{sku}")

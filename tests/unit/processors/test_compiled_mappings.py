@@ -18,14 +18,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processors.context import strings, strings_of
-from processors.mapping import MAPPINGS, Mapped, Model, Skipped, load_model
+from processors.mapping import Mapped, Model, Skipped, load_model
 from towpath import events
 from towpath.delivery.mending import event_of_json
 from towpath.errors import DataError
 from towpath.events import Event
+from towpath.plugging import MAPPINGS, names_in
 from towpath.testing.events import an_order
 
-NAMES = sorted(str(path.relative_to(MAPPINGS).with_suffix("")) for path in MAPPINGS.rglob("*.json") if not path.name.endswith(".samples.json"))
+NAMES = names_in(MAPPINGS)
 ZEROS = {
     ("nopcommerce-brightpearl/order_placed", "EUR, two lines, shipping, tax"),
     ("nopcommerce-brightpearl/order_placed", "JPY has no minor unit"),

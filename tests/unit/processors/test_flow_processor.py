@@ -18,12 +18,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.flow_processor import FlowProcessor, Seen
-from processors.mapping import MAPPINGS, Model, load_model
+from processors.mapping import Model, load_model
 from processors.routing import Route, cloud_event
 from towpath.clock import SystemClock
 from towpath.codec import default_codec
 from towpath.delivery.deadletters import Failure, Registrar, Subject, remapped_of, replay_of
 from towpath.events import Event, OrderPlaced, Version
+from towpath.plugging import MAPPINGS
 from towpath.records import Output, Record, Replay
 from towpath.testing.events import a_customer, an_address, an_order
 

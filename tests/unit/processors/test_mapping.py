@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.context import plain
-from processors.mapping import MAPPINGS, Mapped, Model, load_model
+from processors.mapping import Mapped, Model, load_model
 from processors.rules import PLACES, decimal_places
 from towpath.errors import ConfigError, DataError
 from towpath.events import Event
+from towpath.plugging import MAPPINGS
 from towpath.testing.events import an_address, an_order
 
 NAME = "nopcommerce-bng/order_placed"

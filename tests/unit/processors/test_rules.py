@@ -118,6 +118,18 @@ def test_an_address_that_cannot_exist_is_refused_by_the_name_of_its_field(addres
     assert "email" == refused(Event("CustomerChanged", a_customer(email=address))).field
 
 
+@pytest.mark.parametrize("kind", ["OrderPlaced", "OrderChanged"])
+@pytest.mark.parametrize("name", ["billing_address", "shipping_address"])
+def test_an_order_to_a_place_that_cannot_be_is_refused_by_the_name_of_its_field(kind: str, name: str) -> None:
+    def to(**changes: str) -> Event:
+        order: dict[str, Any] = {**an_order(), name: {**an_order()["billing_address"], **changes}}
+        return Event(kind, order)
+
+    assert f"{name}.postcode" == refused(to(country="DE", postcode="1")).field
+    assert f"{name}.country" == refused(to(country="QQ")).field
+    check(to(country="DE", postcode="10115"))
+
+
 @pytest.mark.parametrize("address", ["zoe@shop.example", "zoe+tag@shop.example", "zoë@müller.example", "z.o.e@a.b.shop.example"])
 def test_an_address_that_can_exist_passes(address: str) -> None:
     check_email(address, "email")

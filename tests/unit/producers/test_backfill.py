@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
@@ -123,11 +124,44 @@ async def test_it_waits_while_anybody_is_behind_and_tells_so(lists: BngLists, ru
     assert 2 * module.PAUSE_SECONDS == clock.monotonic() - began
 
 
-async def test_a_list_in_no_order_is_read_whole_and_begins_anew(lists: BngLists, running: Running) -> None:
+UNORDERED = Poll("sales_order", ORDERS.items)
+
+
+async def test_a_list_in_no_order_is_read_whole(lists: BngLists, running: Running) -> None:
     lists.rows["sales-orders"] = orders(0, 70, 20)
-    unordered = Poll("sales_order", ORDERS.items)
-    assert 2 == await running.run(poll=unordered)
+    assert 2 == await running.run(poll=UNORDERED)
     assert sorted(keys(0, 2)) == sorted(running.keys)
+    assert 2 == await running.run(poll=UNORDERED), "one that is done begins anew"
+
+
+@pytest.mark.parametrize("ended_by", [RetryableError("Kafka is away"), asyncio.CancelledError()])
+async def test_of_a_list_in_no_order_nothing_is_written_again_but_what_changed(lists: BngLists, running: Running, ended_by: BaseException) -> None:
+    lists.rows["sales-orders"] = orders(0, 10, 20, 30, 40, 50)
+
+    async def breaks(_topic: str) -> None:
+        if len(running.producer.sent) == 4:
+            raise ended_by
+
+    running.producer.before = breaks
+    with pytest.raises(type(ended_by)):
+        await running.run(poll=UNORDERED)
+    running.producer.before = None
+    lists.rows["sales-orders"][1]["Total"] = "7.00"
+    assert 3 == await running.run(poll=UNORDERED)
+    assert keys(0, 1, 2, 3, 1, 4, 5) == running.keys
+    assert 6 == await running.run(poll=UNORDERED)
+
+
+async def test_one_that_is_killed_has_noted_what_it_had_written_some_seconds_before(
+    lists: BngLists, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lists.rows["sales-orders"] = orders(0, 10, 20, 30)
+    running.behind = [0, *[500] * 11, 0]
+    monkeypatch.setattr(running.cursors, "forget", running.cursors.find)  # as if it died before it was done
+    assert 4 == await running.run(poll=UNORDERED)
+    cursor = await running.cursors.find("erp", SPAN.name)
+    assert cursor is not None
+    assert ["SO0", "SO1", "SO2", "SO3"] == sorted(cursor.unfinished)
 
 
 async def test_open_ones_only_where_there_is_such_a_list(running: Running) -> None:

@@ -17,6 +17,8 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from producers.base import Fetch, Provenance
 from producers.brightpearl import BrightpearlSource
+from producers.brightpearl.batches import Read
+from producers.brightpearl.fetch import _read_at
 from producers.brightpearl.polls import POLLS
 from towpath.clock import SystemClock
 from towpath.codec import default_codec
@@ -193,9 +195,16 @@ async def test_stock_is_as_of_the_moment_when_the_webhook_was_raised(account: Ac
     await account.api.get("/product-service/product/1001")
     date = account.api.source_time
     assert date is not None
-    future = (date + timedelta(days=9)).isoformat()
-    (event,) = await account.events(Fetch("stock", 1001, as_of=future))
-    assert event.meta["occurred_at"] < date + timedelta(seconds=30), "a forged time hides no later stock"
+    for days in (9, -9):
+        (event,) = await account.events(Fetch("stock", 1001, as_of=(date + timedelta(days=days)).isoformat()))
+        assert date <= event.meta["occurred_at"] < date + timedelta(seconds=30), "it is as of the read: what was raised later hides nothing"
+
+
+@pytest.mark.parametrize(("raised", "expected"), [(-60, 0), (-0.1, 0), (0.4, 0.4), (1.0, 0), (3600, 0)])
+def test_a_moment_within_the_second_of_the_read_is_exact_and_any_other_is_not_believed(raised: float, expected: float) -> None:
+    at = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    wanted = Fetch("stock", 1001, as_of=(at + timedelta(seconds=raised)).isoformat())
+    assert (at + timedelta(seconds=expected)).isoformat() == _read_at(Read("{}", at), wanted)
 
 
 async def test_what_is_not_tracked_or_not_ours_concerns_no_flow(account: Account) -> None:

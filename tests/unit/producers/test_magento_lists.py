@@ -95,5 +95,6 @@ async def test_an_answer_that_is_no_list_fails_the_read(connected: Connected, pa
             await listed(connected("magento", server), NOON, "order" if path == "orders" else "customer")
 
 
+@pytest.mark.usefixtures("tokyo")
 def test_a_time_is_sent_as_utc_without_a_zone() -> None:
     assert "2026-03-01 12:00:00" == naive(NOON)

@@ -67,6 +67,7 @@ def test_an_order_is_known_by_its_entity_id_and_called_by_its_increment_id() -> 
     assert ("shop/customer/2", "EUR", Decimal("48.23")) == (order["customer_key"], order["currency"], order["total"])
 
 
+@pytest.mark.usefixtures("tokyo")
 def test_times_are_utc_though_they_name_no_zone_and_the_version_is_the_last_save() -> None:
     order = placed(an_order())
     assert datetime(2026, 2, 28, 22, 36, 2, tzinfo=UTC) == order["placed_at"]

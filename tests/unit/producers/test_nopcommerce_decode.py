@@ -217,15 +217,10 @@ TIMES = {
 }
 
 
+@pytest.mark.usefixtures("tokyo")
 @pytest.mark.parametrize(("text", "expected"), TIMES.items())
-def test_a_time_without_a_zone_is_utc_wherever_we_run(text: str, expected: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TZ", "Asia/Tokyo")
-    time.tzset()
-    try:
-        event = decoded(edited(lambda content: content["order"].update(created_on_utc=text)))
-    finally:
-        monkeypatch.undo()
-        time.tzset()
+def test_a_time_without_a_zone_is_utc_wherever_we_run(text: str, expected: datetime) -> None:
+    event = decoded(edited(lambda content: content["order"].update(created_on_utc=text)))
     assert (expected, expected) == (event.value["placed_at"], event.meta["occurred_at"])
 
 

@@ -111,7 +111,7 @@ async def test_a_pace_is_kept(serve: Serve, clock: ManualClock) -> None:
 
 async def test_bad_orders_are_bad_in_one_way_and_can_be_mended(serve: Serve) -> None:
     shop = await serve("nopcommerce")
-    kinds = ["unknown_sku", "bad_email", "bad_total", "unknown_status"]
+    kinds = ["unknown_sku", "bad_email", "bad_total", "bad_address", "bad_currency", "unknown_status"]
     answer = await (await shop.post("/_sandbox/shopper", json={"orders": 9, "bad": kinds})).json()
     numbers = {kind: int(number) for number, kind in answer["bad"].items()}
     orders = {order["id"]: order for order in await store(shop, "orders")}
@@ -121,6 +121,9 @@ async def test_bad_orders_are_bad_in_one_way_and_can_be_mended(serve: Serve) -> 
     assert f"GHOST-{numbers['unknown_sku']}" in products
     assert customers[orders[numbers["bad_email"]]["customer_id"]]["email"] == "not-an-email"
     assert orders[numbers["unknown_status"]]["order_status_id"] == 55
+    assert orders[numbers["bad_currency"]]["customer_currency_code"] == "QQQ"
+    zips = {row["id"]: row["zip_postal_code"] for row in await store(shop, "addresses")}
+    assert zips[orders[numbers["bad_address"]]["shipping_address_id"]] == "1" != zips[orders[numbers["bad_address"]]["billing_address_id"]]
     mend = {"order_status_id": 20, "items": [{"sku": "BAG-BLA-001"}], "billing_address": {"email": "ann@example.com"}, "customer": {"active": False}}
     mended = await (await shop.post(f"/_sandbox/orders/{numbers['unknown_status']}", json=mend)).json()
     assert (mended["order"]["order_status_id"], mended["items"][0]["product_id"]) == (20, 1)

@@ -61,7 +61,7 @@ class Notes:
         if not rows:
             raise Refusal(400, "WHSC-102", "No items were available to be reserved")
         self.reservations.write(order["id"], {"warehouseId": warehouse, "orderRows": rows, "asked": rows})
-        self._allocated(order)
+        self.allocated(order)
         return Answer(body={})
 
     def create(self, call: Call) -> Answer:
@@ -177,7 +177,8 @@ class Notes:
         if not waits:
             self._hooks.tell("order.modified.fully-shipped", order["id"])
 
-    def _allocated(self, order: Doc) -> None:
+    def allocated(self, order: Doc) -> None:
+        """Note how much of an order is reserved."""
         reserved = part(self.reservations.get(order["id"]), "orderRows")
         stocked = {number: _quantity(row) for number, row in order["orderRows"].items() if row.get("_stocked")}
         whole = all(part(reserved, number).get("quantity", 0) >= quantity for number, quantity in stocked.items())

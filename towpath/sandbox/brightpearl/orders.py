@@ -185,7 +185,7 @@ class Orders:
                 "current": {"staffOwnerContactId": 0, "projectId": 0, "channelId": given.get("channel", 0), "leadSourceId": 0, "teamId": 0}
             },
             "parties": {who: party, "delivery": self._people.party(contact, given.get("delivery") or None), "billing": party},
-            "orderRows": {str(self._new_row()): row for row in rows or []},
+            "orderRows": {str(self.new_row()): row for row in rows or []},
             "warehouseId": given.get("warehouseId", MAIN),
             "acknowledged": 0,
             "costPriceListId": 1,
@@ -201,7 +201,8 @@ class Orders:
         }
         return self.write({**doc, "version": 0}, {})
 
-    def _new_row(self) -> int:
+    def new_row(self) -> int:
+        """Return the id of a new row."""
         number = self._row_ids.next_id()
         self._row_ids.write(number, {})
         return number

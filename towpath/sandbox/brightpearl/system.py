@@ -16,6 +16,7 @@ from towpath.sandbox.brightpearl.notes import Notes
 from towpath.sandbox.brightpearl.orders import Orders
 from towpath.sandbox.brightpearl.people import People
 from towpath.sandbox.brightpearl.records import Account
+from towpath.sandbox.brightpearl.sales import SalesOrders
 from towpath.sandbox.brightpearl.settings import BrightpearlSettings
 from towpath.sandbox.brightpearl.warehouse import Warehouse
 from towpath.sandbox.kit.messages import Endpoint, Handler
@@ -26,6 +27,7 @@ DUMPS: Final = {
     "addresses": "address",
     "orders": "order",
     "products": "product",
+    "prices": "price",
     "stock": "stock",
     "notes": "note",
     "reservations": "reservation",
@@ -49,7 +51,7 @@ def open_site(world: World, settings: BrightpearlSettings) -> Site:
     paths: dict[str, Handler] = {
         **_contacts(people),
         **_products(goods),
-        **_orders(orders),
+        **_orders(orders, SalesOrders(orders, notes, people)),
         **_warehouse(notes, goods),
         "POST order-service/sales-credit": credits_.create,
         "POST order-service/sales-credit/{ids}/close": credits_.close,
@@ -110,7 +112,7 @@ def _products(goods: Goods) -> Mapping[str, Handler]:
     }
 
 
-def _orders(orders: Orders) -> Mapping[str, Handler]:
+def _orders(orders: Orders, sales: SalesOrders) -> Mapping[str, Handler]:
     return {
         "POST order-service/order": orders.create,
         "GET order-service/order/{ids}": orders.get,
@@ -120,6 +122,8 @@ def _orders(orders: Orders) -> Mapping[str, Handler]:
         "GET order-service/order-search": orders.search.answer,
         "GET order-service/order-status/{ids}": orders.status,
         "POST order-service/sales-order": orders.create_sales_order,
+        "GET order-service/sales-order/{ids}": sales.get,
+        "PUT order-service/sales-order/{ids}": sales.put,
     }
 
 

@@ -30,7 +30,7 @@ class Spree(BaseModel):
     per_second: float | None = Field(default=None, gt=0)
     first_id: int = Field(default=1001, ge=1, le=40_000_000)
     customers: int = Field(default=50, ge=1)
-    bad: list[Literal["unknown_sku", "bad_email", "bad_total", "unknown_status"]] = []
+    bad: list[Literal["unknown_sku", "bad_email", "bad_total", "bad_address", "bad_currency", "unknown_status"]] = []
     sets: bool = Field(default=False, description="sell sets too, one in five orders: a bundle that the shop ships as one, and never in part")
     oversell: bool = Field(default=False, description="buy all that is wanted, so that more is reserved than there is")
     paid_later: float = Field(default=0, ge=0, le=1, description="share of the unpaid orders that are paid")
@@ -116,9 +116,11 @@ def _spoil(order: Doc, kind: str) -> None:
     wrong: dict[str, dict[str, Any]] = {
         "bad_email": {"customer_email": "not-an-email", "customer_is_guest": 1},
         "bad_total": {"grand_total": order["grand_total"] + 5},
+        "bad_currency": {"order_currency_code": "QQQ"},
         "unknown_status": {"status": "waiting_for_moon"},
-        "unknown_sku": {},
     }
-    order |= wrong[kind]
+    order |= wrong.get(kind, {})
     if kind == "unknown_sku":
         order["items"][-1]["sku"] = f"GHOST-{order['entity_id']}"
+    if kind == "bad_address":
+        order["extension_attributes"]["shipping_assignments"][0]["shipping"]["address"]["postcode"] = "1"

@@ -36,6 +36,15 @@ def _bad_total(bundle: Bundle) -> None:
     bundle.order["order_total"] = float(Decimal(str(bundle.order["order_total"])) + 5)
 
 
+def _bad_address(bundle: Bundle) -> None:
+    """Give the order a postcode that no country has; the customer keeps a good address."""
+    bundle.addresses[1]["zip_postal_code"] = "1"
+
+
+def _bad_currency(bundle: Bundle) -> None:
+    bundle.order["customer_currency_code"] = "QQQ"
+
+
 def _unknown_status(bundle: Bundle) -> None:
     bundle.order["order_status_id"] = UNKNOWN_STATUS
 
@@ -44,6 +53,8 @@ BAD: Final[dict[str, Callable[[Bundle], None]]] = {
     "unknown_sku": _unknown_sku,
     "bad_email": _bad_email,
     "bad_total": _bad_total,
+    "bad_address": _bad_address,
+    "bad_currency": _bad_currency,
     "unknown_status": _unknown_status,
 }
 

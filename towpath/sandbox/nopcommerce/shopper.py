@@ -36,7 +36,7 @@ class Spree(BaseModel):
     per_second: float | None = Field(default=None, gt=0)
     first_id: int = Field(default=1001, ge=1, le=40_000_000)
     customers: int = Field(default=50, ge=1)
-    bad: list[Literal["unknown_sku", "bad_email", "bad_total", "unknown_status"]] = []
+    bad: list[Literal["unknown_sku", "bad_email", "bad_total", "bad_address", "bad_currency", "unknown_status"]] = []
     oversell: bool = Field(default=False, description="buy all that is wanted, so that the stock goes below zero")
     paid_later: float = Field(default=0, ge=0, le=1, description="share of the unpaid orders that are paid")
     cancelled: float = Field(default=0, ge=0, le=1, description="share of all orders that are cancelled")

@@ -4,10 +4,12 @@ A system has them by the small `EXAMPLE` of `towpath/testing/systems/<system>.py
 
     globals().update(contract_tests())          # every system
     TestShopify = source_tests("shopify")       # one of them
+    TestMappings = mapping_tests(Path("…"))     # those of a folder, with the samples beside them
 """
 
 from __future__ import annotations
 
 from towpath.testing.contracts.discovery import contract_tests, sink_tests, source_tests
+from towpath.testing.contracts.mappings import mapping_tests
 
-__all__ = ["contract_tests", "sink_tests", "source_tests"]
+__all__ = ["contract_tests", "mapping_tests", "sink_tests", "source_tests"]

@@ -58,8 +58,11 @@ class Reader:
 
     async def named(self, entity: str, number: str) -> list[Fetch]:
         """Return what each webhook of late that names this entity wants to be fetched, the oldest first."""
-        found = [one for hook in (await self.bench.told())[self._heard :] for one in self.wanted(hook.body)]
-        return [one for one in found if (one.entity, str(one.id)) == (entity, number)]
+        return [one for one in await self.told() if (one.entity, str(one.id)) == (entity, number)]
+
+    async def told(self) -> list[Fetch]:
+        """Return what each webhook of late wants to be fetched, the oldest first."""
+        return [one for hook in (await self.bench.told())[self._heard :] for one in self.wanted(hook.body)]
 
     def wanted(self, body: bytes) -> list[Fetch]:
         """Return what a webhook names; of one that names several, as the inbox gets them one by one."""
@@ -84,7 +87,8 @@ class Reader:
         """Return what is wanted of an entity, by whichever way its source tells of it."""
         if self.bench.example.emits[entity].hooked:
             found = await self.named(entity, number)
-            assert found, f"no webhook tells of {entity} {number}; say `hooked=False` in its example where none does"
+            others = ", ".join(f"{one.entity}/{one.id}" for one in await self.told()) or "nothing"
+            assert found, f"no webhook tells of {entity}/{number}, but of {others}; say `hooked=False` in its example where none does"
             return found[-1]
         return await self.listed(entity, number)
 

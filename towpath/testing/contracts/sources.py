@@ -228,6 +228,15 @@ class SourceContract(Contract):
             monkeypatch.setattr(importlib.import_module(self.example.pages), "PAGE_SIZE", 2)
             assert made <= {str(item.id) for item in await reader.items(listed)}
 
+    async def test_a_list_that_repeats_a_page_is_not_read_for_ever(self, bench: Bench, listed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(importlib.import_module(self.example.pages), "PAGE_SIZE", 2)
+        async with bench.client() as api:
+            reader = Reader(bench, api)
+            for _ in range(5):
+                await reader.make(listed)
+            with bench.wire.acting(wire.first_again()), pytest.raises(RetryableError, match="the same page"):
+                await reader.items(listed)
+
     async def test_a_list_that_breaks_off_is_not_taken_for_read(self, bench: Bench, listed: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(importlib.import_module(self.example.pages), "PAGE_SIZE", 2)
         since = now() - timedelta(seconds=1)

@@ -97,6 +97,22 @@ def from_nth(act: Act, nth: int) -> Act:
     return met
 
 
+def first_again(times: int = 10) -> Act:
+    """Return the act that gives each call the answer to the first, as a system does that repeats a page; one who still asks then is refused."""
+    given: list[web.StreamResponse] = []
+
+    async def act(request: web.Request, handler: Handler) -> web.StreamResponse:
+        given.append(await handler(request))
+        first = given[0]
+        assert isinstance(first, web.Response), "a list is no stream"
+        if len(given) > times:
+            return response_of(Reply(400, {"message": f"the same page was given {times} times, and is asked for again"}))
+        headers = {name: value for name, value in first.headers.items() if name.lower() not in {"content-length", "content-type"}}
+        return web.Response(status=first.status, body=first.body, headers=headers, content_type=first.content_type)
+
+    return act
+
+
 async def lost(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Have the system do what is asked, and its answer lost."""
     await handler(request)

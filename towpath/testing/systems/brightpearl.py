@@ -97,6 +97,19 @@ async def _order(bench: Bench, number: int) -> Asked:
     return Asked(document, money=("0.30", "0.10"))
 
 
+async def _edit(bench: Bench, number: int) -> Asked:
+    row = {"SKU": SKU, "name": "Bag", "quantity": "3", "taxCode": "T20", "net": "0.30", "tax": "0.10"}
+    order = {"OrderID": await _sold(bench, number), "delivery": {"address": {**AWAY, "addressFullName": "Ann"}}, "rows": [row]}
+    return Asked(order, money=("0.30", "0.10"))
+
+
+async def _edited(bench: Bench, document: Document) -> int:
+    (order,) = await bench.rows("orders", id=int(document["OrderID"]))
+    (row,), (wanted,) = order["orderRows"].values(), document["rows"]
+    stands = row["quantity"]["magnitude"], order["parties"]["delivery"]["addressLine1"]
+    return int(stands == (f"{wanted['quantity']}.0000", document["delivery"]["address"]["addressLine1"]))
+
+
 async def _status(bench: Bench, number: int) -> Asked:
     return Asked({"OrderID": await _sold(bench, number), "OrderStatusID": 3})
 
@@ -232,6 +245,7 @@ EXAMPLE = Example(
         "create_address": Writes(_address, _addresses),
         "create_customer": Writes(_customer, _contacts),
         "create_order": Writes(_order, _orders),
+        "change_order": Writes(_edit, _edited, lambda one: {**one, "rows": [{**one["rows"][0], "quantity": "4"}]}),
         "set_order_status": Writes(_status, _has_status, lambda one: {**one, "OrderStatusID": 4}),
         "ship_note": Writes(_shipping, _left),
         "track_note": Writes(_tracking, _tracked),
