@@ -102,25 +102,25 @@ class FlowProcessor:
         head = self._codec.peek(record.value) if replay is None else None
         if head is None or head.name in PARTS:  # which fact it is stands further on
             event = self._decoded(record, head)
-            return self._arrived(record, event, replay, Seen.load(read(_seen_key(event))), read)
+            return self._arrived(record, event, head, replay, Seen.load(read(_seen_key(event))), read)
         _require_topic(record, head.name)
         seen = Seen.load(read(_seen_key(Event(head.name, {"meta": head.meta}))))
         if seen is not None and _is_repeat(head, seen, read):
             return Step(counts=[dropped(head.name, "duplicate")])
-        return self._arrived(record, self._decoded(record, head), None, seen, read)
+        return self._arrived(record, self._decoded(record, head), head, None, seen, read)
 
     def _decoded(self, record: Record, head: Head | None) -> Event:
         event = Event(*self._codec.decode(record.value, head))
         _require_topic(record, event.type)
         return event
 
-    def _arrived(self, record: Record, event: Event, replay: Replay | None, seen: Seen | None, read: ReadState) -> Step:
+    def _arrived(self, record: Record, event: Event, head: Head | None, replay: Replay | None, seen: Seen | None, read: ReadState) -> Step:
         value, placed = record.value, event
         order = Order.load(read(state_key(event.meta["key"])))
         if event.type == "OrderPlaced" and order is not None and seen is not None:
             changed = Seen.load(read(_seen_key(Event("OrderChanged", event.value))))
             if self._is_change(event, seen, order, replay, changed):
-                event, seen = as_change(event), changed
+                event, seen, head = as_change(event), changed, None
                 value = self._codec.encode(event.type, event.value)
         if replay is not None and not replay.dead_letter_id and (seen is None or seen.is_news(event)):
             record, replay = record.as_new, None  # whatever it was read again for
@@ -135,7 +135,7 @@ class FlowProcessor:
                 return step
             return replace(step, writes={_seen_key(event): seen._replace(version=event.meta["version"]).dump()})  # what lies between is old news
         known, writes = self._fulfilled(event, replay, read)
-        arrived = Arrived(record, event, value, replay, known | (order.known if order is not None else {}))
+        arrived = Arrived(record, event, value, replay, known | (order.known if order is not None else {}), head=head)
         routed, kept = self._kept(arrived, read) or (self._route(arrived, placed, order), {})
         writes |= kept
         if replay is None:

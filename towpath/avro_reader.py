@@ -15,6 +15,8 @@ from typing import Any, Final
 
 Reader = Callable[[bytes, int], tuple[Any, int]]
 """From bytes and where the record begins to the record and where it ends; raises one of TROUBLE."""
+HeadReader = Callable[[bytes, int], tuple[Any, tuple[int, ...]]]
+"""The same, but for the places where each field begins, and the last one ends."""
 RestReader = Callable[[bytes, int, Any], tuple[Any, int]]
 """The same, from where the first field ends, with that field's value."""
 
@@ -48,6 +50,18 @@ def reader_of(schema: Any) -> Reader | None:  # noqa: ANN401 - a parsed schema
     except Unreadable:
         return None
     read: Reader = _made(writer, ["def read(data, at, sizes=SIZES):", *writer.lines, f"    return {record}, at"])
+    return read
+
+
+def head_reader_of(schema: Any) -> HeadReader | None:  # noqa: ANN401 - a parsed schema
+    """Return what reads a record of such a schema and tells where its fields are, None as `reader_of`."""
+    writer = _Writer(schema)
+    try:
+        record = writer.head(schema, ALWAYS)
+    except Unreadable:
+        return None
+    places = ", ".join(f"p{number}" for number in range(len(schema["fields"])))
+    read: HeadReader = _made(writer, ["def read(data, at, sizes=SIZES):", *writer.lines, f"    return {record}, ({places}, at)"])
     return read
 
 
@@ -180,6 +194,14 @@ class _Writer:
         fields = [(field["name"], self.value(field["type"], f"{indent}    ")) for field in schema["fields"]]
         self._add(f"{indent}    ", f"{found} = {_display(fields)}")
         return found
+
+    def head(self, schema: Mapping[str, Any], indent: str) -> str:
+        """Write what reads a record's fields, with the place of each in `p0`, `p1` and so on."""
+        found = []
+        for number, field in enumerate(schema["fields"]):
+            self._add(indent, f"p{number} = at")
+            found.append((field["name"], self.value(field["type"], indent)))
+        return _display(found)
 
     def rest(self, schema: Mapping[str, Any], indent: str) -> str:
         """Write what reads a record's fields but the first, which is in `first`."""

@@ -26,7 +26,7 @@ import fastavro.read
 import fastavro.schema
 import fastavro.write
 
-from towpath.avro_reader import DECIMAL, LONGEST_DECIMAL, TROUBLE, Reader, RestReader, reader_of, rest_reader_of
+from towpath.avro_reader import DECIMAL, LONGEST_DECIMAL, TROUBLE, HeadReader, Reader, RestReader, head_reader_of, reader_of, rest_reader_of
 from towpath.avro_writer import WRONG, Writer, writer_of
 from towpath.errors import DataError
 
@@ -58,12 +58,20 @@ class Schema:
 
 
 class Head(NamedTuple):
-    """What stands before all else in an event: its type and its meta, which ends at `end`; `rest` reads what follows."""
+    """What stands before all else in an event: its type and its meta; `rest` reads what follows.
+
+    `places` are where the fields of the meta begin in the event's bytes, and where the last one ends.
+    """
 
     name: str
     meta: Any
-    end: int
+    places: tuple[int, ...]
     rest: RestReader
+
+    @property
+    def end(self) -> int:
+        """Return where the meta ends."""
+        return self.places[-1]
 
 
 class Registry(Protocol):
@@ -87,7 +95,7 @@ class Codec:
         self.by_name: Mapping[str, Schema] = {schema.name: schema for schema in schemas}
         self._by_id: dict[int, Schema] = {schema.id: schema for schema in schemas}
         self._readers: dict[int, Reader | None] = {}
-        self._peekers: dict[int, tuple[Reader, RestReader] | None] = {}
+        self._peekers: dict[int, tuple[HeadReader, RestReader] | None] = {}
         self._writers: dict[str, Writer | None] = {}
         self._registry = registry
         if len(self._by_id) != len(schemas):
@@ -136,19 +144,19 @@ class Codec:
         if magic != MAGIC or schema is None or peekers is None:
             return None
         try:
-            meta, end = peekers[0](data, HEADER.size)
+            meta, places = peekers[0](data, HEADER.size)
         except TROUBLE:
             return None
-        return Head(schema.name, meta, end, peekers[1]) if end <= len(data) else None
+        return Head(schema.name, meta, places, peekers[1]) if places[-1] <= len(data) else None
 
-    def _peeker(self, schema_id: int) -> tuple[Reader, RestReader] | None:
+    def _peeker(self, schema_id: int) -> tuple[HeadReader, RestReader] | None:
         """Return what reads a schema's meta and what reads the rest, None for a schema that does not begin with it, or is not our own."""
         if schema_id not in self._peekers:
             schema = self._by_id.get(schema_id)
             if schema is None:
                 return None
             first = schema.parsed["fields"][0]
-            head = reader_of(first["type"]) if first["name"] == META and schema.reader is None else None
+            head = head_reader_of(first["type"]) if first["name"] == META and schema.reader is None else None
             rest = rest_reader_of(schema.parsed) if head is not None else None
             self._peekers[schema_id] = None if head is None or rest is None else (head, rest)
         return self._peekers[schema_id]
@@ -232,7 +240,7 @@ class Codec:
 def _rest(data: bytes, head: Head) -> dict[str, Any] | None:
     """Return the whole record that begins with this head, None where fastavro must be asked."""
     try:
-        record, end = head.rest(data, head.end, head.meta)
+        record, end = head.rest(data, head.places[-1], head.meta)
     except TROUBLE:
         return None
     return record if end == len(data) else None
