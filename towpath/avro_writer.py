@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from towpath.avro_reader import EIGHT_BYTES, EPOCH, Unreadable
+from towpath.avro_reader import Unreadable
+from towpath.avro_values import EIGHT_BYTES, EPOCH
 
 Writer = Callable[[Any, list[bytes]], None]
 """Puts the parts of a record's bytes into a list; raises one of WRONG."""

@@ -26,7 +26,8 @@ import fastavro.read
 import fastavro.schema
 import fastavro.write
 
-from towpath.avro_reader import DECIMAL, LONGEST_DECIMAL, TROUBLE, HeadReader, Reader, RestReader, head_reader_of, reader_of, rest_reader_of
+from towpath.avro_reader import TROUBLE, HeadReader, Reader, RestReader, head_reader_of, reader_of, rest_reader_of
+from towpath.avro_values import DECIMAL, LONGEST_DECIMAL
 from towpath.avro_writer import WRONG, Writer, writer_of
 from towpath.errors import DataError
 
@@ -240,7 +241,7 @@ class Codec:
 def _rest(data: bytes, head: Head) -> dict[str, Any] | None:
     """Return the whole record that begins with this head, None where fastavro must be asked."""
     try:
-        record, end = head.rest(data, head.places[-1], head.meta)
+        record, end = head.rest(data, head.meta, head.places)
     except TROUBLE:
         return None
     return record if end == len(data) else None
