@@ -18,6 +18,8 @@ from towpath.events import Event, Version
 from towpath.metrics import DEAD_LETTERS, DROPPED, ROUTED, Counted
 from towpath.records import TRACEPARENT, Output, Record, Replay, is_trace_id
 
+VERSION = ("ce_specversion", b"1.0")
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -156,9 +158,9 @@ def cloud_event(event: Event) -> list[tuple[str, bytes]]:
     """Return the CloudEvents 1.0 binary headers of an event, and its W3C traceparent."""
     meta = event.meta
     headers = [
-        ("ce_specversion", b"1.0"),
+        VERSION,
         ("ce_id", meta["event_id"].encode()),
-        ("ce_type", b"towpath." + event.type.encode()),
+        _typed(event.type),
         ("ce_source", meta["connection"].encode()),
         ("ce_subject", meta["key"].encode()),
         ("ce_time", meta["occurred_at"].isoformat().encode()),
@@ -167,6 +169,11 @@ def cloud_event(event: Event) -> list[tuple[str, bytes]]:
     if is_trace_id(trace):
         headers.append((TRACEPARENT, f"00-{trace}-{trace[:15]}1-01".encode()))
     return headers
+
+
+@functools.cache
+def _typed(kind: str) -> tuple[str, bytes]:
+    return "ce_type", f"towpath.{kind}".encode()
 
 
 def subject_of(event: Event) -> Subject:

@@ -185,6 +185,11 @@ class Generator:
             return Code(f"contains({arguments[0].source}, {arguments[1].source})", "bool")
         raise Unsupported(f"{name} with {len(arguments)} values is not compiled")
 
+    def _opened(self, items: Node) -> str:
+        """Return the code of an array of what certainly are lists, opened; else nothing."""
+        codes = [self.value(part) for part in items.parts] if items.kind == "array" else []
+        return f"[{', '.join(f'*{code.source}' for code in codes)}]" if codes and all(code.kind == "list" for code in codes) else ""
+
     def _merged(self, parts: Iterable[Node]) -> Code:
         """Return the code of one object of several."""
         codes = [self.value(part) for part in parts]
@@ -201,20 +206,24 @@ class Generator:
     def closure(self, name: str, items: Node, each: Node, *, body: Callable[[Node], Code]) -> Code:
         """Return the code of a function of a list that does something with each thing in it, as `body` writes that."""
         source, kind = CLOSURES[name]
+        if name == "flatMap" and each.kind == "item" and (opened := self._opened(items)):
+            return Code(opened, kind)
         path = _path(items)
         self._lists += 1
         listed = self.value(items)
         self._lists -= 1
         self._items.append(item_of(self._paths.hints[path]) if path is not None else None)
         self._depth += 1
-        done = self.condition(each) if name in JUDGED else body(each).source
+        done = Code(self.condition(each), "bool") if name in JUDGED else body(each)
         item = f"item{self._depth}"
         self._depth -= 1
         self._items.pop()
         sequence = listed.source if listed.kind == "list" else f"sequence({listed.source})"
-        if name == "flatMap" and done == item:
+        if name == "flatMap" and done.source == item:
             return Code(f"flattened({sequence})", kind)
-        return Code(source.format(items=sequence, body=done, item=item), kind)
+        if name == "flatMap" and done.kind == "list":
+            return Code(f"[one for {item} in {sequence} for one in {done.source}]", kind)
+        return Code(source.format(items=sequence, body=done.source, item=item), kind)
 
 
 def _of_one(name: str, given: Code) -> Code:
