@@ -214,7 +214,7 @@ def _table(content: Mapping[str, Any], paths: Paths) -> list[str]:
     _check_columns(content)
     generator, columns = Generator(paths), {f"{paths.prefix}in{number}": column for number, column in enumerate(content["inputs"])}
     read = [f"{name} = {_compiled('an input', generator, (column.get('field') or '').strip() or 'null')}" for name, column in columns.items()]
-    rows, passes_through = [], bool(content.get("passThrough"))
+    rows, passes_through = list[str](), bool(content.get("passThrough"))
     for rule in content["rules"]:
         tests = [test for test in (_fits(rule, column, name) for name, column in columns.items()) if test]
         rows += [

@@ -66,5 +66,5 @@ def step(value: str, hint: Hint, key: str | int) -> tuple[str, Hint]:
     if key in (fields := fields_of(hint)):
         return f"{value}[{key!r}]", fields[key]
     if kind_of(hint) == "object":
-        return f"{value}.get({key!r})", or_null(get_args(hint)[1]) if get_origin(hint) is dict else None
+        return f"{value}.get({key!r})", None if is_typeddict(hint) else or_null(get_args(hint)[1])
     return f"({value}.get({key!r}) if type({value}) is dict else None)", None

@@ -85,7 +85,7 @@ def test_a_schema_with_another_type_has_no_writer(kind: object) -> None:
     assert writer_of(fastavro.parse_schema({"type": "record", "name": "R", "fields": [{"name": "x", "type": kind}]})) is None
 
 
-ORDER = an_order(1001)
+ORDER: Any = an_order(1001)
 ORDER_BYTES = CODEC.encode("OrderPlaced", ORDER)
 HEAD: Any = CODEC.by_name["OrderPlaced"].parsed["fields"][0]["type"]
 COPIED = ("version", "event_id", "key", "trace_id", "occurred_at", "received_at")

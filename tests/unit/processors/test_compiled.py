@@ -78,7 +78,7 @@ def answer_of(expression: str) -> Any:  # noqa: ANN401 - any JSON
 
 # --- what is compiled, and what zen says of the same
 
-ANSWERS = {
+ANSWERS: dict[str, Any] = {
     "s": "abc",
     "o.x.y": "z",
     "o['k']": "v",
