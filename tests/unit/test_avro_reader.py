@@ -133,7 +133,8 @@ def test_a_head_that_is_cut_off_is_none() -> None:
     data = CODEC.encode("OrderPlaced", an_order())
     head = CODEC.peek(data)
     assert head is not None
-    assert [CODEC.peek(data[:end]) for end in range(head.end)] == [None] * head.end
+    end = head.places[-1]
+    assert [CODEC.peek(data[:at]) for at in range(end)] == [None] * end
 
 
 def by_both(schema: Any, data: bytes) -> tuple[object, object]:  # noqa: ANN401 - any schema
