@@ -116,8 +116,7 @@ class FlowProcessor:
 
     def _arrived(self, record: Record, event: Event, head: Head | None, replay: Replay | None, seen: Seen | None, read: ReadState) -> Step:
         value, placed = record.value, event
-        is_new = seen is None and event.type == "OrderPlaced"  # what is known of an order is written with what was seen of it
-        order = None if is_new else Order.load(read(state_key(event.meta["key"])))
+        order = Order.load(read(state_key(event.meta["key"])))
         if event.type == "OrderPlaced" and order is not None and seen is not None:
             changed = Seen.load(read(_seen_key(Event("OrderChanged", event.value))))
             if self._is_change(event, seen, order, replay, changed):

@@ -94,7 +94,7 @@ class Generator:
         owner, key = node.parts
         if owner.kind == "item" and key.kind == "literal" and isinstance(key.value, str):
             return typed(*step(self._item(owner).source, self._items[-1], key.value))
-        if owner.kind == "call" and owner.value == "split" and key.value == 0:  # nothing is split into less than one part
+        if owner.kind == "call" and owner.value == "split" and type(key.value) is int and not key.value:  # nothing is split into less than one part
             return Code(f"{self.value(owner).source}[0]", "string")
         return Code(f"member({self.value(owner).source}, {self.value(key).source})")
 

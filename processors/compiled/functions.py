@@ -269,3 +269,9 @@ def put(context: dict[str, Any], name: str, value: Any) -> None:  # noqa: ANN401
         raise Unsure
     else:
         context[name] = value
+
+
+def absent(context: dict[str, Any], name: str) -> None:
+    """Make sure that a field is not there."""
+    if name in context:
+        raise Unsure

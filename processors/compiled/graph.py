@@ -125,8 +125,13 @@ def _left(node: Mapping[str, Any], fields: Mapping[str, Hint]) -> dict[str, Hint
     if not content.get("passThrough"):
         return {}
     given = {one["key"] for one in content.get("expressions", ())} | {column["field"].strip() for column in content.get("outputs", ())}
-    literals = {column["field"].strip(): _type_of(column, content["rules"]) for column in content.get("outputs", ())}
-    return {name: hint for name, hint in fields.items() if name not in given} | {name: hint for name, hint in literals.items() if hint is not None}
+    return {name: hint for name, hint in fields.items() if name not in given} | _typed(content, fields)
+
+
+def _typed(content: Mapping[str, Any], fields: Mapping[str, Hint]) -> dict[str, Hint]:
+    """Return the fields that a table adds to those of an event, set to literals of one type or not at all."""
+    found = {column["field"].strip(): _type_of(column, content["rules"]) for column in content.get("outputs", ())} if fields else {}
+    return {name: hint for name, hint in found.items() if hint is not None and name not in fields}
 
 
 def _type_of(column: Mapping[str, str], rules: Iterable[Mapping[str, str]]) -> Hint:
@@ -214,15 +219,13 @@ def _table(content: Mapping[str, Any], paths: Paths) -> list[str]:
     _check_columns(content)
     generator, columns = Generator(paths), {f"{paths.prefix}in{number}": column for number, column in enumerate(content["inputs"])}
     read = [f"{name} = {_compiled('an input', generator, (column.get('field') or '').strip() or 'null')}" for name, column in columns.items()]
-    rows, passes_through = list[str](), bool(content.get("passThrough"))
+    rows, passes_through, typed = list[str](), bool(content.get("passThrough")), _typed(content, paths.fields)
     for rule in content["rules"]:
         tests = [test for test in (_fits(rule, column, name) for name, column in columns.items()) if test]
-        rows += [
-            f"{'el' if rows else ''}if {' and '.join(tests) or True}:",
-            *_given(rule, content["outputs"], generator, passes_through=passes_through),
-        ]
-    otherwise = [] if passes_through else ["context = {}"]
-    found = [*rows, "else:", *(f"    {line}" for line in otherwise or ["pass"])] if rows else otherwise
+        rows.append(f"{'el' if rows else ''}if {' and '.join(tests) or True}:")
+        rows += _given(rule, content, generator, typed)
+    otherwise = _absent(typed) if passes_through else ["    context = {}"]
+    found = [*rows, "else:", *(otherwise or ["    pass"])] if rows else [line.strip() for line in otherwise]
     return [*paths.lines, *read, *found]
 
 
@@ -248,13 +251,19 @@ def _fits(rule: Mapping[str, str], column: Mapping[str, Any], value: str) -> str
     return f"({' or '.join(equal(Code(value), literal_code(literal)).source for literal in parse_cell(cell))})"
 
 
-def _given(rule: Mapping[str, str], outputs: Iterable[Mapping[str, str]], generator: Generator, *, passes_through: bool) -> list[str]:
-    """Return the lines that set what a row gives."""
-    given = {column["field"].strip(): rule.get(column["id"], "").strip() for column in outputs}
+def _given(rule: Mapping[str, str], content: Mapping[str, Any], generator: Generator, typed: Iterable[str]) -> list[str]:
+    """Return the lines that set what a row gives; what is `typed` must not come from elsewhere."""
+    given = {column["field"].strip(): rule.get(column["id"], "").strip() for column in content["outputs"]}
     found = {name: _named(name, lambda text: generator.value(parse(text)), expression) for name, expression in given.items() if expression}
-    if not passes_through:
+    if not content.get("passThrough"):
         return [f"    context = {_display({name: code.source for name, code in found.items()})}"]
+    absent = _absent(name for name in typed if name not in found)
     if all(code.kind in PLAIN for code in found.values()):
-        return [f"    context[{name!r}] = {code.source}" for name, code in found.items()] or ["    pass"]
+        return [*absent, *(f"    context[{name!r}] = {code.source}" for name, code in found.items())] or ["    pass"]
     values = [f"    out{number} = {code.source}" for number, code in enumerate(found.values())]
-    return [*values, *(f"    put(context, {name!r}, out{number})" for number, name in enumerate(found))]
+    return [*absent, *values, *(f"    put(context, {name!r}, out{number})" for number, name in enumerate(found))]
+
+
+def _absent(names: Iterable[str]) -> list[str]:
+    """Return the lines that leave it to zen where one of these, which are not set, came from before."""
+    return [f"    absent(context, {name!r})" for name in names]
