@@ -107,5 +107,5 @@ def _minor_unit(currency: str) -> Decimal:
 
 def _moment(value: datetime) -> str:
     if value.tzinfo is UTC and value.year >= FOUR_DIGITS:
-        return f"{value.isoformat(timespec='microseconds')[:-6]}Z"  # instead of +00:00
+        return value.isoformat("T", "microseconds")[:-6] + "Z"  # instead of +00:00
     return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

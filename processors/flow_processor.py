@@ -102,45 +102,49 @@ class FlowProcessor:
         head = self._codec.peek(record.value) if replay is None else None
         if head is None or head.name in PARTS:  # which fact it is stands further on
             event = self._decoded(record, head)
-            return self._arrived(record, event, replay, Seen.load(read(_seen_key(event))), read)
+            return self._arrived(record, event, head, replay, Seen.load(read(_seen_key(event))), read)
         _require_topic(record, head.name)
         seen = Seen.load(read(_seen_key(Event(head.name, {"meta": head.meta}))))
         if seen is not None and _is_repeat(head, seen, read):
             return Step(counts=[dropped(head.name, "duplicate")])
-        return self._arrived(record, self._decoded(record, head), None, seen, read)
+        return self._arrived(record, Event(*self._codec.decode(record.value, head)), head, None, seen, read)
 
     def _decoded(self, record: Record, head: Head | None) -> Event:
         event = Event(*self._codec.decode(record.value, head))
         _require_topic(record, event.type)
         return event
 
-    def _arrived(self, record: Record, event: Event, replay: Replay | None, seen: Seen | None, read: ReadState) -> Step:
+    def _arrived(self, record: Record, event: Event, head: Head | None, replay: Replay | None, seen: Seen | None, read: ReadState) -> Step:
         value, placed = record.value, event
         order = Order.load(read(state_key(event.meta["key"])))
         if event.type == "OrderPlaced" and order is not None and seen is not None:
             changed = Seen.load(read(_seen_key(Event("OrderChanged", event.value))))
             if self._is_change(event, seen, order, replay, changed):
-                event, seen = as_change(event), changed
+                event, seen, head = as_change(event), changed, None
                 value = self._codec.encode(event.type, event.value)
         if replay is not None and not replay.dead_letter_id and (seen is None or seen.is_news(event)):
             record, replay = record.as_new, None  # whatever it was read again for
-        why = seen.drops(event, replay) if seen is not None else None
-        if (why == "superseded" and self._failpoints.off("processor.version")) or (why == "duplicate" and self._is_later_count(event, seen)):
-            why = None
-        if why is None and event.type == "OrderPlaced" and replay is None and order is not None and seen is not None and not seen.dead_letters:
-            why = "duplicate"  # what is newer, and yet no change, says nothing new but how far the order has come
-        if why is not None:
+        if seen is not None and (why := self._why_dropped(event, seen, order, replay)) is not None:
             step = self._dropped(event, why, replay)
-            if seen is None or seen.digest != event.meta["digest"] or not is_newer(event.meta["version"], seen.version):
+            if seen.digest != event.meta["digest"] or not is_newer(event.meta["version"], seen.version):
                 return step
             return replace(step, writes={_seen_key(event): seen._replace(version=event.meta["version"]).dump()})  # what lies between is old news
         known, writes = self._fulfilled(event, replay, read)
-        arrived = Arrived(record, event, value, replay, known | (order.known if order is not None else {}))
+        arrived = Arrived(record, event, value, replay, known | (order.known if order is not None else {}), head=head)
         routed, kept = self._kept(arrived, read) or (self._route(arrived, placed, order), {})
         writes |= kept
         if replay is None:
             writes |= self._remember(event, order, routed)
         return self._settled(arrived, seen, routed, writes)
+
+    def _why_dropped(self, event: Event, seen: Seen, order: Order | None, replay: Replay | None) -> str | None:
+        """Return why an event ends here of whose fact something was done before, None where it is to be routed."""
+        why = seen.drops(event, replay)
+        if (why == "superseded" and self._failpoints.off("processor.version")) or (why == "duplicate" and self._is_later_count(event, seen)):
+            why = None
+        if why is None and event.type == "OrderPlaced" and replay is None and order is not None and not seen.dead_letters:
+            return "duplicate"  # what is newer, and yet no change, says nothing new but how far the order has come
+        return why
 
     def _kept(self, arrived: Arrived, read: ReadState) -> tuple[Routed, dict[bytes, bytes]] | None:
         """Return what leads to deliveries by what is kept of it from its other events, None where each event stands alone."""
@@ -179,9 +183,9 @@ class FlowProcessor:
             return False
         return (replay is not None and changed is not None) or not order.is_as(event)
 
-    def _is_later_count(self, event: Event, seen: Seen | None) -> bool:
+    def _is_later_count(self, event: Event, seen: Seen) -> bool:
         """Tell whether the source says of its stock again what stood before: an order that came and went in between waits to hear of it."""
-        later = seen is not None and event.meta["version"]["major"] > seen.version["major"]
+        later = event.meta["version"]["major"] > seen.version["major"]
         return later and event.type == "StockChanged" and event.meta["connection"] in self._stocked
 
     def _dropped(self, event: Event, why: str, replay: Replay | None) -> Step:
@@ -192,8 +196,8 @@ class FlowProcessor:
 
     def _settled(self, arrived: Arrived, seen: Seen | None, routed: Routed, writes: dict[bytes, bytes]) -> Step:
         """Return the step with the event on its public stream, the dead letters closed that it resolves, and what is remembered of it."""
-        event, replay, meta = arrived.event, arrived.replay, arrived.event.meta
-        outputs = routed.outputs
+        event, replay = arrived.event, arrived.replay
+        meta, outputs = event.meta, routed.outputs
         if replay is None and not routed.failed and (seen is None or not seen.dead_letters):  # as nearly every event
             outputs.append(Output(AGGREGATES[event.type], event.record_key, arrived.value, arrived.headers))
             writes[_seen_key(event)] = Seen(meta["version"], meta["digest"]).dump()

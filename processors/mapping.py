@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 NODES = frozenset({"inputNode", "outputNode", "expressionNode", "decisionTableNode", "switchNode"})
 TROUBLE = (Unsure, TypeError, ValueError, KeyError, ArithmeticError, RecursionError)
 """What a compiled model raises of an event that only zen-engine can map or refuse."""
+TEXTS, OBJECTS = frozenset({str, type(None)}), frozenset({dict, type(None)})
+"""The types of what an answer may hold where it wants a text, or an object."""
 
 
 @dataclass(slots=True)
@@ -167,12 +169,11 @@ def load_model(name: str, folder: Path | None = None) -> Model:
 
 def _mapped(answer: Mapping[str, Any], key: str) -> Mapped | Skipped | None:
     """Return what a compiled model answers where it is of the shape that `_Answer` wants, without an error among it; None otherwise."""
-    operation, document, related = answer.get("operation"), answer.get("document"), answer.get("related")
-    effect_key, write_unit, skip = answer.get("effect_key"), answer.get("write_unit"), answer.get("skip")
-    for text in (operation, effect_key, write_unit, skip):
-        if text is not None and type(text) is not str:
-            return None
-    if answer.get("errors") not in (None, []) or type(document) not in (dict, type(None)) or type(related) not in (dict, type(None)):
+    operation, document, related, skip = answer.get("operation"), answer.get("document"), answer.get("related"), answer.get("skip")
+    effect_key, write_unit = answer.get("effect_key"), answer.get("write_unit")
+    if not ({type(operation), type(effect_key), type(write_unit), type(skip)} <= TEXTS and {type(document), type(related)} <= OBJECTS):
+        return None
+    if answer.get("errors") not in (None, []):
         return None
     for part in (related or {}).values():
         if type(part) is not dict:

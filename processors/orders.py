@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -12,6 +13,9 @@ import orjson
 
 from processors.stock import taken_by
 from towpath.events import MOVING, Event, StockHold, decimal_text, digest, seal
+
+KEPT = 1_000
+"""Texts of quantities that are kept; the same few come again and again."""
 
 
 class Order(NamedTuple):
@@ -71,7 +75,7 @@ class Order(NamedTuple):
 
     def dump(self) -> bytes:
         """Return it as bytes for the state."""
-        taken = {sku: decimal_text(quantity) for sku, quantity in self.taken.items()}
+        taken = {sku: _text(quantity) for sku, quantity in self.taken.items()}
         return orjson.dumps([self.content, self.status, self.payment_status, taken, sorted(self.holding), sorted(self.standing), self.names])
 
     @classmethod
@@ -84,9 +88,14 @@ class Order(NamedTuple):
         return cls(content, status, payment_status, pieces, frozenset(holding), frozenset(standing), *map(tuple, names))
 
 
+@functools.lru_cache(KEPT)
+def _text(quantity: Decimal) -> str:
+    return decimal_text(quantity)
+
+
 def names_of(event: Event) -> tuple[str, ...]:
     """Return what the products of an order are called, line by line."""
-    return tuple(line["name"] for line in event.value["lines"])
+    return tuple([line["name"] for line in event.value["lines"]])
 
 
 def as_change(event: Event) -> Event:

@@ -7,16 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import orjson
-
+from processors.deliveries import Deliveries
 from processors.mapping import Mapped, Model, Skipped
 from processors.rules import check
 from towpath.clock import Clock
+from towpath.codec import Head
 from towpath.delivery.deadletters import DEAD, Failure, Registrar, Subject
 from towpath.errors import DataError
-from towpath.events import Event, Version, stable_id
+from towpath.events import Event, Version
 from towpath.metrics import DEAD_LETTERS, DROPPED, ROUTED, Counted
 from towpath.records import TRACEPARENT, Output, Record, Replay, is_trace_id
+
+VERSION = ("ce_specversion", b"1.0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class Arrived:
     version: Version | None = None
     finish: Callable[[Route, Mapped], Mapped] | None = None
     """What is made of a mapped document before it is delivered."""
+    head: Head | None = None
+    """The event's own head, where it was read and the event is as it came."""
 
     _headers: list[tuple[str, bytes]] | None = None
 
@@ -81,7 +85,7 @@ class Router:
         self._wanting: dict[tuple[str, str], list[Route]] = {}
         for route in routes:
             self._wanting.setdefault((route.source, route.event), []).append(route)
-        self._registrar, self._codec, self._clock = registrar, registrar.codec, clock
+        self._registrar, self._deliveries, self._clock = registrar, Deliveries(registrar.codec), clock
 
     def wanting(self, source: str, kind: str) -> list[Route]:
         """Return the flows that take this type of event from this connection."""
@@ -142,43 +146,21 @@ class Router:
 
     def _delivery(self, arrived: Arrived, route: Route) -> Output | None:
         """Return the delivery of one flow, None where its mapping says that the event asks nothing of the target."""
-        event, meta = arrived.event, arrived.event.meta
-        mapped = route.model.apply(event, self._flows[route.name], arrived.known, decoded=True)
+        mapped = route.model.apply(arrived.event, self._flows[route.name], arrived.known, decoded=True)
         if isinstance(mapped, Skipped):
             return None
         mapped = mapped if arrived.finish is None else arrived.finish(route, mapped)
-        version = arrived.version or meta["version"]
-        told_again = () if arrived.version is None else (version["major"],)
-        value = {
-            "delivery_id": stable_id(meta["event_id"], route.name, mapped.operation, *told_again),
-            "flow": route.name,
-            "source": route.source,
-            "target": route.target,
-            "operation": mapped.operation,
-            "effect_key": mapped.effect_key,
-            "version": version,
-            "event_type": event.type,
-            "event_id": meta["event_id"],
-            "key": meta["key"],
-            "trace_id": meta["trace_id"],
-            "occurred_at": meta["occurred_at"],
-            "received_at": meta["received_at"],
-            "mapping": route.model.name,
-            "mapping_version": route.model.version,
-            **_documents(mapped),
-            "event": arrived.value,
-        }
         headers = arrived.headers if arrived.replay is None else [*arrived.headers, *arrived.replay.onward]
-        return Output(f"deliver.{route.target}", mapped.write_unit.encode(), self._codec.encode("Delivery", value), headers)
+        return Output(f"deliver.{route.target}", mapped.write_unit.encode(), self._deliveries.encode(arrived, route, mapped), headers)
 
 
 def cloud_event(event: Event) -> list[tuple[str, bytes]]:
     """Return the CloudEvents 1.0 binary headers of an event, and its W3C traceparent."""
     meta = event.meta
     headers = [
-        ("ce_specversion", b"1.0"),
+        VERSION,
         ("ce_id", meta["event_id"].encode()),
-        ("ce_type", b"towpath." + event.type.encode()),
+        _typed(event.type),
         ("ce_source", meta["connection"].encode()),
         ("ce_subject", meta["key"].encode()),
         ("ce_time", meta["occurred_at"].isoformat().encode()),
@@ -187,6 +169,11 @@ def cloud_event(event: Event) -> list[tuple[str, bytes]]:
     if is_trace_id(trace):
         headers.append((TRACEPARENT, f"00-{trace}-{trace[:15]}1-01".encode()))
     return headers
+
+
+@functools.cache
+def _typed(kind: str) -> tuple[str, bytes]:
+    return "ce_type", f"towpath.{kind}".encode()
 
 
 def subject_of(event: Event) -> Subject:
@@ -204,8 +191,3 @@ def dropped(kind: str, reason: str) -> Counted:
 @functools.cache
 def _routed(flow: str, kind: str) -> Counted:
     return Counted(ROUTED, {"flow": flow, "event": kind})
-
-
-def _documents(mapped: Mapped) -> dict[str, Any]:
-    related = {key: orjson.dumps(document).decode() for key, document in mapped.related.items()}
-    return {"document": orjson.dumps(mapped.document).decode(), "related": related}

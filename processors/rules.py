@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, get_type_hints
 
-import babel
+import babel.core
 import email_validator
 
 from processors.addresses import check_address
@@ -48,7 +48,7 @@ def decimal_places(currency: str) -> int:
 
 @functools.cache
 def _currencies() -> frozenset[str]:
-    return frozenset(babel.Locale("en").currencies)
+    return frozenset(babel.core.get_global("all_currencies"))
 
 
 def check(event: Event) -> None:

@@ -126,8 +126,9 @@ def taken_by(lines: Sequence[Mapping[str, Any]]) -> dict[str, Decimal]:
     """Return how many of each SKU the lines of an order take."""
     found: dict[str, Decimal] = {}
     for line in lines:
-        found[line["sku"]] = found.get(line["sku"], NONE) + line["quantity"]
-    return {sku: quantity for sku, quantity in found.items() if quantity > 0}
+        sku, quantity = line["sku"], line["quantity"]
+        found[sku] = found[sku] + quantity if sku in found else quantity
+    return found if min(found.values(), default=NONE) > NONE else {sku: quantity for sku, quantity in found.items() if quantity > 0}
 
 
 def _unseen(waiting: Sequence[Waiting], places: Mapping[str, Place]) -> tuple[Waiting, ...]:

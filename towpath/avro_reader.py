@@ -6,34 +6,24 @@ fastavro is asked; so is it for a schema with a type that is not known here.
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
-from decimal import Context, Decimal
+from datetime import timedelta
 from typing import Any, Final
+
+from towpath.avro_values import DECIMAL, EPOCH, SIZES, Amounts, amounts_of, long_at, size_at
 
 Reader = Callable[[bytes, int], tuple[Any, int]]
 """From bytes and where the record begins to the record and where it ends; raises one of TROUBLE."""
-RestReader = Callable[[bytes, int, Any], tuple[Any, int]]
-"""The same, from where the first field ends, with that field's value."""
+HeadReader = Callable[[bytes, int], tuple[Any, tuple[int, ...]]]
+"""The same, but for the places where each field begins, and the last one ends."""
+RestReader = Callable[[bytes, Any, tuple[int, ...]], tuple[Any, int]]
+"""The same for what follows the first field, with what that one's reader gave."""
 
 TROUBLE: Final = (ValueError, IndexError, OverflowError, TypeError)
-DECIMAL: Final = "towpath-decimal"
-"""How parsed schemas name Avro's `decimal`, so that fastavro's own way with it is not taken; the files keep the standard name."""
-LONGEST_DECIMAL: Final = 16
-LONGEST_LONG: Final = 70
-"""Bits of the ten bytes that 64 bits take."""
-MORE: Final = 0x8080808080808080
-EIGHT_BYTES: Final = MORE >> 8
-"""Of eight bytes, the bits that say that more follow; and as they are in a number of just eight."""
-MOST_AMOUNTS: Final = 10_000
-"""About 2 MB of them."""
-SIZES: Final = tuple(0 if first & 129 else (first >> 1) + 1 for first in range(256))
-"""By the first byte of what is read after its length, how many bytes it takes with that one; 0: more bytes say so, or it is negative."""
 ALWAYS: Final = "    "
 """The indent of what is read of every record."""
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+TIME: Final = {"type": "long", "logicalType": "timestamp-micros"}
 
 
 class Unreadable(Exception):  # noqa: N818 - no error: fastavro reads it instead
@@ -51,6 +41,18 @@ def reader_of(schema: Any) -> Reader | None:  # noqa: ANN401 - a parsed schema
     return read
 
 
+def head_reader_of(schema: Any) -> HeadReader | None:  # noqa: ANN401 - a parsed schema
+    """Return what reads a record of such a schema and tells where its fields are, None as `reader_of`."""
+    writer = _Writer(schema)
+    try:
+        record = writer.head(schema, ALWAYS)
+    except Unreadable:
+        return None
+    places = ", ".join(f"p{number}" for number in range(len(schema["fields"])))
+    read: HeadReader = _made(writer, ["def read(data, at, sizes=SIZES):", *writer.lines, f"    return {record}, ({places}, at)"])
+    return read
+
+
 def rest_reader_of(schema: Any) -> RestReader | None:  # noqa: ANN401 - a parsed schema
     """Return what reads a record of such a schema behind its first field, None as `reader_of`."""
     writer = _Writer(schema)
@@ -58,67 +60,16 @@ def rest_reader_of(schema: Any) -> RestReader | None:  # noqa: ANN401 - a parsed
         record = writer.rest(schema, ALWAYS)
     except Unreadable:
         return None
-    read: RestReader = _made(writer, ["def read(data, at, first, sizes=SIZES):", *writer.lines, f"    return {record}, at"])
+    read: RestReader = _made(
+        writer, ["def read(data, first, places, sizes=SIZES):", "    at = places[-1]", *writer.lines, f"    return {record}, at"]
+    )
     return read
 
 
 def _made(writer: _Writer, lines: list[str]) -> Any:  # noqa: ANN401 - a function
-    namespace: dict[str, Any] = {"SIZES": SIZES, "long_at": _long_at, "size_at": _size_at, "EPOCH": EPOCH, "timedelta": timedelta, **writer.amounts}
+    namespace: dict[str, Any] = {"SIZES": SIZES, "long_at": long_at, "size_at": size_at, "EPOCH": EPOCH, "timedelta": timedelta, **writer.amounts}
     exec(compile("\n".join(lines), "<avro>", "exec"), namespace)  # noqa: S102 - our own source: names are written by repr, all else are numbers
     return namespace["read"]
-
-
-class _Amounts(dict[bytes, Decimal]):
-    """Decimals by the bytes that they stand in; the same few amounts come again and again."""
-
-    def __init__(self, precision: int, scale: int) -> None:
-        super().__init__()
-        self._largest, self._scale, self._context = 10**precision, scale, Context(prec=precision)
-
-    def __missing__(self, data: bytes) -> Decimal:
-        unscaled = int.from_bytes(data[: LONGEST_DECIMAL + 1], "big", signed=True)
-        if len(data) > LONGEST_DECIMAL or not -self._largest < unscaled < self._largest:
-            raise ValueError("a decimal of too many digits")
-        if len(self) >= MOST_AMOUNTS:
-            self.clear()
-        found = self[data] = self._context.scaleb(Decimal(unscaled), -self._scale)
-        return found
-
-
-@functools.cache
-def _amounts(precision: int, scale: int) -> _Amounts:
-    return _Amounts(precision, scale)
-
-
-def _long_at(data: bytes, at: int) -> tuple[int, int]:
-    """Return a zigzag number and where it ends."""
-    word = int.from_bytes(data[at : at + 8], "little")
-    if word & MORE == EIGHT_BYTES:  # microseconds of our days: all eight groups of seven bits at once
-        word = (word & 0x7F007F007F007F) | (word & 0x7F007F007F007F00) >> 1
-        word = (word & 0x3FFF00003FFF) | (word & 0x3FFF00003FFF0000) >> 2
-        word = (word & 0xFFFFFFF) | (word & 0xFFFFFFF00000000) >> 4
-        return (word >> 1) ^ -(word & 1), at + 8
-    shift = found = 0
-    while True:
-        byte = data[at]
-        at += 1
-        found |= (byte & 0x7F) << shift
-        if byte < 0x80:  # noqa: PLR2004 - the bit that says that more follows
-            break
-        shift += 7
-        if shift >= LONGEST_LONG:
-            raise ValueError("an endless number")
-    if found >= 1 << 64:
-        raise ValueError("a number of more than 64 bits")
-    return (found >> 1) ^ -(found & 1), at
-
-
-def _size_at(data: bytes, at: int) -> tuple[int, int]:
-    """Return a number that must not be negative, and where it ends."""
-    size, at = _long_at(data, at)
-    if size < 0:
-        raise ValueError("a negative size")
-    return size, at
 
 
 class _Writer:
@@ -127,10 +78,11 @@ class _Writer:
     def __init__(self, whole: Any) -> None:  # noqa: ANN401 - a parsed schema
         self._text = json.dumps(whole)
         self.lines: list[str] = []
-        self.amounts: dict[str, _Amounts] = {}
+        self.amounts: dict[str, Amounts] = {}
         self._names: dict[str, Any] = {}
         self._open: set[str] = set()
         self._before: dict[str, tuple[str, str]] = {}
+        self._time: tuple[str, str] | None = None
         self._count = 0
 
     def value(self, schema: Any, indent: str) -> str:  # noqa: ANN401 - any part of a schema
@@ -181,24 +133,44 @@ class _Writer:
         self._add(f"{indent}    ", f"{found} = {_display(fields)}")
         return found
 
+    def head(self, schema: Mapping[str, Any], indent: str) -> str:
+        """Write what reads a record's fields, with the place of each in `p0`, `p1` and so on."""
+        found = []
+        for number, field in enumerate(schema["fields"]):
+            self._add(indent, f"p{number} = at")
+            found.append((field["name"], self.value(field["type"], indent)))
+        return _display(found)
+
     def rest(self, schema: Mapping[str, Any], indent: str) -> str:
-        """Write what reads a record's fields but the first, which is in `first`."""
+        """Write what reads a record's fields but the first, a record that is in `first`, with its own fields' places in `places`."""
         first, *others = schema["fields"]
         self._names[schema["name"]] = schema
         self._open.add(schema["name"])
         self.value(first["type"], indent)  # for the names that it declares
         self.lines.clear()
+        self._time = None
+        times = [(place, field["name"]) for place, field in enumerate(first["type"]["fields"]) if field["type"] == TIME]
+        if times and json.dumps(TIME) in json.dumps(others):
+            place, name = times[0]
+            self._add(indent, f"time = data[places[{place}]:places[{place + 1}]]; before = first[{name!r}]")
+            self._time = "time", "before"
         return _display([(first["name"], "first"), *((field["name"], self.value(field["type"], indent)) for field in others)])
 
     def _bytes(self, schema: Mapping[str, Any], indent: str) -> str:
         logical = schema.get("logicalType")
-        if logical not in (None, DECIMAL):
+        if logical is None:
+            return self._slice(indent)
+        if logical != DECIMAL:
             raise Unreadable(str(logical))
-        found = self._slice(indent)
-        if logical is not None:
-            precision, scale = schema["precision"], schema["scale"]
-            self.amounts[f"amounts_{precision}_{scale}"] = _amounts(precision, scale)
-            self._add(indent, f"{found} = amounts_{precision}_{scale}[{found}]")
+        precision, scale, found = schema["precision"], schema["scale"], self._variable()
+        amounts = f"amounts_{precision}_{scale}"
+        self.amounts[amounts] = amounts_of(precision, scale)
+        self._add(
+            indent,
+            "size = sizes[data[at]]",
+            f"if size: {found} = {amounts}[data[at + 1 : (at := at + size)]]",
+            "else: raise ValueError('a decimal of too many digits')",
+        )
         return found
 
     def _string(self, schema: Mapping[str, Any], indent: str) -> str:
@@ -209,7 +181,7 @@ class _Writer:
     def _slice(self, indent: str, as_what: str = "") -> str:
         """Write what reads bytes after their length; a slice past the end is found out at the record's end, which is then past it too."""
         found = self._variable()
-        self._add(indent, "size = sizes[data[at]]", f"if size: {found} = data[at + 1 : at + size]{as_what}; at += size")
+        self._add(indent, "size = sizes[data[at]]", f"if size: {found} = data[at + 1 : (at := at + size)]{as_what}")
         self._add(indent, f"else: end, at = size_at(data, at); end += at; {found} = data[at:end]{as_what}; at = end")
         return found
 
@@ -217,12 +189,25 @@ class _Writer:
         self._add(indent, f"{name} = data[at]", f"if {name} & 129: {name}, at = size_at(data, at)", f"else: {name} >>= 1; at += 1")
 
     def _long(self, schema: Mapping[str, Any], indent: str) -> str:
-        logical, found = schema.get("logicalType"), self._variable()
-        if logical not in (None, "timestamp-micros"):
+        logical = schema.get("logicalType")
+        if logical is None:
+            return self._int(schema, indent)
+        if logical != "timestamp-micros":
             raise Unreadable(str(logical))
-        self._add(indent, f"{found}, at = long_at(data, at)")
-        if logical is not None:
-            self._add(indent, f"{found} = EPOCH + timedelta(0, 0, {found})")
+        return self._moment(indent)
+
+    def _moment(self, indent: str) -> str:
+        """Write what reads a time; often one stands in a record twice: when an order was placed, and when that was."""
+        found = self._variable()
+        read = f"{found}, at = long_at(data, at); {found} = EPOCH + timedelta(0, 0, {found})"
+        if self._time is not None:
+            bytes_before, before = self._time
+            self._add(indent, f"if data.startswith({bytes_before}, at): {found} = {before}; at += len({bytes_before})", f"else: {read}")
+        elif indent == ALWAYS:
+            self._time = self._variable(), found
+            self._add(indent, f"{self._time[0]} = at", read, f"{self._time[0]} = data[{self._time[0]}:at]")
+        else:
+            self._add(indent, read)
         return found
 
     def _int(self, schema: Mapping[str, Any], indent: str) -> str:

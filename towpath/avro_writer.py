@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from towpath.avro_reader import EIGHT_BYTES, EPOCH, Unreadable
+from towpath.avro_reader import Unreadable
+from towpath.avro_values import EIGHT_BYTES, EPOCH
 
 Writer = Callable[[Any, list[bytes]], None]
 """Puts the parts of a record's bytes into a list; raises one of WRONG."""
@@ -29,17 +30,21 @@ LEAST_OF_EIGHT: Final = 1 << 49
 
 def writer_of(schema: Any) -> Writer | None:  # noqa: ANN401 - a parsed schema
     """Return the writer of a record's schema that fastavro parsed, None where it has a type that is not known here."""
-    maker = _Maker()
+    maker = Maker()
     try:
         maker.value(schema, "value", "    ")
     except Unreadable:
         return None
     maker.put("    ")
-    namespace: dict[str, Any] = {"SIZES": SIZES, "long_of": _long_of, "int_of": _int_of, "micros_of": _micros_of}
-    source = "\n".join(["def write(value, parts, sizes=SIZES):", *maker.lines])
-    exec(compile(source, "<avro writer>", "exec"), namespace)  # noqa: S102 - our own source: names are written by repr, all else are numbers
-    write: Writer = namespace["write"]
+    write: Writer = made(["def write(value, parts, sizes=SIZES):", *maker.lines])
     return write
+
+
+def made(lines: list[str]) -> Any:  # noqa: ANN401 - a function
+    """Return the function `write` of these lines."""
+    namespace: dict[str, Any] = {"SIZES": SIZES, "long_of": _long_of, "int_of": _int_of, "micros_of": _micros_of}
+    exec(compile("\n".join(lines), "<avro writer>", "exec"), namespace)  # noqa: S102 - our own source: names are written by repr, all else are numbers
+    return namespace["write"]
 
 
 def _zigzag(number: int) -> bytes:
@@ -86,7 +91,7 @@ def _micros_of(value: Any) -> bytes:  # noqa: ANN401
     return _zigzag((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds)
 
 
-class _Maker:
+class Maker:
     """Makes the lines that write one schema; each value is taken from an expression."""
 
     def __init__(self) -> None:
@@ -105,7 +110,7 @@ class _Maker:
         elif logical is not None or kind not in ("string", "bytes", "record", "map"):
             raise Unreadable(f"{kind} {logical}")
         elif kind == "string":
-            self._sized(f"{given}.encode()", indent)
+            self._string(given, indent)
         elif kind == "bytes":
             data = self._sized(given, indent)
             self._add(indent, f"if type({data}) is not bytes: raise ValueError")
@@ -128,6 +133,9 @@ class _Maker:
         self._add(indent, f"{data} = {given}")
         self._parts += [f"sizes[len({data})]", data]
         return data
+
+    def _string(self, given: str, indent: str) -> None:
+        self._sized(f"{given}.encode()", indent)
 
     def _variable(self) -> str:
         self._count += 1

@@ -26,7 +26,8 @@ import fastavro.read
 import fastavro.schema
 import fastavro.write
 
-from towpath.avro_reader import DECIMAL, LONGEST_DECIMAL, TROUBLE, Reader, RestReader, reader_of, rest_reader_of
+from towpath.avro_reader import TROUBLE, HeadReader, Reader, RestReader, head_reader_of, reader_of, rest_reader_of
+from towpath.avro_values import DECIMAL, LONGEST_DECIMAL
 from towpath.avro_writer import WRONG, Writer, writer_of
 from towpath.errors import DataError
 
@@ -58,11 +59,14 @@ class Schema:
 
 
 class Head(NamedTuple):
-    """What stands before all else in an event: its type and its meta, which ends at `end`; `rest` reads what follows."""
+    """What stands before all else in an event: its type and its meta; `rest` reads what follows.
+
+    `places` are where the fields of the meta begin in the event's bytes, and where the last one ends.
+    """
 
     name: str
     meta: Any
-    end: int
+    places: tuple[int, ...]
     rest: RestReader
 
 
@@ -87,7 +91,7 @@ class Codec:
         self.by_name: Mapping[str, Schema] = {schema.name: schema for schema in schemas}
         self._by_id: dict[int, Schema] = {schema.id: schema for schema in schemas}
         self._readers: dict[int, Reader | None] = {}
-        self._peekers: dict[int, tuple[Reader, RestReader] | None] = {}
+        self._peekers: dict[bytes, tuple[str, HeadReader, RestReader] | None] = {}
         self._writers: dict[str, Writer | None] = {}
         self._registry = registry
         if len(self._by_id) != len(schemas):
@@ -129,29 +133,32 @@ class Codec:
 
     def peek(self, data: bytes | None) -> Head | None:
         """Return the head of an event, whatever its rest is worth; None where the whole of it has to be decoded to tell."""
-        if data is None or len(data) < HEADER.size:
+        if data is None:
             return None
-        magic, schema_id = HEADER.unpack_from(data)
-        schema, peekers = self._by_id.get(schema_id), self._peeker(schema_id)
-        if magic != MAGIC or schema is None or peekers is None:
+        prefix = data[: HEADER.size]
+        peeker = self._peekers[prefix] if prefix in self._peekers else self._peeker(prefix)
+        if peeker is None:
             return None
+        name, head, rest = peeker
         try:
-            meta, end = peekers[0](data, HEADER.size)
+            meta, places = head(data, HEADER.size)
         except TROUBLE:
             return None
-        return Head(schema.name, meta, end, peekers[1]) if end <= len(data) else None
+        return Head(name, meta, places, rest) if places[-1] <= len(data) else None
 
-    def _peeker(self, schema_id: int) -> tuple[Reader, RestReader] | None:
-        """Return what reads a schema's meta and what reads the rest, None for a schema that does not begin with it, or is not our own."""
-        if schema_id not in self._peekers:
-            schema = self._by_id.get(schema_id)
-            if schema is None:
-                return None
-            first = schema.parsed["fields"][0]
-            head = reader_of(first["type"]) if first["name"] == META and schema.reader is None else None
-            rest = rest_reader_of(schema.parsed) if head is not None else None
-            self._peekers[schema_id] = None if head is None or rest is None else (head, rest)
-        return self._peekers[schema_id]
+    def _peeker(self, prefix: bytes) -> tuple[str, HeadReader, RestReader] | None:
+        """Return the name of the schema that a record begins with and what reads its meta and its rest.
+
+        None for a schema that does not begin with a meta, or is not our own.
+        """
+        schema = self._by_id.get(HEADER.unpack(prefix)[1]) if len(prefix) == HEADER.size and prefix[0] == MAGIC else None
+        if schema is None:
+            return None
+        first = schema.parsed["fields"][0]
+        head = head_reader_of(first["type"]) if first["name"] == META and schema.reader is None else None
+        rest = rest_reader_of(schema.parsed) if head is not None else None
+        self._peekers[prefix] = None if head is None or rest is None else (schema.name, head, rest)
+        return self._peekers[prefix]
 
     def decode(self, data: bytes | None, head: Head | None = None) -> tuple[str, dict[str, Any]]:
         """Return (type name, record); what `peek` gave of it need not be read again.
@@ -232,7 +239,7 @@ class Codec:
 def _rest(data: bytes, head: Head) -> dict[str, Any] | None:
     """Return the whole record that begins with this head, None where fastavro must be asked."""
     try:
-        record, end = head.rest(data, head.end, head.meta)
+        record, end = head.rest(data, head.meta, head.places)
     except TROUBLE:
         return None
     return record if end == len(data) else None

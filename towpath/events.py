@@ -126,8 +126,7 @@ class Event(NamedTuple):
     @property
     def meta(self) -> Meta:
         """Return what the event says of itself."""
-        meta: Meta = self.value["meta"]
-        return meta
+        return self.value["meta"]  # type: ignore[no-any-return]
 
     @property
     def identity(self) -> str:
@@ -145,7 +144,7 @@ class Event(NamedTuple):
 
 def stable_id(*parts: object) -> str:
     """Return the UUIDv5 (RFC 9562) of the parts: equal parts give the same id in every process and at every time."""
-    texts = [str(part) for part in parts]
+    texts = [*map(str, parts)]
     plain = _PLAIN("".join(texts)) and texts  # then JSON has nothing to escape
     name = '["' + '", "'.join(texts) + '"]' if plain else json.dumps(texts)
     text = hashlib.sha1(_NAMESPACE + name.encode(), usedforsecurity=False).hexdigest()

@@ -183,8 +183,8 @@ def record_of(message: Message) -> Record:
     topic, partition, offset = message.topic(), message.partition(), message.offset()
     if topic is None or partition is None or offset is None:
         raise ValueError("a message without a place: it was not read from Kafka")
-    pairs: list[tuple[str, str | bytes | None]] = list(message.headers() or [])  # type: ignore[arg-type]  # a dict only when sending
-    headers = [(name, _bytes(value) or b"") for name, value in pairs]
+    pairs: Any = message.headers()  # a dict only when sending
+    headers = [(name, _bytes(value) or b"") for name, value in pairs] if pairs else []
     return Record(topic, partition, offset, message.timestamp()[1] / 1000, _bytes(message.key()), _bytes(message.value()), headers)
 
 

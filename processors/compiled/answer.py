@@ -12,15 +12,16 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any, Final
 
-from processors.compiled.code import Code, Generator, Paths
+from processors.compiled.code import Generator
 from processors.compiled.functions import KEPT, Unsure, number, rounded, text
 from processors.compiled.parser import Node
+from processors.compiled.values import PRESENT, Code, Paths
 
 LARGEST: Final = 2**63
 CERTAIN: Final = frozenset({"string", "bool", "null"})
 """Kinds of values that stand in an answer as they are."""
-PRESENT: Final = frozenset({"string", "bool", "number", "list", "object"})
-"""Kinds of values that are not null."""
+NOTHING: Final[dict[str, Any]] = {}
+"""What an object gets of a part that is null."""
 
 
 def finished(value: Any) -> Any:  # noqa: ANN401 - any part of an answer, as in all of these
@@ -40,11 +41,8 @@ def finished(value: Any) -> Any:  # noqa: ANN401 - any part of an answer, as in 
 
 
 def present(value: dict[str, Any]) -> dict[str, Any]:
-    """Return an object of finished parts, which was just made, without its nulls."""
-    if None in value.values():
-        for absent in [name for name, part in value.items() if part is None]:
-            del value[absent]
-    return value
+    """Return an object of finished parts without its nulls."""
+    return {name: part for name, part in value.items() if part is not None} if None in value.values() else value
 
 
 def finished_number(value: Any) -> Any:  # noqa: ANN401
@@ -107,16 +105,29 @@ def _finishing(code: Code) -> Code:
         return Code(f"finished_number({code.spelt})", "number")
     if code.finished or code.kind in CERTAIN:
         return code
+    if code.kind == "list":
+        return Code(f"(finished(given) if (given := {code.source}) else given)", "list")
+    if code.kind == "object":
+        return Code(f"finished({code.source})", "object")
     if code.source.isidentifier():
         return Code(f"({code.source} if type({code.source}) is str else finished({code.source}))", code.kind)
     return Code(f"(given if type(given := {code.source}) is str else finished(given))", code.kind)
 
 
 def display(pairs: Iterable[tuple[str, Code]]) -> Code:
-    """Return the code of an object of finished parts, by the source of their names."""
+    """Return the code of an object of finished parts, by the source of their names; those that are null are left out."""
     known = list(pairs)
-    written = f"{{{', '.join(f'{name}: {code.source}' for name, code in known)}}}"
-    return Code(written if all(code.kind in PRESENT for _, code in known) else f"present({written})", "object")
+    names = {name for name, _ in known if name.startswith(("'", '"'))}
+    if len(names) < len(known) and len(known) > 1:  # two may be of one name, and the one that counts may be null
+        return Code(f"present({{{', '.join(f'{name}: {code.source}' for name, code in known)}}})", "object")
+    return Code(f"{{{', '.join(f'{name}: {code.source}' if code.kind in PRESENT else _if_present(name, code) for name, code in known)}}}", "object")
+
+
+def _if_present(name: str, code: Code) -> str:
+    """Return the code of a part of an object that may be null."""
+    if code.source.isidentifier():
+        return f"**({{{name}: {code.source}}} if {code.source} is not None else NOTHING)"
+    return f"**({{{name}: part}} if (part := {code.source}) is not None else NOTHING)"
 
 
 def _pairs(node: Node) -> list[tuple[Node, Node]]:

@@ -5,14 +5,15 @@ Fields of the input are read once each: paths such as `billing_address.lines` be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Final
 
-from processors.compiled.kinds import Hint, is_finished, item_of, kind_of, step
+from processors.compiled.kinds import Hint, item_of, step
 from processors.compiled.parser import Node, Unsupported
+from processors.compiled.values import PRESENT, Code, Paths, typed
 
+NEVER: Final = "False"
 FUNCTIONS: Final = {
     "number": ("number", "number"),
     "string": ("text", "string"),
@@ -49,55 +50,6 @@ JUDGED: Final = frozenset({"filter", "some", "all", "none", "count"})
 ARITHMETIC: Final = {"+": "add", "-": "subtract", "*": "multiply"}
 ORDER: Final = frozenset({"<", ">", "<=", ">="})
 MOST_PLACES: Final = 9
-
-
-@dataclass(frozen=True, slots=True)
-class Code:
-    """The source of a value, and its kind where that is certain: null, bool, number, string, list, object, or rest.
-
-    A rest is what `%` leaves: a number that is zen's but for its places. `spelt` is the source of the value that a number is read from,
-    `text` that of its text, where there is a shorter way to it; a value that is `finished` stands in an answer as it is.
-    """
-
-    source: str
-    kind: str = "any"
-    spelt: str = ""
-    text: str = ""
-    finished: bool = False
-
-
-@dataclass(slots=True)
-class Paths:
-    """The local variables of one node of a model: each path of the input that its expressions read; `fields` are certain to be there."""
-
-    names: dict[tuple[str | int, ...], str] = field(default_factory=dict)
-    lines: list[str] = field(default_factory=list)
-    prefix: str = "v"
-    fields: Mapping[str, Hint] = field(default_factory=dict)
-    hints: dict[tuple[str | int, ...], Hint] = field(default_factory=dict)
-
-    def local(self, path: tuple[str | int, ...]) -> str:
-        """Return the variable of a path; the first step is a field of the input."""
-        if path not in self.names:
-            before, last = path[:-1], path[-1]
-            if before:
-                value = self.local(before)
-                source, self.hints[path] = step(value, self.hints[before], last)
-            else:
-                self.hints[path] = self.fields.get(str(last))
-                source = f"context.get({last!r})" if self.hints[path] is None else f"context[{last!r}]"
-            self.names[path] = f"{self.prefix}{len(self.names)}"
-            self.lines.append(f"{self.names[path]} = {source}")
-        return self.names[path]
-
-    def code(self, path: tuple[str | int, ...]) -> Code:
-        """Return the code of what a path leads to."""
-        return typed(self.local(path), self.hints[path])
-
-
-def typed(source: str, hint: Hint) -> Code:
-    """Return the code of a value of this type."""
-    return Code(source, kind_of(hint), finished=is_finished(hint))
 
 
 class Generator:
@@ -141,8 +93,9 @@ class Generator:
             return self._paths.code(path)
         owner, key = node.parts
         if owner.kind == "item" and key.kind == "literal" and isinstance(key.value, str):
-            source, hint = step(self._item(owner).source, self._items[-1], key.value)
-            return typed(source if hint else f"({source})", hint)
+            return typed(*step(self._item(owner).source, self._items[-1], key.value))
+        if owner.kind == "call" and owner.value == "split" and type(key.value) is int and not key.value:  # nothing is split into less than one part
+            return Code(f"{self.value(owner).source}[0]", "string")
         return Code(f"member({self.value(owner).source}, {self.value(key).source})")
 
     def _array(self, node: Node) -> Code:
@@ -150,8 +103,10 @@ class Generator:
 
     def _object(self, node: Node) -> Code:
         pairs = list(zip(node.parts[::2], node.parts[1::2], strict=True))
-        written = [f"{self._text(key)}: {self.value(part).source}" for key, part in pairs]
-        return Code(f"{{{', '.join(reversed(written))}}}", "object")  # zen takes them off its stack: the first of two equal keys wins
+        parts = [self.value(part) for _, part in pairs]
+        written = [f"{self._text(key)}: {code.source}" for (key, _), code in zip(pairs, parts, strict=True)]
+        # zen takes them off its stack: the first of two equal keys wins
+        return Code(f"{{{', '.join(reversed(written))}}}", "object", finished=all(code.is_whole for code in parts))
 
     def _text(self, node: Node) -> str:
         code = self.value(node)
@@ -163,7 +118,11 @@ class Generator:
 
     def choice(self, condition: Node, one: Code, other: Code) -> Code:
         """Return the code of one value or the other."""
-        return Code(f"({one.source} if {self.condition(condition)} else {other.source})", one.kind if one.kind == other.kind else "any")
+        decided = self.condition(condition)
+        if decided == NEVER:
+            return other
+        kind, finished = one.kind if one.kind == other.kind else "any", one.finished and other.finished
+        return Code(f"({one.source} if {decided} else {other.source})", kind, finished=finished)
 
     def _unary(self, node: Node) -> Code:
         if node.value == "not":
@@ -173,8 +132,7 @@ class Generator:
     def _binary(self, node: Node) -> Code:
         operator, (left, right) = str(node.value), node.parts
         if operator in ("and", "or"):
-            other = self.value(right)
-            return Code(f"({self.condition(left)} {operator} {other.source})", "bool" if other.kind == "bool" else "any")
+            return self._joined(operator, left, right)
         if operator == "??":
             return self._otherwise(left, right)
         if operator in ("in", "not in"):
@@ -186,6 +144,12 @@ class Generator:
         if operator in ORDER:
             return Code(f"({_number(one)} {operator} {_number(other)})", "bool")
         return self._sum(operator, one, other)
+
+    def _joined(self, operator: str, left: Node, right: Node) -> Code:
+        decided, other = self.condition(left), self.value(right)
+        if operator == "or" and decided == NEVER and other.kind == "bool":
+            return other
+        return Code(f"({decided} {operator} {other.source})", "bool" if other.kind == "bool" else "any")
 
     def _otherwise(self, left: Node, right: Node) -> Code:
         value, other = self.value(left).source, self.value(right).source
@@ -208,6 +172,8 @@ class Generator:
         name = str(node.value)
         if name in CLOSURES:
             return self.closure(name, *node.parts, body=self.value)
+        if name == "merge" and len(node.parts) == 1 and node.parts[0].kind == "array":
+            return self._merged(node.parts[0].parts)
         arguments = [self.value(part) for part in node.parts]
         if name == "round" and len(node.parts) in (1, 2):
             return self._round(arguments, node.parts[1:])
@@ -219,6 +185,17 @@ class Generator:
             return Code(f"contains({arguments[0].source}, {arguments[1].source})", "bool")
         raise Unsupported(f"{name} with {len(arguments)} values is not compiled")
 
+    def _opened(self, items: Node) -> str:
+        """Return the code of an array of what certainly are lists, opened; else nothing."""
+        codes = [self.value(part) for part in items.parts] if items.kind == "array" else []
+        return f"[{', '.join(f'*{code.source}' for code in codes)}]" if codes and all(code.kind == "list" for code in codes) else ""
+
+    def _merged(self, parts: Iterable[Node]) -> Code:
+        """Return the code of one object of several."""
+        codes = [self.value(part) for part in parts]
+        written = ", ".join(f"**{code.source if code.kind == 'object' else f'fields({code.source})'}" for code in codes)
+        return Code(f"{{{written}}}", "object", finished=all(code.finished and code.kind == "object" for code in codes))
+
     def _round(self, arguments: list[Code], places: tuple[Node, ...]) -> Code:
         wanted = places[0].value if places else 0
         if type(wanted) is not int or wanted > MOST_PLACES:
@@ -229,17 +206,24 @@ class Generator:
     def closure(self, name: str, items: Node, each: Node, *, body: Callable[[Node], Code]) -> Code:
         """Return the code of a function of a list that does something with each thing in it, as `body` writes that."""
         source, kind = CLOSURES[name]
+        if name == "flatMap" and each.kind == "item" and (opened := self._opened(items)):
+            return Code(opened, kind)
         path = _path(items)
         self._lists += 1
         listed = self.value(items)
         self._lists -= 1
         self._items.append(item_of(self._paths.hints[path]) if path is not None else None)
         self._depth += 1
-        done = self.condition(each) if name in JUDGED else body(each).source
+        done = Code(self.condition(each), "bool") if name in JUDGED else body(each)
         item = f"item{self._depth}"
         self._depth -= 1
         self._items.pop()
-        return Code(source.format(items=listed.source if listed.kind == "list" else f"sequence({listed.source})", body=done, item=item), kind)
+        sequence = listed.source if listed.kind == "list" else f"sequence({listed.source})"
+        if name == "flatMap" and done.source == item:
+            return Code(f"flattened({sequence})", kind)
+        if name == "flatMap" and done.kind == "list":
+            return Code(f"[one for {item} in {sequence} for one in {done.source}]", kind)
+        return Code(source.format(items=sequence, body=done.source, item=item), kind)
 
 
 def _of_one(name: str, given: Code) -> Code:
@@ -281,6 +265,8 @@ def equal(one: Code, other: Code, *, wanted: bool = True) -> Code:
         kept = other if one.kind == "null" else one
         if kept.kind in ("any", "null"):
             return Code(f"({kept.source} is {'' if wanted else 'not '}None)", "bool")
+        if wanted and kept.kind in PRESENT and kept.source.isidentifier():
+            return Code(NEVER, "bool")
     elif "string" in sides or {*sides} <= {"number", "rest"}:
         return Code(f"({one.source} {'==' if wanted else '!='} {other.source})", "bool")
     found = f"same({one.source}, {other.source})"

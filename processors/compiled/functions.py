@@ -227,11 +227,17 @@ def merge(values: Any) -> dict[str, Any]:  # noqa: ANN401
     """Return one object of the fields of several; nulls are passed over."""
     found: dict[str, Any] = {}
     for value in sequence(values):
-        if type(value) is dict:
-            found.update(value)
-        elif value is not None:
-            raise Unsure
+        found.update(fields(value))
     return found
+
+
+def fields(value: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Return the fields of an object, or of null, which has none."""
+    if type(value) is dict:
+        return value
+    if value is None:
+        return {}
+    raise Unsure
 
 
 def flattened(values: Sequence[Any]) -> list[Any]:
@@ -263,3 +269,9 @@ def put(context: dict[str, Any], name: str, value: Any) -> None:  # noqa: ANN401
         raise Unsure
     else:
         context[name] = value
+
+
+def absent(context: dict[str, Any], name: str) -> None:
+    """Make sure that a field is not there."""
+    if name in context:
+        raise Unsure

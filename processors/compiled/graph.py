@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from processors.compiled import functions
-from processors.compiled.answer import AnswerGenerator, display, finished, finished_number, present, rounded_text
-from processors.compiled.code import Code, Generator, Paths, equal, literal_code
-from processors.compiled.kinds import Hint, fields_of
+from processors.compiled.answer import LARGEST, NOTHING, AnswerGenerator, display, finished, finished_number, present, rounded_text
+from processors.compiled.code import Generator, equal, literal_code
+from processors.compiled.kinds import Hint, fields_of, or_null
 from processors.compiled.parser import Node, Unsupported, parse, parse_cell
+from processors.compiled.values import Code, Paths
 
 Made = TypeVar("Made")
 
@@ -39,10 +40,13 @@ KINDS: Final = {
 """What a node that is compiled may hold."""
 TRANSFORM: Final = {"passThrough": (True, False, None), "inputField": (None, ""), "outputPath": (None, ""), "executionMode": ("single", None)}
 """How a node takes its input and gives its output, and what of that is compiled."""
+PLAIN: Final = frozenset({"string", "bool", "number"})
+"""Kinds of values that a field of the input is set to as they are."""
 CONTENT_TYPE: Final = "application/vnd.gorules.decision"
 NAMESPACE: Final = {
     **{name: thing for name, thing in vars(functions).items() if not name.startswith("_")},
     **{thing.__name__: thing for thing in (finished, finished_number, present, rounded_text)},
+    "NOTHING": NOTHING,
 }
 
 
@@ -116,10 +120,27 @@ def _node(node: Mapping[str, Any], paths: Paths, *, last: bool) -> list[str]:
 
 
 def _left(node: Mapping[str, Any], fields: Mapping[str, Hint]) -> dict[str, Hint]:
-    """Return the fields that are as certain after a node as before."""
+    """Return the fields that are as certain after a node as before, and those that a table sets to literals of one type."""
     content = node["content"]
+    if not content.get("passThrough"):
+        return {}
     given = {one["key"] for one in content.get("expressions", ())} | {column["field"].strip() for column in content.get("outputs", ())}
-    return {name: hint for name, hint in fields.items() if name not in given} if content.get("passThrough") else {}
+    return {name: hint for name, hint in fields.items() if name not in given} | _typed(content, fields)
+
+
+def _typed(content: Mapping[str, Any], fields: Mapping[str, Hint]) -> dict[str, Hint]:
+    """Return the fields that a table adds to those of an event, set to literals of one type or not at all."""
+    found = {column["field"].strip(): _type_of(column, content["rules"]) for column in content.get("outputs", ())} if fields else {}
+    return {name: hint for name, hint in found.items() if hint is not None and name not in fields}
+
+
+def _type_of(column: Mapping[str, str], rules: Iterable[Mapping[str, str]]) -> Hint:
+    """Return the type of what a table's column gives where all of it are literals of one, or null."""
+    nodes = [parse(rule.get(column["id"], "").strip() or "null") for rule in rules]
+    kinds = {type(node.value) if node.kind == "literal" else Node for node in nodes} - {type(None)}
+    if kinds == {str} or (kinds == {int} and all(node.value is None or abs(int(str(node.value))) < LARGEST for node in nodes)):
+        return or_null(kinds.pop())
+    return None
 
 
 def _gives_answer(node: Mapping[str, Any]) -> bool:
@@ -198,13 +219,14 @@ def _table(content: Mapping[str, Any], paths: Paths) -> list[str]:
     _check_columns(content)
     generator, columns = Generator(paths), {f"{paths.prefix}in{number}": column for number, column in enumerate(content["inputs"])}
     read = [f"{name} = {_compiled('an input', generator, (column.get('field') or '').strip() or 'null')}" for name, column in columns.items()]
-    rows: list[str] = []
+    rows, passes_through, typed = list[str](), bool(content.get("passThrough")), _typed(content, paths.fields)
     for rule in content["rules"]:
         tests = [test for test in (_fits(rule, column, name) for name, column in columns.items()) if test]
-        rows += [f"{'el' if rows else ''}if {' and '.join(tests) or True}:", f"    out = {_given(rule, content['outputs'], generator)}"]
-    found = [*rows, "else:", "    out = {}"] if rows else ["out = {}"]
-    after = ["for name, value in out.items():", "    put(context, name, value)"] if content.get("passThrough") else ["context = out"]
-    return [*paths.lines, *read, *found, *after]
+        rows.append(f"{'el' if rows else ''}if {' and '.join(tests) or True}:")
+        rows += _given(rule, content, generator, typed)
+    otherwise = _absent(typed) if passes_through else ["    context = {}"]
+    found = [*rows, "else:", *(otherwise or ["    pass"])] if rows else [line.strip() for line in otherwise]
+    return [*paths.lines, *read, *found]
 
 
 def _check_columns(content: Mapping[str, Any]) -> None:
@@ -229,6 +251,19 @@ def _fits(rule: Mapping[str, str], column: Mapping[str, Any], value: str) -> str
     return f"({' or '.join(equal(Code(value), literal_code(literal)).source for literal in parse_cell(cell))})"
 
 
-def _given(rule: Mapping[str, str], outputs: Iterable[Mapping[str, str]], generator: Generator) -> str:
-    given = {column["field"].strip(): rule.get(column["id"], "").strip() for column in outputs}
-    return _display({name: _compiled(name, generator, expression) for name, expression in given.items() if expression})
+def _given(rule: Mapping[str, str], content: Mapping[str, Any], generator: Generator, typed: Iterable[str]) -> list[str]:
+    """Return the lines that set what a row gives; what is `typed` must not come from elsewhere."""
+    given = {column["field"].strip(): rule.get(column["id"], "").strip() for column in content["outputs"]}
+    found = {name: _named(name, lambda text: generator.value(parse(text)), expression) for name, expression in given.items() if expression}
+    if not content.get("passThrough"):
+        return [f"    context = {_display({name: code.source for name, code in found.items()})}"]
+    absent = _absent(name for name in typed if name not in found)
+    if all(code.kind in PLAIN for code in found.values()):
+        return [*absent, *(f"    context[{name!r}] = {code.source}" for name, code in found.items())] or ["    pass"]
+    values = [f"    out{number} = {code.source}" for number, code in enumerate(found.values())]
+    return [*absent, *values, *(f"    put(context, {name!r}, out{number})" for number, name in enumerate(found))]
+
+
+def _absent(names: Iterable[str]) -> list[str]:
+    """Return the lines that leave it to zen where one of these, which are not set, came from before."""
+    return [f"    absent(context, {name!r})" for name in names]

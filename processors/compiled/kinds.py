@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any, Final, Optional, get_args, get_origin, get_type_hints, is_typeddict
 
 KINDS: Final[Mapping[Any, str]] = {str: "string", Decimal: "string", datetime: "string", int: "number", bool: "bool"}
 FINISHED: Final = (str, int, bool, list[str], dict[str, str])
@@ -30,7 +30,23 @@ def kind_of(hint: Hint) -> str:
 
 def is_finished(hint: Hint) -> bool:
     """Tell whether a value of this type stands in an answer as it is."""
-    return hint in FINISHED or KINDS.get(hint) == "string"
+    return hint in FINISHED or KINDS.get(hint) == "string" or (is_nullable(hint) and is_finished(present_of(hint)))
+
+
+def is_nullable(hint: Hint) -> bool:
+    """Tell whether this is a type or null."""
+    return type(None) in get_args(hint)
+
+
+def present_of(hint: Hint) -> Hint:
+    """Return the type of what is not null; None where it may be of several."""
+    found = [one for one in get_args(hint) if one is not type(None)]
+    return found[0] if len(found) == 1 else None
+
+
+def or_null(hint: Hint) -> Hint:
+    """Return the type of such a value, or null."""
+    return None if hint is None else Optional[hint]  # noqa: UP045 - of a type that is known at run time only
 
 
 def item_of(hint: Hint) -> Hint:
@@ -40,10 +56,15 @@ def item_of(hint: Hint) -> Hint:
 
 def step(value: str, hint: Hint, key: str | int) -> tuple[str, Hint]:
     """Return the source of `value[key]`, null where there is none, and its type."""
+    if is_nullable(hint) and (inner := present_of(hint)) is not None:
+        source, found = step(value, inner, key)
+        return f"({source} if {value} is not None else None)", found if is_nullable(found) else or_null(found)
     if isinstance(key, int):
-        return (f"{value}[{key}] if len({value}) > {key} else None" if item_of(hint) and key >= 0 else f"member({value}, {key})"), None
+        if key >= 0 and (item := item_of(hint)) is not None:
+            return f"({value}[{key}] if len({value}) > {key} else None)", or_null(item)
+        return f"member({value}, {key})", None
     if key in (fields := fields_of(hint)):
         return f"{value}[{key!r}]", fields[key]
     if kind_of(hint) == "object":
-        return f"{value}.get({key!r})", None
-    return f"{value}.get({key!r}) if type({value}) is dict else None", None
+        return f"{value}.get({key!r})", None if is_typeddict(hint) else or_null(get_args(hint)[1])
+    return f"({value}.get({key!r}) if type({value}) is dict else None)", None

@@ -12,6 +12,7 @@ import logging
 import math
 import time
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, cast
 
 from faust.types import TP
@@ -88,7 +89,7 @@ class BatchAgent:
             self.idle.set()
 
     async def _run(self, consumer: Consumer, messages: Sequence[Message]) -> None:
-        plan = Plan(self._processor, self._table.store.read)
+        plan = Plan(self._processor, lambda partition: partial(self._table.store.read, partition))
         done, broken = 0, None
         for message in messages:
             try:

@@ -11,17 +11,18 @@ import logging
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 from processors.engines.native_changelog import Restorer
 from processors.engines.native_group import Group
 from processors.engines.native_state import State
-from processors.engines.outbox import Outbox, Wait
+from processors.engines.outbox import ANY_PARTITION, Outbox, Sent, Wait
 from processors.engines.plan import Plan
-from processors.engines.sender import Send, producer_config
+from processors.engines.sender import producer_config
 from processors.engines.settings import EngineError, EngineSettings
 from processors.engines.topics import WARNINGS
-from processors.port import Output, Processor, Record
+from processors.port import Output, Processor, ReadState, Record
 from towpath.errors import RetryableError
 from towpath.failpoints import Failpoints
 from towpath.metrics import Metrics
@@ -41,15 +42,15 @@ class Batch:
     ends: dict[tuple[str, int], int]
     changelog: str
 
-    def outputs(self) -> Iterator[Send]:
+    def outputs(self) -> Iterator[Sent]:
         """Yield its outputs."""
-        return map(Send, self.plan.outputs)
+        return zip(self.plan.outputs, repeat(ANY_PARTITION))
 
-    def changes(self) -> Iterator[Send]:
+    def changes(self) -> Iterator[Sent]:
         """Yield its changelog records."""
         for partition, writes in self.plan.writes.items():
             for key, value in writes.items():
-                yield Send(Output(self.changelog, key, value), partition)
+                yield Output(self.changelog, key, value), partition
 
 
 class Loop:
@@ -167,7 +168,7 @@ class Loop:
 
     def _processed(self, records: Sequence[Record]) -> tuple[Batch, EngineError | None]:
         """Return what the records led to; it ends before one that the processor raises for, and when it is to stop."""
-        plan, broken = Plan(self._processor, self._read), None
+        plan, broken = Plan(self._processor, self._reader), None
         ends: dict[tuple[str, int], int] = {}
         for record in records:
             if self._stopping.is_set():
@@ -261,12 +262,18 @@ class Loop:
         self._outputs.drop()
         self._changelog.drop()
 
-    def _read(self, partition: int, key: bytes) -> bytes | None:
-        for batch in (self._sent, self._flight):
-            writes = batch.plan.writes.get(partition) if batch is not None else None
-            if writes and (found := writes.get(key)) is not None:
-                return found
-        return self._state.read(partition, key)
+    def _reader(self, partition: int) -> ReadState:
+        """Return what reads the state of a partition as the batches that are on their way leave it."""
+        batches = [batch.plan.writes.get(partition) for batch in (self._sent, self._flight) if batch is not None]
+        under_way, stored = [writes for writes in batches if writes], self._state.read
+
+        def read(key: bytes) -> bytes | None:
+            for writes in under_way:
+                if (found := writes.get(key)) is not None:
+                    return found
+            return stored(partition, key)
+
+        return read
 
 
 def once(seconds: float) -> bool:

@@ -168,5 +168,7 @@ def _options() -> Any:  # noqa: ANN401 (rocksdict's Options)
     options.set_block_based_table_factory(table)
     options.set_write_buffer_size(WRITE_BUFFER_BYTES // 4)
     options.set_write_buffer_manager(rocksdict.WriteBufferManager(WRITE_BUFFER_BYTES, False))  # noqa: FBT003
+    options.set_memtable_whole_key_filtering(True)
+    options.set_memtable_prefix_bloom_ratio(0.05)
     options.set_keep_log_file_num(2)
     return options

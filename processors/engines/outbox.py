@@ -8,8 +8,9 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from processors.engines.sender import HOPELESS, Send
+from processors.engines.sender import HOPELESS
 from processors.engines.settings import EngineError
+from processors.port import Output
 from towpath.records import Headers
 
 log = logging.getLogger(__name__)
@@ -17,6 +18,12 @@ log = logging.getLogger(__name__)
 FLUSH_SECONDS = 0.5
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 5.0
+
+ANY_PARTITION = -1
+"""The partition of an output whose key decides."""
+
+Sent = tuple[Output, int]
+"""A record and the partition that it goes to."""
 
 Wait = Callable[[float], bool]
 """Lets so many seconds pass; False when there is no use in trying on."""
@@ -35,12 +42,17 @@ class Outbox:
         self.ends: dict[int, int] = {}
         self.trouble: str | None = None
 
-    def put(self, sends: Iterable[Send]) -> None:
+    def put(self, sends: Iterable[Sent]) -> None:
         """Queue records; they are on their way while the caller goes on."""
+        produce, report = self._producer.produce, self._report
         for (topic, key, value, headers), partition in sends:
-            self._put(topic, key, value, headers, partition)
+            try:
+                produce(topic, value, key, partition, on_delivery=report, headers=list(headers) or None)
+            except (BufferError, KafkaException):
+                self._put(topic, key, value, headers, partition)
 
     def _put(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers, partition: int) -> None:
+        """Queue a record that was not taken at once, as soon as there is room for it; what is refused for good is told when all is settled."""
         while True:
             try:
                 self._producer.produce(topic, value, key, partition, on_delivery=self._report, headers=list(headers) or None)
@@ -51,7 +63,7 @@ class Outbox:
                 self._failed.append((topic, key, error.args[0]))
                 return
 
-    def settle(self, sends: Callable[[], Iterable[Send]], wait: Wait) -> bool:
+    def settle(self, sends: Callable[[], Iterable[Sent]], wait: Wait) -> bool:
         """Return True once all that was put is acknowledged, False where `wait` gave up; raises EngineError for what no waiting will heal.
 
         `sends` gives what was put since the last time: of a topic and key that was refused, all of it is put again, so that the last stays last.
@@ -69,7 +81,7 @@ class Outbox:
             if not wait(pause):
                 return False
             pause = min(pause * 2, LONGEST_PAUSE)
-            self.put(send for send in sends() if (send.output.topic, send.output.key) in refused)
+            self.put(send for send in sends() if (send[0].topic, send[0].key) in refused)
 
     def drop(self) -> None:
         """Forget what is queued and not on its way yet."""

@@ -8,15 +8,16 @@ from collections.abc import Callable
 from processors.port import Output, Processor, ReadState, Record
 from towpath.metrics import Counted, Metrics
 
-Read = Callable[[int, bytes], bytes | None]
+Reader = Callable[[int], ReadState]
+"""From a partition to what reads its state as it is before a batch."""
 
 
 class Plan:
     """Outputs, writes (by partition) and counts of the records added so far; later records see the writes of earlier ones."""
 
-    def __init__(self, processor: Processor, read: Read) -> None:
+    def __init__(self, processor: Processor, reader: Reader) -> None:
         self._processor = processor
-        self._read = read
+        self._before = reader
         self.outputs: list[Output] = []
         self.writes: dict[int, dict[bytes, bytes]] = defaultdict(dict)
         self._readers: dict[int, ReadState] = {}
@@ -38,11 +39,11 @@ class Plan:
 
     def _reader(self, partition: int) -> ReadState:
         """Return what reads the state of a partition as the records added so far leave it."""
-        fresh, before = self.writes[partition], self._read
+        fresh, before = self.writes[partition], self._before(partition)
 
         def read(key: bytes) -> bytes | None:
             found = fresh.get(key)
-            return found if found is not None else before(partition, key)
+            return found if found is not None else before(key)
 
         self._readers[partition] = read
         return read

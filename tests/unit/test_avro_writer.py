@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from towpath.avro_form import form_of
 from towpath.avro_writer import WRONG, writer_of
 from towpath.codec import Codec
 from towpath.errors import DataError
+from towpath.testing.events import an_order
 
 CODEC = Codec()
 DELIVERY: Any = fastavro.parse_schema(CODEC.by_name["Delivery"].parsed)
@@ -81,3 +83,42 @@ def test_a_field_that_is_missing_is_named() -> None:
 )
 def test_a_schema_with_another_type_has_no_writer(kind: object) -> None:
     assert writer_of(fastavro.parse_schema({"type": "record", "name": "R", "fields": [{"name": "x", "type": kind}]})) is None
+
+
+ORDER: Any = an_order(1001)
+ORDER_BYTES = CODEC.encode("OrderPlaced", ORDER)
+HEAD: Any = CODEC.by_name["OrderPlaced"].parsed["fields"][0]["type"]
+COPIED = ("version", "event_id", "key", "trace_id", "occurred_at", "received_at")
+KNOWN = {"flow": "Zoë's", "source": "x" * 70, "target": "", "mapping": "m", "mapping_version": "1", "event_type": "OrderPlaced"}
+
+
+@given(deliveries())
+def test_a_form_writes_what_the_codec_writes(delivery: dict[str, Any]) -> None:
+    whole = {**delivery, **KNOWN, **{name: ORDER["meta"][name] for name in COPIED}}
+    head, made = CODEC.peek(ORDER_BYTES), form_of(DELIVERY, KNOWN, ("document", "related"), HEAD)
+    assert head is not None
+    assert made is not None
+    texts = {"document": delivery["document"].encode(), "related": {key: text.encode() for key, text in delivery["related"].items()}}
+    parts = [CODEC.by_name["Delivery"].prefix]
+    made[0](parts, ORDER_BYTES, head.places, *({**whole, **texts}[name] for name in made[1]))
+    assert b"".join(parts) == CODEC.encode("Delivery", whole)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"document": "no bytes"}, {"related": {"x": "no bytes"}}, {"event": None}, {"effect_key": "\udc00"}, {"operation": 7}]
+)
+def test_a_form_takes_only_what_fits(wrong: dict[str, Any]) -> None:
+    head, made = CODEC.peek(ORDER_BYTES), form_of(DELIVERY, KNOWN, ("document", "related"), HEAD)
+    assert head is not None
+    assert made is not None
+    fits: dict[str, Any] = {**dict.fromkeys(made[1], "x"), "document": b"{}", "related": {}, "event": b""}
+    made[0]([], ORDER_BYTES, head.places, *fits.values())
+    with pytest.raises(WRONG):
+        made[0]([], ORDER_BYTES, head.places, *{**fits, **wrong}.values())
+
+
+def test_a_field_of_another_type_than_the_heads_is_given() -> None:
+    of_a_number = {**HEAD, "fields": [{**field, "type": "int"} if field["name"] == "key" else field for field in HEAD["fields"]]}
+    made = form_of(DELIVERY, KNOWN, (), of_a_number)
+    assert made is not None
+    assert ["delivery_id", "operation", "effect_key", "key", "document", "related", "event"] == made[1]

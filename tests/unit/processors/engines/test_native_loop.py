@@ -7,8 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from processors.engines.native_loop import Loop
-from processors.engines.outbox import Wait
-from processors.engines.sender import Send
+from processors.engines.outbox import Sent, Wait
 from processors.engines.settings import EngineSettings
 from processors.port import Output, ReadState, Record, Step
 from towpath.metrics import Metrics
@@ -36,19 +35,19 @@ class World:
         self.loop._changelog = SimpleNamespace(put=self.log, settle=self.settled, drop=self.drop, ends=self.ends)  # type: ignore[assignment]
         self.loop._state.keep([0])
 
-    def put(self, sends: Iterable[Send]) -> None:
-        self.events += [("out", send.output.value) for send in sends]
+    def put(self, sends: Iterable[Sent]) -> None:
+        self.events += [("out", output.value) for output, _ in sends]
 
-    def settle(self, sends: Callable[[], Iterable[Send]], wait: Wait) -> bool:
+    def settle(self, sends: Callable[[], Iterable[Sent]], wait: Wait) -> bool:
         self.events.append(("acked", len(list(sends()))))
         return wait(0) and not self.unacked
 
-    def log(self, sends: Iterable[Send]) -> None:
-        for send in sends:
-            self.ends[send.partition] = self.ends.get(send.partition, -1) + 1
-            self.events.append(("log", send.output.value))
+    def log(self, sends: Iterable[Sent]) -> None:
+        for output, partition in sends:
+            self.ends[partition] = self.ends.get(partition, -1) + 1
+            self.events.append(("log", output.value))
 
-    def settled(self, _sends: Callable[[], Iterable[Send]], wait: Wait) -> bool:
+    def settled(self, _sends: Callable[[], Iterable[Sent]], wait: Wait) -> bool:
         return wait(0) and not self.refused
 
     def is_sure(self, _wait: Wait) -> bool:
