@@ -13,6 +13,8 @@ SHOP, ERP, THREEPL = "shop", "erp", "threepl"
 ALL = "all"
 """Stands for every pair at once."""
 SECRETS = "file:secrets/"
+POLL_SECONDS = 60
+"""Of a pair that runs alone, as it is where the configuration says nothing."""
 WEBHOOK_SECRET = "whsec_dG93cGF0aC1kZW1vLXdlYmhvb2stc2VjcmV0"  # noqa: S105 - of the demonstration's own shop on 127.0.0.1
 ERP_WEBHOOK_SECRET = "whsec_dG93cGF0aC1kZW1vLWVycC13ZWJob29rLXNlY3JldA=="  # noqa: S105 - of the demonstration's own ERP
 ADDRESS_SECRET = "towpath-demo-webhooks-of-the-erp"  # noqa: S105 - the same, in an address
@@ -230,7 +232,7 @@ def configuration(pairs: Sequence[Pair], ports: Mapping[str, int]) -> dict[str, 
         "health": {"receiver": 0, "poller": 0, "adapter": 0, "processor": 0, "sink": 0, "indexer": 0, "registry": 0},
         "schema_registry": {"port": ports["registry"]},
         "receiver": {"port": ports["receiver"]},
-        "connections": {pair.name(part): _connection(pair, part, ports) for pair in pairs for part in pair.settings},
+        "connections": {pair.name(part): _connection(pair, part, ports) | _polled(len(pairs)) for pair in pairs for part in pair.settings},
         "flows": {
             f"{pair.prefix}{name}": {**flow, "source": pair.name(flow["source"]), "target": pair.name(flow["target"])}
             for pair in pairs
@@ -249,3 +251,8 @@ def _connection(pair: Pair, part: str, ports: Mapping[str, int]) -> dict[str, An
         "webhook_secret": f"{SECRETS}{name}-webhook",
         "limits": patience | (RATES if part == ERP else {}),
     }
+
+
+def _polled(pairs: int) -> dict[str, Any]:
+    """Return how often the lists of a connection are read: each the more seldom, the more pairs have them read by the same roles."""
+    return {} if pairs == 1 else {"poll_seconds": POLL_SECONDS * pairs}

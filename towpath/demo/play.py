@@ -23,6 +23,9 @@ LATE_COMMIT_SECONDS = 2.0
 PLACE_SECONDS = 300.0
 SETTLE_SECONDS = 300.0
 PACE = 40.0
+"""Orders a second of a pair that is played alone: more than two cores take, for a few seconds."""
+PACE_TOGETHER = 8.0
+"""Orders a second of all pairs at once: as many as two cores keep up with, since a shop may oversell for as long as Towpath is behind."""
 FIRST_ORDER = 1001
 LOOK_SECONDS = 0.5
 LATER_SECONDS = 2.0  # so that what becomes of an order comes after the order
@@ -59,7 +62,7 @@ async def play(stack: Stack, plan: Plan, tell: Tell | None = None) -> None:
     """Play a bounded run: the shop sells, changes and cancels; then it sells on while the warehouse ships, counts, receives and takes back.
 
     A few products are made scarce first, so that the shop sells the last piece of each. Several pairs do so at once, under the same ids, with
-    other goods in their orders, and share the pace: the window in which a shop may oversell is as long as the machine is behind.
+    other goods in their orders.
     """
     played = [_Traffic(stack, pair, plan, index) for index, pair in enumerate(stack.pairs)]
     for act in (_Traffic.make_scarce, _Traffic.open, _Traffic.trade, _Traffic.top_up, _Traffic.ship):
@@ -115,7 +118,7 @@ class _Traffic:
 
     @property
     def _pace(self) -> float:
-        return PACE / len(self.stack.pairs)
+        return PACE if len(self.stack.pairs) == 1 else PACE_TOGETHER / len(self.stack.pairs)
 
     async def _place(self, orders: int, **more: object) -> None:
         await place(self.stack, self.pair, orders=orders, seed=self.seed, paid_later=0.5, **more)

@@ -43,6 +43,12 @@ def test_all_pairs_stand_in_one_configuration_each_with_its_own_connections_and_
         assert {end for flow in own.values() for end in (flow.source, flow.target)} == {*pair.sandboxes}
 
 
+@pytest.mark.parametrize(("name", "seconds"), [("bng-magento", 60), (ALL, 180)])
+def test_the_more_pairs_share_the_roles_the_more_seldom_each_connection_is_polled(tmp_path: Path, name: str, seconds: int) -> None:
+    config = written(tmp_path, name).config()
+    assert {seconds} == {connection.poll_seconds for connection in config.connections.values()}
+
+
 def test_the_orders_of_all_pairs_have_the_same_reference_at_their_erps(tmp_path: Path) -> None:
     config = written(tmp_path, ALL).config()
     assert {"SHOP-"} == {flow.reference_prefix for flow in config.flows.values() if flow.event == "OrderPlaced"}
