@@ -11,8 +11,9 @@ import aiohttp
 
 from towpath.config import Config
 from towpath.demo.pairs import ERP, SHOP, Pair
-from towpath.demo.proof import Proof, prove, read_stores, session, together
+from towpath.demo.proof import Proof, prove, together
 from towpath.demo.stack import Stack
+from towpath.demo.stores import read_stores, session
 from towpath.errors import RetryableError
 from towpath.lag import behind, pipeline
 from towpath.sandbox.kit.catalogue import catalogue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import closing
 from dataclasses import dataclass
@@ -12,70 +12,18 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-import aiohttp
-
 from towpath.codec import default_codec
 from towpath.delivery.deadletters import RECEIPTS
-from towpath.demo import brightpearl_stores, magento_stores
-from towpath.demo.pairs import ERP, SHOP, THREEPL, Pair
+from towpath.demo.pairs import ERP, SHOP, Pair
+from towpath.demo.stores import Rows, Stores
 from towpath.kafka import KafkaSettings
 from towpath.topic_reader import TopicReader
 
-CALL_SECONDS = 60.0
 HOLDS = "holds"
-
-Rows = Sequence[Mapping[str, Any]]
-
-
-SHOP_STORES = ("orders", "webhooks", "products", "shipments", "shipment_items", "mails")
-ERP_STORES = ("sales_orders", "customers", "inventory", "shipments")
 CANCELLED_AT_SHOP, CANCELLED_AT_ERP, PAID_AT_SHOP = 40, 90, 30
 CENT = Decimal("0.01")
 REFERENCE = re.compile(r"[a-z0-9-]+/shipment/[\w-]+")
 """A shipment by its key, among what the shop was told beside it."""
-
-
-def session() -> aiohttp.ClientSession:
-    """Return what the demonstration calls the sandbox with: no call waits for ever."""
-    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=CALL_SECONDS))
-
-
-@dataclass(frozen=True, slots=True)
-class Stores:
-    """What the systems hold after a run, by the names of their stores, and the faults of both.
-
-    `oversold` are the pieces that the ERP's orders were given beyond what there was to sell at that moment.
-    """
-
-    shop: Mapping[str, Rows]
-    erp: Mapping[str, Rows]
-    oversold: int
-    faults: Mapping[str, int]
-
-
-async def read_stores(pair: Pair, url: Callable[[str], str]) -> Stores:
-    """Return what the pair's systems hold, each at the `url` of its connection."""
-    async with session() as http:
-
-        async def get(part: str, what: str) -> Any:  # noqa: ANN401 - JSON
-            async with http.get(f"{url(pair.name(part))}/_sandbox/{what}") as response:
-                response.raise_for_status()
-                return await response.json()
-
-        async def dump(part: str, names: Sequence[str]) -> dict[str, Rows]:
-            return {name: (await get(part, f"store/{name}"))["items"] for name in names}
-
-        injected = [(await get(part, "faults"))["injected"] for part in pair.settings]
-        if pair.shop == "magento":
-            shop = magento_stores.as_counted(await dump(SHOP, magento_stores.STORES))
-        else:
-            shop = await dump(SHOP, SHOP_STORES)
-        if pair.erp == "brightpearl":
-            threepl = await dump(THREEPL, brightpearl_stores.THREEPL_STORES)
-            erp = brightpearl_stores.as_counted(await dump(ERP, brightpearl_stores.STORES), threepl, pair)
-        else:
-            erp = await dump(ERP, ERP_STORES)
-        return Stores(shop, erp, int((await get(ERP, "stats"))["oversold"]), {kind: sum(one[kind] for one in injected) for kind in injected[0]})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,9 @@ import pytest
 
 from towpath.demo.pairs import ALL, find_pair, find_pairs
 from towpath.demo.play import Plan
-from towpath.demo.proof import Proof, Stores, prove, together
+from towpath.demo.proof import Proof, prove, together
 from towpath.demo.report import ZERO, Told, summary, verdict
+from towpath.demo.stores import Stores
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ALONE, EVERY = find_pair("bng-nopcommerce"), find_pairs(ALL)
