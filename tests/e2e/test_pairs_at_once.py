@@ -9,6 +9,7 @@ from pathlib import Path
 
 from towpath.demo.pairs import ALL, PAIRS
 from towpath.demo.report import ZERO
+from towpath.sandbox.kit.catalogue import catalogue
 
 ORDERS = 10
 SHOWN = ("dead_letters", "parked", *ZERO)
@@ -28,5 +29,5 @@ async def test_three_pairs_at_once_with_ids_that_overlap_leave_nothing_where_it_
         assert (ORDERS * pairs, ORDERS * pairs) == (result["orders_placed"], result["orders_in_target"])
         assert [] == [name for name, value in result.items() if value is None]
         assert result["shipments"] > 0
-    assert whole["shared_ids"]["orders"] == ORDERS
-    assert min(whole["shared_ids"].values()) > 0
+    assert whole["shared_ids"]["products"] == len(catalogue())
+    assert whole["shared_ids"]["orders"] > 0
