@@ -16,7 +16,8 @@ from benchmarks.asking import ask
 from benchmarks.figures import Benchmark, Goal, Taken
 from benchmarks.sizes import Sizes
 from towpath.demo.pairs import ERP, find_pair
-from towpath.demo.play import Plan, place, report, settle, verdict
+from towpath.demo.play import Plan, place, settle
+from towpath.demo.report import report, verdict
 from towpath.demo.stack import Stack
 
 TITLE = "Burst: orders at once, at the limits of BNG (600 calls a minute) and of Brightpearl (200)"

@@ -10,7 +10,8 @@ from benchmarks.figures import Taken as Figures
 from benchmarks.processes import measured, memory_mb, wait_until
 from benchmarks.sizes import Sizes
 from towpath.demo.pairs import find_pair
-from towpath.demo.play import Plan, fault_settings, play, report, verdict
+from towpath.demo.play import Plan, fault_settings, play
+from towpath.demo.report import report, verdict
 from towpath.demo.stack import ROLES, Stack
 
 TITLE = "Memory: each role after the demonstration"

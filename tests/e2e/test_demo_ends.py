@@ -15,8 +15,8 @@ import pytest
 
 from towpath.demo.pairs import ERP, SHOP, find_pair
 from towpath.demo.play import settle
-from towpath.demo.proof import session
 from towpath.demo.stack import Stack
+from towpath.demo.stores import session
 from towpath.errors import ConfigError
 from towpath.testing.waiting import until
 

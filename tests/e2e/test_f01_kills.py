@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from towpath.demo.pairs import ERP, SHOP
-from towpath.demo.play import Plan, fault_settings, figures, place, report, settle, verdict
+from towpath.demo.play import Plan, fault_settings, figures, place, settle
+from towpath.demo.report import report, verdict
 from towpath.demo.stack import Stack
 from towpath.testing.played import Played
 from towpath.testing.waiting import until

@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from towpath.demo.play import ZERO
+from towpath.demo.report import ZERO
 
 
 async def test_f01_demo_once_prints_one_json_object_with_no_duplicate_and_no_loss(tmp_path: Path) -> None:

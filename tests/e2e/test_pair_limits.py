@@ -10,7 +10,8 @@ from typing import Any
 import aiohttp
 
 from towpath.demo.pairs import ERP, SHOP
-from towpath.demo.play import Plan, place, report, settle, verdict
+from towpath.demo.play import Plan, place, settle
+from towpath.demo.report import report, verdict
 from towpath.demo.stack import Stack
 from towpath.testing.figures import samples_of
 from towpath.testing.waiting import until

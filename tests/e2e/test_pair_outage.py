@@ -9,7 +9,8 @@ from typing import Any, Self
 
 from towpath.codec import default_codec
 from towpath.demo.pairs import ERP, SHOP
-from towpath.demo.play import Plan, place, report, settle, verdict
+from towpath.demo.play import Plan, place, settle
+from towpath.demo.report import report, verdict
 from towpath.demo.stack import ROLES, Stack
 from towpath.index.asking import told_letters
 from towpath.lag import lag

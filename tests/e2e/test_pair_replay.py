@@ -8,7 +8,8 @@ from typing import Any
 import aiohttp
 
 from towpath.demo.pairs import ERP, SHOP
-from towpath.demo.play import Plan, place, play, report, settle, verdict
+from towpath.demo.play import Plan, place, play, settle
+from towpath.demo.report import report, verdict
 from towpath.demo.stack import Stack
 from towpath.sandbox.bng.system import DUMPS as ERP_STORES
 from towpath.sandbox.nopcommerce.system import DUMPS as SHOP_STORES

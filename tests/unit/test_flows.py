@@ -25,7 +25,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 def written(folder: Path, pair: str, **flows: object) -> Path:
     """Write the configuration of a pair and return its path."""
     ports = dict.fromkeys(("kafka", "receiver", "registry", *PAIRS[pair].sandboxes), 1)
-    content = configuration(PAIRS[pair], ports)
+    content = configuration([PAIRS[pair]], ports)
     content["flows"] |= flows
     path = folder / "towpath.yaml"
     path.write_text(yaml.safe_dump(content), encoding="utf-8")

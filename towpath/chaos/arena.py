@@ -20,8 +20,8 @@ from towpath.chaos.proxy import Proxy
 from towpath.chaos.workers import Worker
 from towpath.codec import Codec, default_codec
 from towpath.demo.pairs import ERP, SHOP, find_pair
-from towpath.demo.proof import session
 from towpath.demo.stack import ROLES, Stack
+from towpath.demo.stores import session
 from towpath.failpoints import Armed
 
 PAIR = "bng-nopcommerce"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from towpath.demo.pairs import ERP, THREEPL
+from towpath.demo.pairs import ERP, THREEPL, Pair
 
 Row = Mapping[str, Any]
 Rows = Sequence[Row]
@@ -20,14 +20,16 @@ MORE: Final = re.compile(r" \+\d+$")
 """Ends a note's reference that has no room for all of its tracking numbers."""
 
 
-def as_counted(stores: Mapping[str, Rows], threepl: Mapping[str, Rows]) -> dict[str, Rows]:
+def as_counted(stores: Mapping[str, Rows], threepl: Mapping[str, Rows], pair: Pair) -> dict[str, Rows]:
     """Return sales orders, customers, inventory and shipments as the figures read them: what a 3PL has sent, it tells of itself.
 
     `untold` are the requests of which Brightpearl does not have what has become of them: shipped, with every tracking number.
     """
     skus = {row["id"]: row["identity"]["sku"] for row in stores["products"]}
     requested = {row["reference"].rpartition("-")[2] for row in threepl["requests"] if row["status"] != "cancelled"}
-    own = [_sent(str(note["_id"]), note) for note in stores["notes"] if note["status"]["shipped"] and str(note["_id"]) not in requested]
+    own = [
+        _sent(pair.name(ERP), str(note["_id"]), note) for note in stores["notes"] if note["status"]["shipped"] and str(note["_id"]) not in requested
+    ]
     return {
         "sales_orders": [_order(order) for order in stores["orders"] if order["orderTypeCode"] == "SO"],
         "customers": [{"ExternalID": row["communication"]["emails"]["PRI"]["email"].casefold()} for row in stores["contacts"]],
@@ -36,7 +38,7 @@ def as_counted(stores: Mapping[str, Rows], threepl: Mapping[str, Rows]) -> dict[
             for row in stores["stock"]
             if str(row["warehouse"]) in COUNTED
         ],
-        "shipments": [*own, *(_parcel(row) for row in threepl["shipments"])],
+        "shipments": [*own, *(_parcel(pair.name(THREEPL), row) for row in threepl["shipments"])],
         "requests": threepl["requests"],
         "untold": _untold(stores["notes"], threepl),
     }
@@ -44,17 +46,18 @@ def as_counted(stores: Mapping[str, Rows], threepl: Mapping[str, Rows]) -> dict[
 
 def _order(order: Row) -> Row:
     status = CANCELLED_AT_BNG if order["orderStatus"]["orderStatusId"] == CANCELLED else OPEN_AT_BNG
-    return {"ExternalOrderID": order["reference"], "OrderStatus": status, "PaymentStatus": None, "_CreatedAt": order["createdOn"]}
+    told = {"ExternalOrderID": order["reference"], "Total": order["totalValue"]["total"], "_CreatedAt": order["createdOn"]}
+    return {**told, "OrderStatus": status, "PaymentStatus": None}
 
 
-def _sent(number: str, note: Row) -> Row:
+def _sent(erp: str, number: str, note: Row) -> Row:
     lines = [{"Quantity": row["quantity"]} for rows in note["orderRows"].values() for row in rows]
-    return {"ShipmentID": number, "Reference": f"{ERP}/shipment/{number}", "Lines": lines}
+    return {"ShipmentID": number, "Reference": f"{erp}/shipment/{number}", "Lines": lines}
 
 
-def _parcel(row: Row) -> Row:
+def _parcel(threepl: str, row: Row) -> Row:
     lines = [{"Quantity": line["quantity"]} for line in row["lines"]]
-    return {"ShipmentID": row["id"], "Reference": f"{THREEPL}/shipment/{row['id']}", "Lines": lines}
+    return {"ShipmentID": row["id"], "Reference": f"{threepl}/shipment/{row['id']}", "Lines": lines}
 
 
 def _untold(notes: Rows, threepl: Mapping[str, Rows]) -> Rows:

@@ -38,7 +38,8 @@ def as_counted(stores: Mapping[str, Rows]) -> dict[str, Rows]:
 def _order(order: Row) -> Row:
     paid = order.get("total_paid", 0) >= order["grand_total"]
     status = {"order_status_id": CANCELLED if order["state"] == "canceled" else PENDING, "payment_status_id": PAID if paid else PENDING}
-    return {"id": order["entity_id"], "custom_order_number": order["increment_id"], **status}
+    told = {"customer_id": order.get("customer_id"), "order_total": order["grand_total"]}
+    return {"id": order["entity_id"], "custom_order_number": order["increment_id"], **told, **status}
 
 
 def _placed(hook: Row) -> Row:

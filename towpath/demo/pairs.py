@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from towpath.errors import ConfigError
 
 SHOP, ERP, THREEPL = "shop", "erp", "threepl"
+"""The parts of a pair, and the names of their connections where the pair runs alone."""
+ALL = "all"
+"""Stands for every pair at once."""
+SECRETS = "file:secrets/"
+POLL_SECONDS = 60
+"""Of a pair that runs alone, as it is where the configuration says nothing."""
 WEBHOOK_SECRET = "whsec_dG93cGF0aC1kZW1vLXdlYmhvb2stc2VjcmV0"  # noqa: S105 - of the demonstration's own shop on 127.0.0.1
 ERP_WEBHOOK_SECRET = "whsec_dG93cGF0aC1kZW1vLWVycC13ZWJob29rLXNlY3JldA=="  # noqa: S105 - of the demonstration's own ERP
 ADDRESS_SECRET = "towpath-demo-webhooks-of-the-erp"  # noqa: S105 - the same, in an address
@@ -25,6 +31,8 @@ RATES = {"requests_per_minute": 60_000, "burst": 1_000}
 class Pair:
     """A shop and an ERP: their systems, and the secrets each connection's credentials refer to."""
 
+    short: str
+    """What it is called in names, which are no longer than 40 characters."""
     shop: str
     erp: str
     shop_settings: Mapping[str, Any]
@@ -42,10 +50,33 @@ class Pair:
     threepl_settings: Mapping[str, Any] | None = None
     """Those of the 3PL that ships for the ERP, None where there is none."""
 
+    prefix: str = ""
+    """What the names of its connections, flows and secrets begin with, where other pairs run beside it."""
+
+    def name(self, part: str) -> str:
+        """Return the name of the connection to one of its parts."""
+        return f"{self.prefix}{part}"
+
+    @property
+    def label(self) -> str:
+        """What the pair is called."""
+        return f"{self.erp}-{self.shop}"
+
+    @property
+    def settings(self) -> dict[str, Mapping[str, Any]]:
+        """The sandbox settings of each part that there is."""
+        return {SHOP: self.shop_settings, ERP: self.erp_settings} | ({} if self.threepl_settings is None else {THREEPL: self.threepl_settings})
+
+    @property
+    def credentials(self) -> dict[str, Mapping[str, str]]:
+        """What the configuration says of each part's credentials."""
+        return {SHOP: self.shop_credentials, ERP: self.erp_credentials, THREEPL: {"token": f"{SECRETS}threepl-token"}}
+
     @property
     def sandboxes(self) -> dict[str, str]:
         """The system of each connection."""
-        return {SHOP: self.shop, ERP: self.erp} | ({} if self.threepl_settings is None else {THREEPL: "threepl"})
+        systems = {SHOP: self.shop, ERP: self.erp, THREEPL: "threepl"}
+        return {self.name(part): systems[part] for part in self.settings}
 
     def takes(self, event: str) -> bool:
         """Tell whether a flow of the shop takes this event."""
@@ -63,6 +94,7 @@ def _flow(source: str, target: str, event: str, mapping: str) -> dict[str, Any]:
 
 PAIRS: Mapping[str, Pair] = {
     "bng-nopcommerce": Pair(
+        short="bng-nop",
         shop="nopcommerce",
         erp="bng",
         shop_settings={"username": "api@shop.example", "password": "shop-demo-password", "webhook_secret": WEBHOOK_SECRET},
@@ -82,6 +114,7 @@ PAIRS: Mapping[str, Pair] = {
         },
     ),
     "bng-magento": Pair(
+        short="bng-mag",
         shop="magento",
         erp="bng",
         shop_settings={"access_token": "shop-demo-token", "webhook_secret": WEBHOOK_SECRET},
@@ -111,6 +144,7 @@ PAIRS: Mapping[str, Pair] = {
         },
     ),
     "brightpearl-nopcommerce": Pair(
+        short="bp-nop",
         shop="nopcommerce",
         erp="brightpearl",
         shop_settings={"username": "api@shop.example", "password": "shop-demo-password", "webhook_secret": WEBHOOK_SECRET},
@@ -181,45 +215,44 @@ PAIRS: Mapping[str, Pair] = {
 def find_pair(name: str) -> Pair:
     """Return the pair; raises ConfigError that lists the known ones."""
     if name not in PAIRS:
-        raise ConfigError(f"--pair: there is no pair {name!r}; known: {', '.join(PAIRS)}")
+        raise ConfigError(f"--pair: there is no pair {name!r}; known: {', '.join((*PAIRS, ALL))}")
     return PAIRS[name]
 
 
-def configuration(pair: Pair, ports: Mapping[str, int]) -> dict[str, Any]:
-    """Return the YAML content that joins the pair; `ports` has those of kafka, receiver, registry, and each sandbox by its connection."""
-    patience = {"request_timeout_seconds": 3, "settle_seconds": 4, "probe_seconds": 0.5}
+def find_pairs(name: str) -> tuple[Pair, ...]:
+    """Return the pair of that name, or every pair, each with names of its own; raises ConfigError as `find_pair` does."""
+    return tuple(replace(pair, prefix=f"{pair.short}-") for pair in PAIRS.values()) if name == ALL else (find_pair(name),)
+
+
+def configuration(pairs: Sequence[Pair], ports: Mapping[str, int]) -> dict[str, Any]:
+    """Return the YAML content that joins the pairs; `ports` has those of kafka, receiver, registry, and each sandbox by its connection."""
     return {
         "kafka": {"bootstrap_servers": f"127.0.0.1:{ports['kafka']}"},
         "data_dir": "data",
         "health": {"receiver": 0, "poller": 0, "adapter": 0, "processor": 0, "sink": 0, "indexer": 0, "registry": 0},
         "schema_registry": {"port": ports["registry"]},
         "receiver": {"port": ports["receiver"]},
-        "connections": {
-            SHOP: {
-                "system": pair.shop,
-                "url": f"http://127.0.0.1:{ports[SHOP]}",
-                "credentials": dict(pair.shop_credentials),
-                "webhook_secret": "file:secrets/shop-webhook",
-                "limits": patience,
-            },
-            ERP: {
-                "system": pair.erp,
-                "url": f"http://127.0.0.1:{ports[ERP]}{pair.erp_path}",
-                "credentials": dict(pair.erp_credentials),
-                "webhook_secret": "file:secrets/erp-webhook",
-                "limits": {**patience, **RATES},
-            },
-            **({} if pair.threepl_settings is None else {THREEPL: _threepl(ports, patience)}),
+        "connections": {pair.name(part): _connection(pair, part, ports) | _polled(len(pairs)) for pair in pairs for part in pair.settings},
+        "flows": {
+            f"{pair.prefix}{name}": {**flow, "source": pair.name(flow["source"]), "target": pair.name(flow["target"])}
+            for pair in pairs
+            for name, flow in pair.flows.items()
         },
-        "flows": {name: dict(flow) for name, flow in pair.flows.items()},
     }
 
 
-def _threepl(ports: Mapping[str, int], patience: Mapping[str, float]) -> dict[str, Any]:
+def _connection(pair: Pair, part: str, ports: Mapping[str, int]) -> dict[str, Any]:
+    patience = {"request_timeout_seconds": 3, "settle_seconds": 4, "probe_seconds": 0.5}
+    name = pair.name(part)
     return {
-        "system": "threepl",
-        "url": f"http://127.0.0.1:{ports[THREEPL]}",
-        "credentials": {"token": "file:secrets/threepl-token"},
-        "webhook_secret": "file:secrets/threepl-webhook",
-        "limits": dict(patience),
+        "system": pair.sandboxes[name],
+        "url": f"http://127.0.0.1:{ports[name]}{pair.erp_path if part == ERP else ''}",
+        "credentials": {key: value.replace(SECRETS, f"{SECRETS}{pair.prefix}") for key, value in pair.credentials[part].items()},
+        "webhook_secret": f"{SECRETS}{name}-webhook",
+        "limits": patience | (RATES if part == ERP else {}),
     }
+
+
+def _polled(pairs: int) -> dict[str, Any]:
+    """Return how often the lists of a connection are read: each the more seldom, the more pairs have them read by the same roles."""
+    return {} if pairs == 1 else {"poll_seconds": POLL_SECONDS * pairs}

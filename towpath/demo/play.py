@@ -10,11 +10,11 @@ from typing import Any
 import aiohttp
 
 from towpath.config import Config
-from towpath.demo.pairs import ERP, RATES, SHOP, THREEPL
-from towpath.demo.proof import Proof, first_holds, prove, quantiles, read_stores, session, stock_waits
+from towpath.demo.pairs import ERP, SHOP, Pair
+from towpath.demo.proof import Proof, prove, together
 from towpath.demo.stack import Stack
+from towpath.demo.stores import read_stores, session
 from towpath.errors import RetryableError
-from towpath.index.asking import told_letters
 from towpath.lag import behind, pipeline
 from towpath.sandbox.kit.catalogue import catalogue
 from towpath.startup import in_daemon
@@ -23,17 +23,20 @@ from towpath.topic_reader import TopicReader
 LATE_COMMIT_SECONDS = 2.0
 PLACE_SECONDS = 300.0
 SETTLE_SECONDS = 300.0
-LETTERS_SECONDS = 60.0
 PACE = 40.0
+"""Orders a second of a pair that is played alone: more than two cores take, for a few seconds."""
+PACE_TOGETHER = 8.0
+"""Orders a second of all pairs at once: as many as two cores keep up with, since a shop may oversell for as long as Towpath is behind."""
+FIRST_ORDER = 1001
 LOOK_SECONDS = 0.5
 LATER_SECONDS = 2.0  # so that what becomes of an order comes after the order
 SCARCE = tuple(item.sku for item in catalogue()[:60:12])
 SCARCE_PIECES = 12
 CORRECTIONS = {"partial": 0.3, "cancel": 0.03, "counts": 10, "spare": 30, "receipts": 10, "returns": 5}
 """Nobody can keep a shop from selling a last piece that the warehouse has just found missing, so those are not among what counts take."""
-ZERO = ("duplicates", "lost", "oversold", "stock_mismatches", "shipments_missing", "status_mismatches")
 
-Tell = Callable[[str, int, int], None]
+Tell = Callable[[int, int], None]
+"""Is told how many orders are at the ERPs, and how many were placed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,46 +54,78 @@ def fault_settings(plan: Plan) -> dict[str, Any]:
     return {"preset": plan.faults, "seed": plan.seed, "late_commit_seconds": LATE_COMMIT_SECONDS}
 
 
-async def place(stack: Stack, *, orders: int, seed: int, **more: object) -> None:
-    """Have the shop's shopper place orders."""
-    await ask(stack, SHOP, "shopper", {"orders": orders, "seed": seed, **more})
-
-
-def corrections(stack: Stack) -> dict[str, float]:
-    """Return what the warehouse corrects; it cancels no orders where the shop leaves that of paid ones to a person, who is none of the demo."""
-    return CORRECTIONS if stack.pair.cancels_paid else CORRECTIONS | {"cancel": 0.0}
+async def place(stack: Stack, pair: Pair | None = None, /, *, orders: int, seed: int, **more: object) -> None:
+    """Have the shopper of a pair's shop place orders; the stack's first pair, where none is given."""
+    await ask(stack, (pair or stack.pair).name(SHOP), "shopper", {"orders": orders, "seed": seed, **more})
 
 
 async def play(stack: Stack, plan: Plan, tell: Tell | None = None) -> None:
     """Play a bounded run: the shop sells, changes and cancels; then it sells on while the warehouse ships, counts, receives and takes back.
 
-    A few products are made scarce first, so that the shop sells the last piece of each.
+    A few products are made scarce first, so that the shop sells the last piece of each. Several pairs do so at once, under the same ids, with
+    other goods in their orders.
     """
-    for item in SCARCE:
-        await ask(stack, ERP, "warehouse/count", {"sku": item, "on_hand": SCARCE_PIECES})
-    await settle(stack, tell)
-    first = max(1, plan.orders * 3 // 5)
-    edited = 0.05 if stack.pair.takes("OrderChanged") else 0.0
-    await place(stack, orders=first, seed=plan.seed, per_second=PACE, paid_later=0.5, cancelled=0.05, edited=edited, later_seconds=LATER_SECONDS)
-    await settle(stack, tell)
-    await ask(stack, ERP, "warehouse", {"orders": plan.orders // 2 or 1, "seed": plan.seed, "per_second": PACE, **corrections(stack)})
-    if plan.orders > first:
-        await place(
-            stack, orders=plan.orders - first, seed=plan.seed, per_second=PACE, first_id=1001 + first, paid_later=0.5, later_seconds=LATER_SECONDS
-        )
-    await settle(stack, tell)
-    await _top_up(stack, plan)
-    await settle(stack, tell)
-    await ask(stack, ERP, "warehouse", {"seed": plan.seed, "partial": 0.3})
-    await settle(stack, tell)
+    played = [_Traffic(stack, pair, plan, index) for index, pair in enumerate(stack.pairs)]
+    for act in (_Traffic.make_scarce, _Traffic.open, _Traffic.trade, _Traffic.top_up, _Traffic.ship):
+        for one in played:
+            await act(one)
+        await settle(stack, tell)
 
 
-async def _top_up(stack: Stack, plan: Plan) -> None:
-    """Have others order in the place of those whom the shop had nothing left for."""
-    first = 1001 + plan.orders
-    while missing := plan.orders - (await figures(stack)).orders_placed:
-        await place(stack, orders=missing, seed=plan.seed, first_id=first, paid_later=0.5)
-        first += missing
+@dataclass(frozen=True, slots=True)
+class _Traffic:
+    """One pair of a run; what is begun at a pace goes on while the next pair begins."""
+
+    stack: Stack
+    pair: Pair
+    plan: Plan
+    index: int
+
+    @property
+    def seed(self) -> int:
+        """Another one for each pair, so that an order is told from another pair's that has the same number."""
+        return self.plan.seed + self.index
+
+    @property
+    def first(self) -> int:
+        """How many orders are placed before the warehouse begins."""
+        return max(1, self.plan.orders * 3 // 5)
+
+    async def make_scarce(self) -> None:
+        for item in SCARCE:
+            await self._work("/count", sku=item, on_hand=SCARCE_PIECES)
+
+    async def open(self) -> None:
+        edited = 0.05 if self.pair.takes("OrderChanged") else 0.0
+        await self._place(self.first, per_second=self._pace, cancelled=0.05, edited=edited, later_seconds=LATER_SECONDS)
+
+    async def trade(self) -> None:
+        """Ship, count, receive and take back while the rest is sold; nothing is cancelled where the shop leaves that of paid orders to a person."""
+        corrections = CORRECTIONS if self.pair.cancels_paid else CORRECTIONS | {"cancel": 0.0}
+        await self._work(orders=self.plan.orders // 2 or 1, seed=self.seed, per_second=self._pace, **corrections)
+        if self.plan.orders > self.first:
+            rest = self.plan.orders - self.first
+            await self._place(rest, first_id=FIRST_ORDER + self.first, per_second=self._pace, later_seconds=LATER_SECONDS)
+
+    async def top_up(self) -> None:
+        """Have others order in the place of those whom the shop had nothing left for."""
+        first = FIRST_ORDER + self.plan.orders
+        while missing := self.plan.orders - (await figures(self.stack, self.pair)).orders_placed:
+            await self._place(missing, first_id=first)
+            first += missing
+
+    async def ship(self) -> None:
+        await self._work(seed=self.seed, partial=CORRECTIONS["partial"])
+
+    @property
+    def _pace(self) -> float:
+        return PACE if len(self.stack.pairs) == 1 else PACE_TOGETHER / len(self.stack.pairs)
+
+    async def _place(self, orders: int, **more: object) -> None:
+        await place(self.stack, self.pair, orders=orders, seed=self.seed, paid_later=0.5, **more)
+
+    async def _work(self, what: str = "", /, **how: object) -> None:
+        await ask(self.stack, self.pair.name(ERP), f"warehouse{what}", how)
 
 
 async def ask(stack: Stack, name: str, what: str, body: Mapping[str, Any]) -> None:
@@ -136,12 +171,12 @@ async def _left(stack: Stack, tell: Tell | None) -> dict[str, int]:
                 left[f"the webhooks of {name}"] = int(stats["webhooks_pending"])
                 left[f"the late commits of {name}"] = int(stats["late_commits_pending"])
                 left[f"the crew of {name}"] = int(stats.get("busy", False))
-        for name, who in ((SHOP, "shopper"), (ERP, "warehouse")):
+        for name, who in ((pair.name(part), who) for pair in stack.pairs for part, who in ((SHOP, "shopper"), (ERP, "warehouse"))):
             async with http.get(f"{stack.url(name)}/_sandbox/{who}") as response:
-                left[f"the {who}"] = int((await response.json())["busy"])
+                left[f"the {who} of {name}"] = int((await response.json())["busy"])
     if tell is not None:
-        proof = await figures(stack)
-        tell("orders at BNG", proof.orders_in_target, proof.orders_placed)
+        proof = together([await figures(stack, pair) for pair in stack.pairs])
+        tell(proof.orders_in_target, proof.orders_placed)
     return left
 
 
@@ -164,57 +199,7 @@ class Groups:
             self._reader.close()
 
 
-async def figures(stack: Stack) -> Proof:
-    """Return the figures as the systems' stores give them now."""
-    threepl = stack.url(THREEPL) if THREEPL in stack.sandboxes else None
-    stores = await read_stores(stack.url(SHOP), stack.url(ERP), stack.pair.shop, erp_system=stack.pair.erp, threepl=threepl)
-    return prove(stores, stack.pair.reference_prefix)
-
-
-async def report(stack: Stack, plan: Plan) -> dict[str, Any]:
-    """Return the run's JSON object; raises TimeoutError where Kafka stops answering.
-
-    `oversell_window_ms` tells how long after a checkout its goods are held: a number that rose at the ERP and is written to the shop in between
-    may be too high by that order. `stock_window_ms` tells how long after a change at the ERP the shop has the number: what was lost there may
-    still be sold in between.
-    """
-    proof = await figures(stack)
-    try:
-        async with asyncio.timeout(LETTERS_SECONDS):
-            open_letters = await in_daemon(lambda: told_letters(stack.config()))
-            held = await in_daemon(lambda: first_holds(stack.config().kafka))
-            waits = await in_daemon(lambda: stock_waits(stack.config().kafka))
-    except TimeoutError:
-        raise TimeoutError(f"reading Kafka took more than {LETTERS_SECONDS:g} s") from None
-    dead = {letter["business_key"] for letter in open_letters}
-    keys = [f"{SHOP}/order/{reference.removeprefix(stack.pair.reference_prefix)}" for reference in proof.missing]
-    return {
-        "pair": plan.pair,
-        "seed": plan.seed,
-        "orders_placed": proof.orders_placed,
-        "orders_in_target": proof.orders_in_target,
-        "duplicates": proof.duplicates,
-        "lost": sum(key not in dead for key in keys),
-        "dead_letters": sum(letter["state"] == "dead" for letter in open_letters),
-        "parked": sum(letter["state"] == "parked" for letter in open_letters),
-        "oversold": proof.oversold,
-        "oversell_window_ms": proof.window(held),
-        "stock_window_ms": quantiles(waits),
-        "stock_mismatches": proof.stock_mismatches,
-        "shipments_missing": proof.shipments_missing,
-        "status_mismatches": proof.status_mismatches,
-        "shipments": proof.shipments,
-        "faults_injected": dict(proof.faults),
-        "rate_limits": {ERP: RATES, SHOP: None},
-        "latency_ms": dict(proof.latency_ms),
-        "events_per_s": proof.events_per_s,
-    }
-
-
-def verdict(result: Mapping[str, Any], faults: str) -> list[str]:
-    """Return what is wrong with a run, nothing where it holds."""
-    wrong = [f"{name}: {result[name]}, must be 0" for name in ZERO if result[name]]
-    if faults == "mild":
-        expected = ("unavailable", "response_lost", "late_commit", "webhook_duplicate", "webhook_shuffle")
-        wrong += [f"the fault {kind} never happened, so this run proves nothing of it" for kind in expected if not result["faults_injected"][kind]]
-    return wrong
+async def figures(stack: Stack, pair: Pair | None = None) -> Proof:
+    """Return the figures of a pair as its systems' stores give them now; the stack's first pair, where none is given."""
+    pair = pair or stack.pair
+    return prove(pair, await read_stores(pair, stack.url))

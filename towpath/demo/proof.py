@@ -5,102 +5,88 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
-
-import aiohttp
 
 from towpath.codec import default_codec
 from towpath.delivery.deadletters import RECEIPTS
-from towpath.demo import brightpearl_stores, magento_stores
-from towpath.demo.pairs import ERP, SHOP
+from towpath.demo.pairs import ERP, SHOP, Pair
+from towpath.demo.stores import Rows, Stores
 from towpath.kafka import KafkaSettings
 from towpath.topic_reader import TopicReader
 
-CALL_SECONDS = 60.0
 HOLDS = "holds"
-
-Rows = Sequence[Mapping[str, Any]]
-
-
-SHOP_STORES = ("orders", "webhooks", "products", "shipments", "shipment_items", "mails")
-ERP_STORES = ("sales_orders", "customers", "inventory", "shipments")
 CANCELLED_AT_SHOP, CANCELLED_AT_ERP, PAID_AT_SHOP = 40, 90, 30
-REFERENCE = re.compile(r"\b(?:erp|threepl)/shipment/[\w-]+")
+CENT = Decimal("0.01")
+REFERENCE = re.compile(r"[a-z0-9-]+/shipment/[\w-]+")
+"""A shipment by its key, among what the shop was told beside it."""
 
 
-def session() -> aiohttp.ClientSession:
-    """Return what the demonstration calls the sandbox with: no call waits for ever."""
-    return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=CALL_SECONDS))
-
-
-@dataclass(frozen=True, slots=True)
-class Stores:
-    """What the systems hold after a run, by the names of their stores, and the faults of both.
-
-    `oversold` are the pieces that the ERP's orders were given beyond what there was to sell at that moment.
-    """
-
-    shop: Mapping[str, Rows]
-    erp: Mapping[str, Rows]
-    oversold: int
-    faults: Mapping[str, int]
-
-
-async def read_stores(shop: str, erp: str, system: str = "nopcommerce", *, erp_system: str = "bng", threepl: str | None = None) -> Stores:
-    """Return what the systems at these addresses hold; `system` is the shop's."""
-    async with session() as http:
-
-        async def get(url: str) -> Any:  # noqa: ANN401 - JSON
-            async with http.get(url) as response:
-                response.raise_for_status()
-                return await response.json()
-
-        injected = [(await get(f"{url}/_sandbox/faults"))["injected"] for url in (shop, erp, threepl) if url is not None]
-        names = magento_stores.STORES if system == "magento" else SHOP_STORES
-
-        async def dump(url: str, names: Sequence[str]) -> dict[str, Rows]:
-            return {name: (await get(f"{url}/_sandbox/store/{name}"))["items"] for name in names}
-
-        held = await dump(shop, names)
-        theirs = await dump(erp, brightpearl_stores.STORES if erp_system == "brightpearl" else ERP_STORES)
-        if erp_system == "brightpearl":
-            none: dict[str, Rows] = dict.fromkeys(brightpearl_stores.THREEPL_STORES, ())
-            theirs = brightpearl_stores.as_counted(theirs, none if threepl is None else await dump(threepl, brightpearl_stores.THREEPL_STORES))
-        return Stores(
-            magento_stores.as_counted(held) if system == "magento" else held,
-            theirs,
-            int((await get(f"{erp}/_sandbox/stats"))["oversold"]),
-            {kind: sum(one[kind] for one in injected) for kind in injected[0]},
-        )
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """What a run is judged by."""
+    """What a run is judged by; orders are named by their business keys."""
 
     orders_placed: int
     orders_in_target: int
     duplicates: int
     missing: Sequence[str]
+    """The orders that the target does not hold."""
+    strays: int
+    """Orders and shipments that are none of the other side's."""
     oversold: int
     stock_mismatches: int
     shipments: int
     shipments_missing: int
     status_mismatches: int
-    latency_ms: Mapping[str, float | None]
-    events_per_s: float | None
+    total_mismatches: int
     faults: Mapping[str, int]
-    announced: Mapping[int, datetime]
-    """When each order was first announced, by its id at the shop."""
+    announced: Mapping[str, datetime]
+    """When the shop first told of each order."""
+    arrived: Mapping[str, datetime]
+    """When each order was written to the target."""
+    ids: Mapping[str, AbstractSet[str]]
+    """What the shop itself calls its orders, products and customers."""
+
+    @property
+    def latency_ms(self) -> dict[str, float | None]:
+        """How long after it was announced an order stood at the target."""
+        return quantiles(_waits(self.announced, self.arrived))
+
+    @property
+    def events_per_s(self) -> float | None:
+        """How many orders came to the target in a second, from the first that was announced to the last that arrived."""
+        both = self.announced.keys() & self.arrived.keys()
+        span = (max(self.arrived[key] for key in both) - min(self.announced[key] for key in both)).total_seconds() if both else 0.0
+        return round(len(both) / span, 1) if span else None
 
     def window(self, held: Mapping[str, datetime]) -> dict[str, float | None]:
-        """Return how long after each order was announced its goods were held (ms), given when by its business key."""
-        times = {int(key.rpartition("/")[2]): at for key, at in held.items()}
-        waits = sorted((at - self.announced[number]).total_seconds() * 1000 for number, at in times.items() if number in self.announced)
-        return quantiles(waits)
+        """Return how long after each order was announced its goods were held (ms), given when."""
+        return quantiles(_waits(self.announced, held))
+
+
+def together(proofs: Sequence[Proof]) -> Proof:
+    """Return the figures of several pairs as those of one run; `ids` are those that each of them has."""
+    return Proof(
+        orders_placed=sum(one.orders_placed for one in proofs),
+        orders_in_target=sum(one.orders_in_target for one in proofs),
+        duplicates=sum(one.duplicates for one in proofs),
+        missing=[key for one in proofs for key in one.missing],
+        strays=sum(one.strays for one in proofs),
+        oversold=sum(one.oversold for one in proofs),
+        stock_mismatches=sum(one.stock_mismatches for one in proofs),
+        shipments=sum(one.shipments for one in proofs),
+        shipments_missing=sum(one.shipments_missing for one in proofs),
+        status_mismatches=sum(one.status_mismatches for one in proofs),
+        total_mismatches=sum(one.total_mismatches for one in proofs),
+        faults={kind: sum(one.faults[kind] for one in proofs) for kind in proofs[0].faults},
+        announced={key: at for one in proofs for key, at in one.announced.items()},
+        arrived={key: at for one in proofs for key, at in one.arrived.items()},
+        ids={kind: frozenset.intersection(*(frozenset(one.ids[kind]) for one in proofs)) for kind in proofs[0].ids},
+    )
 
 
 def first_holds(kafka: KafkaSettings) -> dict[str, datetime]:
@@ -116,11 +102,11 @@ def first_holds(kafka: KafkaSettings) -> dict[str, datetime]:
     return found
 
 
-def stock_waits(kafka: KafkaSettings) -> list[float]:
+def stock_waits(kafka: KafkaSettings, shop: str) -> list[float]:
     """Return how long after each change of stock at the ERP the shop had its number (ms), of those that were written to it."""
     changed, waits = dict[str, datetime](), list[float]()
     with closing(TopicReader(kafka)) as reader:
-        for topic in (f"deliver.{SHOP}", RECEIPTS):  # in this order: a receipt names the event that its delivery has
+        for topic in (f"deliver.{shop}", RECEIPTS):  # in this order: a receipt names the event that its delivery has
             spans = {place: (extent.low, extent.high) for place, extent in reader.extents([topic]).items()}
             for record in (record for batch in reader.read(spans) for record in batch.records):
                 _, told = default_codec().decode(record.value)
@@ -136,33 +122,52 @@ def quantiles(sorted_ms: Sequence[float]) -> dict[str, float | None]:
     return {"p50": _quantile(sorted_ms, 0.50), "p99": _quantile(sorted_ms, 0.99)}
 
 
-def prove(stores: Stores, prefix: str) -> Proof:
-    """Return the figures; `missing` are the references of placed orders that the target does not hold."""
-    placed = {f"{prefix}{order['custom_order_number']}": int(order["id"]) for order in stores.shop["orders"]}
-    written = [str(order["ExternalOrderID"]) for order in stores.erp["sales_orders"]]
+def prove(pair: Pair, stores: Stores) -> Proof:
+    """Return the figures of what a pair's systems hold."""
+    orders = {f"{pair.reference_prefix}{order['custom_order_number']}": order for order in stores.shop["orders"]}
+    keys = {reference: _key(pair, order["id"]) for reference, order in orders.items()}
+    sold = stores.erp["sales_orders"]
+    written = [str(order["ExternalOrderID"]) for order in sold]
     customers = [str(customer["ExternalID"]) for customer in stores.erp["customers"]]
     requests = [str(request["reference"]) for request in stores.erp.get("requests", ())]
-    announced = _announced(stores.shop["webhooks"])
-    arrived = {str(order["ExternalOrderID"]): _moment(order["_CreatedAt"]) for order in stores.erp["sales_orders"]}
-    pairs = [(announced[order_id], arrived[ref]) for ref, order_id in placed.items() if ref in arrived and order_id in announced]
-    latencies = sorted((end - start).total_seconds() * 1000 for start, end in pairs)
-    span = (max(end for _, end in pairs) - min(start for start, _ in pairs)).total_seconds() if pairs else 0.0
+    wanted = _pieces_sent(pair, stores.erp["shipments"])
+    sent = [found[0] if (found := REFERENCE.search(str(row["admin_comment"]))) else "" for row in stores.shop["shipments"]]
+    known = [(orders[reference], order) for reference, order in zip(written, sold, strict=True) if reference in orders]
     available = _available(stores.erp["inventory"])
     return Proof(
-        orders_placed=len(placed),
-        orders_in_target=len(set(written) & set(placed)),
-        duplicates=sum(map(_repeated, (written, customers, requests))) + _repeated(_references(stores.shop["shipments"])) + _repeated_mails(stores),
-        missing=sorted(set(placed) - set(written)),
+        orders_placed=len(orders),
+        orders_in_target=len(set(written) & set(orders)),
+        duplicates=sum(map(_repeated, (written, customers, requests, list(filter(None, sent))))) + _repeated_mails(stores),
+        missing=sorted(keys[reference] for reference in set(orders) - set(written)),
+        strays=sum(reference not in orders for reference in written) + sum(reference not in wanted for reference in sent),
         oversold=stores.oversold,
         stock_mismatches=sum(int(row["stock_quantity"]) != max(0, available.get(row["sku"], 0)) for row in stores.shop["products"]),
-        shipments=len(stores.erp["shipments"]),
-        shipments_missing=_shipments_missing(stores) + len(stores.erp.get("untold", ())),
-        status_mismatches=_status_mismatches(stores, prefix),
-        latency_ms=quantiles(latencies),
-        events_per_s=round(len(pairs) / span, 1) if span else None,
+        shipments=len(wanted),
+        shipments_missing=_shipments_missing(stores, wanted) + len(stores.erp.get("untold", ())),
+        status_mismatches=sum(_differ_in_status(*both) for both in known),
+        total_mismatches=sum(_amount(order["order_total"]) != _amount(there["Total"]) for order, there in known),
         faults=stores.faults,
-        announced=announced,
+        announced=_announced(pair, stores.shop["webhooks"]),
+        arrived={keys[str(order["ExternalOrderID"])]: _moment(order["_CreatedAt"]) for order in sold if str(order["ExternalOrderID"]) in keys},
+        ids={
+            "orders": {str(order["id"]) for order in orders.values()},
+            "products": {str(row["sku"]) for row in stores.shop["products"]},
+            "customers": {str(order["customer_id"]) for order in orders.values() if order["customer_id"]},
+        },
     )
+
+
+def _key(pair: Pair, number: object) -> str:
+    return f"{pair.name(SHOP)}/order/{number}"
+
+
+def _amount(value: object) -> Decimal:
+    return Decimal(str(value)).quantize(CENT)
+
+
+def _waits(begun: Mapping[str, datetime], ended: Mapping[str, datetime]) -> list[float]:
+    """Return how long each took that has begun and ended (ms), the shortest first."""
+    return sorted((ended[key] - begun[key]).total_seconds() * 1000 for key in begun.keys() & ended.keys())
 
 
 def _repeated(names: Sequence[str]) -> int:
@@ -181,11 +186,15 @@ def _available(inventory: Rows) -> dict[str, int]:
     return found
 
 
-def _references(shipments: Rows) -> list[str]:
-    return [found[0] for row in shipments if (found := REFERENCE.search(str(row["admin_comment"])))]
+def _pieces_sent(pair: Pair, shipments: Rows) -> dict[str, int]:
+    """Return how many pieces are in each shipment of the ERP, by what it is called at the shop."""
+    return {
+        row.get("Reference", f"{pair.name(ERP)}/shipment/{row['ShipmentID']}"): sum(int(line["Quantity"]) for line in row["Lines"])
+        for row in shipments
+    }
 
 
-def _shipments_missing(stores: Stores) -> int:
+def _shipments_missing(stores: Stores, wanted: Mapping[str, int]) -> int:
     """Return how many shipments of the ERP do not stand at the shop as shipped, with as many pieces."""
     pieces: dict[int, int] = {}
     for item in stores.shop["shipment_items"]:
@@ -195,34 +204,23 @@ def _shipments_missing(stores: Stores) -> int:
         for row in stores.shop["shipments"]
         if row["shipped_date_utc"] and (found := REFERENCE.search(str(row["admin_comment"])))
     }
-    wanted = {
-        row.get("Reference", f"{ERP}/shipment/{row['ShipmentID']}"): sum(int(line["Quantity"]) for line in row["Lines"])
-        for row in stores.erp["shipments"]
-    }
     return sum(there.get(reference) != quantity for reference, quantity in wanted.items())
 
 
-def _status_mismatches(stores: Stores, prefix: str) -> int:
-    """Return how many orders are cancelled on one side only, or paid at the shop and not so at an ERP that tells."""
-    orders = {f"{prefix}{order['custom_order_number']}": order for order in stores.shop["orders"]}
-    wrong = 0
-    for row in stores.erp["sales_orders"]:
-        order = orders.get(str(row["ExternalOrderID"]))
-        if order is None:
-            continue
-        cancelled = (order["order_status_id"] == CANCELLED_AT_SHOP, row["OrderStatus"] == CANCELLED_AT_ERP)
-        is_paid = order["payment_status_id"] == PAID_AT_SHOP
-        paid = (is_paid, is_paid if row["PaymentStatus"] is None else row["PaymentStatus"] == "Paid")
-        wrong += cancelled[0] != cancelled[1] or paid[0] != paid[1]
-    return wrong
+def _differ_in_status(order: Mapping[str, Any], there: Mapping[str, Any]) -> bool:
+    """Tell whether an order is cancelled on one side only, or paid at the shop and not so at an ERP that tells."""
+    cancelled = (order["order_status_id"] == CANCELLED_AT_SHOP, there["OrderStatus"] == CANCELLED_AT_ERP)
+    is_paid = order["payment_status_id"] == PAID_AT_SHOP
+    paid = (is_paid, is_paid if there["PaymentStatus"] is None else there["PaymentStatus"] == "Paid")
+    return bool(cancelled[0] != cancelled[1] or paid[0] != paid[1])
 
 
-def _announced(webhooks: Rows) -> dict[int, datetime]:
-    """Return when each order was first announced, by its id."""
-    found: dict[int, datetime] = {}
+def _announced(pair: Pair, webhooks: Rows) -> dict[str, datetime]:
+    """Return when each order was first announced."""
+    found: dict[str, datetime] = {}
     for webhook in webhooks:
         if webhook["type"] == "order.placed":
-            found.setdefault(int(json.loads(webhook["body"])["data"]["entityId"]), _moment(webhook["created_at"]))
+            found.setdefault(_key(pair, json.loads(webhook["body"])["data"]["entityId"]), _moment(webhook["created_at"]))
     return found
 
 

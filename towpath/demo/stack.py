@@ -48,13 +48,20 @@ class Stack:
     systems: bool = True
     """Whether the sandbox systems run beside them; else another stack has them at their `ports`."""
     threepl_faults: Mapping[str, Any] = field(default_factory=dict)
+    beside: Sequence[Pair] = ()
+    """Other pairs in the same stack, each with names of its own."""
     ports: dict[str, int] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """Every pair of this stack."""
+        return (self.pair, *self.beside)
+
+    @property
     def sandboxes(self) -> Mapping[str, str]:
         """The system of each connection that this stack runs."""
-        return self.pair.sandboxes if self.systems else {}
+        return {name: system for pair in self.pairs for name, system in pair.sandboxes.items()} if self.systems else {}
 
     @property
     def config_path(self) -> Path:
@@ -78,20 +85,23 @@ class Stack:
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
         secrets = self.directory / "secrets"
         secrets.mkdir(mode=0o700)
-        for name, value in self.pair.secrets.items():
+        for name, value in ((f"{pair.prefix}{name}", value) for pair in self.pairs for name, value in pair.secrets.items()):
             (secrets / name).write_text(value, encoding="utf-8")
             (secrets / name).chmod(0o600)
-        content = configuration(self.pair, self.ports)
+        content = configuration(self.pairs, self.ports)
         if self.changes is not None:
             self.changes(content)
         self.config_path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
-        owns = {SHOP: self.pair.shop_settings, ERP: self.pair.erp_settings, THREEPL: self.pair.threepl_settings or {}}
+        for pair in self.pairs if self.systems else ():
+            self._write_settings(pair)
+
+    def _write_settings(self, pair: Pair) -> None:
         dialled = {SHOP: self.shop_faults, ERP: self.erp_faults, THREEPL: self.threepl_faults}
-        for name in self.sandboxes:
-            own, faults = owns[name], dialled[name]
-            address = f"http://127.0.0.1:{self.ports['receiver']}/hooks/{name}{self.pair.erp_hook if name == ERP else ''}"
+        for part, own in pair.settings.items():
+            name = pair.name(part)
+            address = f"http://127.0.0.1:{self.ports['receiver']}/hooks/{name}{pair.erp_hook if part == ERP else ''}"
             hooks = {"webhook_url": address, "webhook_retry_max_seconds": 2.0}
-            settings = {**own, **hooks, "faults": dict(faults)}
+            settings = {**own, **hooks, "faults": dict(dialled[part])}
             (self.directory / f"sandbox-{name}.json").write_text(json.dumps(settings), encoding="utf-8")
 
     async def start(self) -> None:

@@ -13,7 +13,23 @@ from towpath.demo.proof import Proof
 from towpath.records import Record
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
-PROOF = Proof(1, 1, 0, [], 0, 0, 1, 0, 0, {}, None, {}, {})
+PROOF = Proof(
+    orders_placed=1,
+    orders_in_target=1,
+    duplicates=0,
+    missing=[],
+    strays=0,
+    oversold=0,
+    stock_mismatches=0,
+    shipments=1,
+    shipments_missing=0,
+    status_mismatches=0,
+    total_mismatches=0,
+    faults={},
+    announced={},
+    arrived={},
+    ids={},
+)
 ORDER = Fact("OrderPlaced", "shop/order/1001", "shop/order/1001", (1, 0), "d1", ("received.orders", 0, 0))
 STOCK = Fact("StockChanged", "erp/stock/A|MAIN", "erp/stock/A", (1, 0), "d1", ("received.stock", 0, 0))
 
@@ -64,7 +80,7 @@ def test_what_is_whole_breaks_nothing() -> None:
     ("name", "change"),
     [
         ("I1", {"stored": {"shop": frozenset[str]()}}),
-        ("I1", {"proof": replace(PROOF, missing=["SHOP-1001"])}),
+        ("I1", {"proof": replace(PROOF, missing=["shop/order/1001"])}),
         ("I1", {"proof": replace(PROOF, shipments_missing=1)}),
         ("I1", {"public": [STOCK]}),
         ("I1", {"received": [ORDER, STOCK, STOCK._replace(version=(2, 0), digest="d2")]}),
@@ -99,7 +115,7 @@ def test_what_a_dead_letter_tells_of_is_not_lost() -> None:
         "letters": [letter(offset=0), letter(topic="deliver.shop", offset=1)._replace(original=Record("deliver.shop", 0, 1, 0.0, b"k", b"v"))]
     }
     assert {} == broken(replace(GOOD, **dead, public=[STOCK], receipts=[receipt("e1")]))
-    missing = replace(GOOD, proof=replace(PROOF, missing=["SHOP-1001"]), open_letters=[OPEN])
+    missing = replace(GOOD, proof=replace(PROOF, missing=["shop/order/1001"]), open_letters=[OPEN])
     assert {} == broken(missing, letters=True)
 
 
