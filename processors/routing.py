@@ -66,7 +66,7 @@ class Arrived:
     head: Head | None = None
     """The event's own head, where it was read and the event is as it came."""
 
-    _headers: list[tuple[str, bytes]] | None = None
+    _headers: list[tuple[str, bytes]] | None = field(default=None, init=False)
 
     @property
     def headers(self) -> list[tuple[str, bytes]]:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from processors.flow_processor import FlowProcessor, Seen
 from processors.mapping import Model, load_model
-from processors.routing import Route, cloud_event
+from processors.routing import Arrived, Route, cloud_event
 from towpath.clock import SystemClock
 from towpath.codec import default_codec
 from towpath.delivery.deadletters import Failure, Registrar, Subject, remapped_of, replay_of
@@ -162,6 +162,14 @@ def test_the_outputs_of_an_order_stand_under_its_key_and_carry_cloud_event_heade
         assert b"shop/order/1001" == output.key
         assert f"00-{order['meta']['trace_id']}-" == found.pop("traceparent")[:36]
         assert headers == found
+
+
+def test_what_is_told_of_another_event_bears_the_headers_of_that() -> None:
+    order = an_order()
+    changed = Arrived(record_of(order), Event("OrderChanged", order), None, None)
+    assert (b"towpath.OrderChanged", b"towpath.OrderPlaced") == tuple(
+        dict(arrived.headers)["ce_type"] for arrived in (changed, replace(changed, event=Event("OrderPlaced", order)))
+    )
 
 
 @pytest.mark.parametrize("trace_id", ["", "x", "0" * 32, "A" * 32])
