@@ -154,7 +154,7 @@ def _changed(content: dict[str, Any], needs: Needs, proxies: Mapping[str, Proxy]
 def _set_up_sandbox(stack: Stack, needs: Needs, proxies: Mapping[str, Proxy]) -> None:
     for name in (SHOP, ERP):
         path = stack.directory / f"sandbox-{name}.json"
-        settings = {**json.loads(path.read_text(encoding="utf-8")), **needs.sandbox}
+        settings = {**json.loads(path.read_text(encoding="utf-8")), **needs.sandbox, **(needs.erp if name == ERP else {})}
         settings["faults"] = {"seed": 0, "late_commit_seconds": LATE_COMMIT_SECONDS}
         if HOOKS in proxies and settings.get("webhook_url"):
             settings["webhook_url"] = f"http://127.0.0.1:{proxies[HOOKS].port}/hooks/{name}"

@@ -49,6 +49,8 @@ class Needs:
     config: Callable[[dict[str, Any]], None] | None = None
     sandbox: Mapping[str, Any] = field(default_factory=dict)
     """Settings of both sandbox systems, over those of the pair; None takes one away."""
+    erp: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the ERP's alone, over these."""
     disks: Mapping[str, int] = field(default_factory=dict)
     """Folders of the stack that are disks of their own, of so many megabytes; those above others first."""
 

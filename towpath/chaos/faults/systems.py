@@ -117,7 +117,7 @@ FAULTS = (
         "F8",
         "a storm of 429 and 503",
         storm,
-        Needs(config=limited, sandbox={"requests_per_minute": RATE_PER_MINUTE, "burst": BURST}),
+        Needs(config=limited, erp={"requests_per_minute": RATE_PER_MINUTE, "burst": BURST}),
         within_the_limit,
     ),
     Fault("F10", "one target is down for hours (scaled)", down, Needs(hops=(ERP,), config=patient), probed_seldom),
