@@ -73,8 +73,8 @@ async def test_f01_f06_what_no_webhook_tells_of_comes_by_polling_once(stack: Sta
 @pytest.mark.asyncio(loop_scope="module")
 async def test_f24_what_becomes_of_open_orders_is_found_by_reading_them_again_for_the_shop_lists_no_changes(stack: Stack) -> None:
     pair = Played(stack)
+    *_, bundle = [await pair.buy(number, lambda bundle: bool(bundle.order["payment_status_id"] == 10)) for number in (2401, 2402, 2403)]
     for number in (2401, 2402, 2403):
-        bundle = await pair.buy(number, lambda bundle: bool(bundle.order["payment_status_id"] == 10))
         await pair.sales_order(number)
     await pair.shop("POST", "orders/2401/pay")
     await pair.shop("POST", "orders/2402/cancel")
