@@ -47,6 +47,8 @@ class Pair:
     """What the address of the ERP's webhooks ends with, where that has their secret."""
     cancels_paid: bool = True
     """Whether the shop takes the cancellation of an order that is paid; else somebody has to refund it there."""
+    frees_cancelled: bool = True
+    """Whether the ERP has what an order held for sale again once that is cancelled; else the shop puts back what it must not sell."""
     threepl_settings: Mapping[str, Any] | None = None
     """Those of the 3PL that ships for the ERP, None where there is none."""
 
@@ -159,6 +161,7 @@ PAIRS: Mapping[str, Pair] = {
             "threepl-token": "threepl-demo-token",
             "threepl-webhook": THREEPL_SECRET,
         },
+        frees_cancelled=False,
         threepl_settings={"token": "threepl-demo-token", "webhook_secret": THREEPL_SECRET, "ships_after_seconds": 1.0},
         flows={
             "shop-orders-to-erp": _flow(SHOP, ERP, "OrderPlaced", "nopcommerce-brightpearl/order_placed")

@@ -97,7 +97,8 @@ class _Traffic:
 
     async def open(self) -> None:
         edited = 0.05 if self.pair.takes("OrderChanged") else 0.0
-        await self._place(self.first, per_second=self._pace, cancelled=0.05, edited=edited, later_seconds=LATER_SECONDS)
+        what = {} if self.pair.frees_cancelled else {"spare": CORRECTIONS["spare"]}
+        await self._place(self.first, per_second=self._pace, cancelled=0.05, edited=edited, later_seconds=LATER_SECONDS, **what)
 
     async def trade(self) -> None:
         """Ship, count, receive and take back while the rest is sold; nothing is cancelled where the shop leaves that of paid orders to a person."""

@@ -62,6 +62,14 @@ async def test_stock_follows_every_edit_and_cancellation(open_shop: OpenShop) ->
     assert {row["by"] for row in await shop.rows("stock_changes")} == {"checkout", "cancel", "edit"}
 
 
+async def test_nothing_is_cancelled_that_is_of_a_product_of_which_little_is_left(open_shop: OpenShop) -> None:
+    shop = await open_shop()
+    await shop.control("shopper", {"orders": 40, "seed": 2, "cancelled": 1, "spare": 1_000_000})
+    assert 0 == (await progress(shop))["cancelled"]
+    await shop.control("shopper", {"orders": 40, "seed": 2, "first_id": 2001, "cancelled": 1, "spare": 900_000})
+    assert 40 == (await progress(shop))["cancelled"]
+
+
 async def test_the_same_seed_decides_the_same(open_shop: OpenShop, clock: ManualClock) -> None:
     shop = await open_shop(clock=clock)
     await shop.control("shopper", {"orders": 60, "seed": 2, **SHARES})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from dataclasses import dataclass
 
 from towpath.sandbox.kit.store import Doc
@@ -17,11 +18,15 @@ from towpath.sandbox.nopcommerce.shop import Shop
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """Which part of the unpaid orders is paid later, and which part of all is cancelled and edited, from 0 to 1."""
+    """Which part of the unpaid orders is paid later, and which part of all is cancelled and edited, from 0 to 1.
+
+    No order is cancelled of a product of which less than `spare` is left.
+    """
 
     paid: float
     cancelled: float
     edited: float
+    spare: int | None = None
 
     def __bool__(self) -> bool:
         """Return whether anything becomes of any order."""
@@ -49,11 +54,17 @@ class Later:
         if pay and order["payment_status_id"] == status.UNPAID and order["order_status_id"] != status.CANCELLED:
             self._processing.pay(order)
             done.append("paid")
-        if cancel and order["order_status_id"] != status.CANCELLED and order["shipping_status_id"] not in status.UNDER_WAY:
+        is_open = order["order_status_id"] != status.CANCELLED and order["shipping_status_id"] not in status.UNDER_WAY
+        if cancel and is_open and (shares.spare is None or shares.spare <= self._least_left(order)):
             self._processing.cancel(order, notify=True)
             done.append("cancelled")
         self._store.put("second_thought", number, {"done": done})
         return done
+
+    def _least_left(self, order: Doc) -> int:
+        """Return how many are left of the scarcest product of an order."""
+        left = (self._shop.inventory.sellable(self._shop.need("product", item["product_id"])) for item in self._shop.items(order["id"]))
+        return min((one for one in left if one is not None), default=sys.maxsize)
 
     def _edit(self, order: Doc, dice: random.Random) -> None:
         """Change the quantity of the first line by one, or the street of the shipping address."""

@@ -40,13 +40,14 @@ class Spree(BaseModel):
     oversell: bool = Field(default=False, description="buy all that is wanted, so that the stock goes below zero")
     paid_later: float = Field(default=0, ge=0, le=1, description="share of the unpaid orders that are paid")
     cancelled: float = Field(default=0, ge=0, le=1, description="share of all orders that are cancelled")
+    spare: int | None = Field(default=None, ge=0, description="nothing is cancelled that is of a product of which less than this is left")
     edited: float = Field(default=0, ge=0, le=1, description="share of all orders whose quantity or shipping address is changed")
     later_seconds: float = Field(default=0, ge=0, description="from the placing of an order to what becomes of it")
 
     @property
     def shares(self) -> Shares:
         """Return the shares of the orders that something becomes of."""
-        return Shares(self.paid_later, self.cancelled, self.edited)
+        return Shares(self.paid_later, self.cancelled, self.edited, self.spare)
 
 
 class Shopper:
