@@ -56,7 +56,7 @@ async def test_f01_f06_what_no_webhook_tells_of_comes_by_polling_once(stack: Sta
     wanted = [f"SHOP-{number}" for number in range(1001, 1001 + ORDERS)]
 
     async def arrived() -> bool:
-        return await references(stack) == wanted
+        return [one for one in await references(stack) if one <= wanted[-1]] == wanted
 
     await until(arrived, what="the ERP has each order once")
 
@@ -66,8 +66,9 @@ async def test_f01_f06_what_no_webhook_tells_of_comes_by_polling_once(stack: Sta
     await until(is_there, what="the shop has the product once")
     inbox = await asyncio.to_thread(read_all, stack.config().kafka, [f"inbox.{SHOP}"])
     assert {"polled", "fetched"} == {record.header(KIND) for record in inbox}
+    orders = [f"order/{number}" for number in range(1001, 1001 + ORDERS)]
     polled = sorted((record.key or b"").decode() for record in inbox if record.header(KIND) == "polled")
-    assert [f"order/{number}" for number in range(1001, 1001 + ORDERS)] == polled
+    assert orders == [key for key in polled if key in orders]
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -136,14 +137,17 @@ async def test_f23_vendors_and_purchases_are_public_and_what_came_in_is_stock(st
 
     await until(is_told, what="the purchase order is on its stream, seven received")
 
+    async def known() -> list[dict[str, Any]]:
+        return [event for event in await told(stack, "vendors") if event["meta"]["key"] == f"{ERP}/vendor/{vendor['VendorID']}"]
+
     async def is_known() -> bool:
-        return bool(await told(stack, "vendors"))
+        return bool(await known())
 
     await until(is_known, what="the vendor is on its stream")
-    (event,) = await told(stack, "vendors")
+    (event,) = await known()
     assert ("Kiln & Co", "sales@kiln.example", "GBP") == (event["name"], event["email"], event["currency"])
-    assert f"{ERP}/vendor/{vendor['VendorID']}" == event["meta"]["key"]
-    assert {f"{ERP}/purchase_order/{bought['PurchaseOrderID']}"} == {one["meta"]["key"] for one in await told(stack, "purchase-orders")}
+    keys = {one["meta"]["key"] for one in await told(stack, "purchase-orders") if one["lines"][0]["sku"] == "CAP-2300"}
+    assert {f"{ERP}/purchase_order/{bought['PurchaseOrderID']}"} == keys
 
     async def is_stock() -> bool:
         async with aiohttp.ClientSession() as session, session.get(f"{stack.url(SHOP)}/_sandbox/store/products") as response:
