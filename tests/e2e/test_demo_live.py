@@ -20,6 +20,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from towpath.broker.ports import QUIET
 from towpath.demo.pairs import ERP, SHOP
 from towpath.demo.stack import ROLES
 from towpath.runtime.runfile import read_run_file
@@ -131,7 +132,7 @@ async def test_the_live_demo_plays_until_it_is_ended_and_leaves_nothing_behind(e
     act(demo)
     assert await demo.ended(20) == code
     assert left_alive(processes, 10 if end == "SIGKILL" else 1) == []
-    assert still_answering(ports) == []
+    assert still_answering([port for port in ports if port in QUIET]) == []  # one that the system gave may be another program's by now
     assert "Traceback" not in demo.shown
     if end != "SIGKILL":
         assert [read_run_file(tmp_path / "demo" / "data" / "run", role) for role in ROLES] == [None] * len(ROLES)

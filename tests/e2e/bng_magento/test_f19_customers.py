@@ -118,7 +118,12 @@ async def there_before(magento: PlayedMagento, email: str, first: str, last: str
 
 async def test_f19_one_who_is_there_already_is_merged_where_that_is_certain(magento: PlayedMagento) -> None:
     shop, erp = await there_before(magento, "f19-known@shop.example", "ZOE", "MULLER")
-    await magento.one(ERP, "customers", CustomerID=erp, LastName="Müller")
+
+    async def are_one() -> bool:  # whose words stand is decided by which of them is told first
+        here, there = await magento.row(SHOP, "customers", id=shop), await magento.row(ERP, "customers", CustomerID=erp)
+        return (here["firstname"], here["lastname"]) == (there["FirstName"], there["LastName"])
+
+    await until(are_one, what="one name on both sides")
     await settle(magento.stack)
     rows = [row for row in await magento.rows(ERP, "customers") if row["Email"].casefold() == "f19-known@shop.example"]
     assert [(erp, "CRM-19")] == [(row["CustomerID"], row["ExternalID"]) for row in rows]
