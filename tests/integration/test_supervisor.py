@@ -141,9 +141,10 @@ def test_the_folder_is_free_again_after_a_kill(start: Start) -> None:
 
 def test_what_the_roles_need_starts_before_them_and_ends_after_them(start: Start) -> None:
     supervisor = start("sink=obedient", "broker=obedient")
-    seen = [supervisor.line("broker: started")]
-    while sum("obedient child" in line for line in seen) < 2 or not any("sink: started" in line for line in seen):
+    seen: list[str] = []
+    while sum("obedient child" in line for line in seen) < 2 or sum(": started" in line for line in seen) < 2:
         seen.append(supervisor.line(""))  # a child may be quicker with its line than the supervisor
+    assert ["broker", "sink"] == [line.partition(":")[0] for line in seen if ": started" in line]
     supervisor.process.terminate()
     for text in ("sink: stopped", "broker: stopped"):
         supervisor.line(text)
