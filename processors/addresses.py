@@ -72,15 +72,11 @@ def check_address(address: Mapping[str, Any] | None, field: str) -> None:
     if address is None or not address["country"]:
         return
     problem = _impossible(address["country"], address["postcode"])
+    if problem is None:
+        problem = next((found for validator in load_validators() if (found := _asked(validator, address)) is not None), None)
     if problem is not None:
         part, why = problem
-        raise DataError(f"{field}.{part}: {why}", field=f"{field}.{part}", value=address[part])
-    for validator in load_validators():
-        problem = _asked(validator, address)
-        if problem is not None:
-            part, why = problem
-            name = validator.__name__.rpartition(".")[2]
-            raise DataError(f"{field}.{part}: {why} ({name})", field=f"{field}.{part}", value=str(address.get(part)))
+        raise DataError(f"{field}.{part}: {why}", field=f"{field}.{part}", value=str(address.get(part)))
 
 
 @functools.lru_cache(4096)
@@ -114,12 +110,13 @@ def _validator(name: str) -> ModuleType:
 
 
 def _asked(validator: ModuleType, address: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return the part that a validator says cannot be, and why, with its name."""
     try:
         part, why = validator.check(address) or ("", "")
     except Exception as error:  # noqa: BLE001 - whatever ails it, orders go on; what it says may hold the address
         log.warning("the address validator %s failed: %s", validator.__name__, type(error).__name__)
         return None
-    return (str(part), str(why)) if part else None
+    return (str(part), f"{why} ({validator.__name__.rpartition('.')[2]})") if part else None
 
 
 def _street(text: str) -> str:
