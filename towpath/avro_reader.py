@@ -7,7 +7,7 @@ fastavro is asked; so is it for a schema with a type that is not known here.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -19,6 +19,8 @@ HeadReader = Callable[[bytes, int], tuple[Any, tuple[int, ...]]]
 """The same, but for the places where each field begins, and the last one ends."""
 RestReader = Callable[[bytes, Any, tuple[int, ...]], tuple[Any, int]]
 """The same for what follows the first field, with what that one's reader gave."""
+Make = Callable[["_Writer", Any, str], str]
+"""Has a writer write the lines that read a schema, at an indent; returns the source of what was read."""
 
 TROUBLE: Final = (ValueError, IndexError, OverflowError, TypeError)
 ALWAYS: Final = "    "
@@ -32,41 +34,31 @@ class Unreadable(Exception):  # noqa: N818 - no error: fastavro reads it instead
 
 def reader_of(schema: Any) -> Reader | None:  # noqa: ANN401 - a parsed schema
     """Return the reader of a schema that fastavro parsed, None where it has a type that is not known here."""
-    writer = _Writer(schema)
-    try:
-        record = writer.value(schema, ALWAYS)
-    except Unreadable:
-        return None
-    read: Reader = _made(writer, ["def read(data, at, sizes=SIZES):", *writer.lines, f"    return {record}, at"])
+    read: Reader | None = _made(schema, _Writer.value, "data, at")
     return read
 
 
 def head_reader_of(schema: Any) -> HeadReader | None:  # noqa: ANN401 - a parsed schema
     """Return what reads a record of such a schema and tells where its fields are, None as `reader_of`."""
-    writer = _Writer(schema)
-    try:
-        record = writer.head(schema, ALWAYS)
-    except Unreadable:
-        return None
     places = ", ".join(f"p{number}" for number in range(len(schema["fields"])))
-    read: HeadReader = _made(writer, ["def read(data, at, sizes=SIZES):", *writer.lines, f"    return {record}, ({places}, at)"])
+    read: HeadReader | None = _made(schema, _Writer.head, "data, at", ends=f"({places}, at)")
     return read
 
 
 def rest_reader_of(schema: Any) -> RestReader | None:  # noqa: ANN401 - a parsed schema
     """Return what reads a record of such a schema behind its first field, None as `reader_of`."""
-    writer = _Writer(schema)
-    try:
-        record = writer.rest(schema, ALWAYS)
-    except Unreadable:
-        return None
-    read: RestReader = _made(
-        writer, ["def read(data, first, places, sizes=SIZES):", "    at = places[-1]", *writer.lines, f"    return {record}, at"]
-    )
+    read: RestReader | None = _made(schema, _Writer.rest, "data, first, places", begins=["    at = places[-1]"])
     return read
 
 
-def _made(writer: _Writer, lines: list[str]) -> Any:  # noqa: ANN401 - a function
+def _made(schema: Any, make: Make, given: str, *, begins: Sequence[str] = (), ends: str = "at") -> Any:  # noqa: ANN401 - a schema, and a function
+    """Return a function of what is `given` that reads what `make` writes the lines of, and tells where it `ends`; None for an unknown type."""
+    writer = _Writer(schema)
+    try:
+        record = make(writer, schema, ALWAYS)
+    except Unreadable:
+        return None
+    lines = [f"def read({given}, sizes=SIZES):", *begins, *writer.lines, f"    return {record}, {ends}"]
     namespace: dict[str, Any] = {"SIZES": SIZES, "long_at": long_at, "size_at": size_at, "EPOCH": EPOCH, "timedelta": timedelta, **writer.amounts}
     exec(compile("\n".join(lines), "<avro>", "exec"), namespace)  # noqa: S102 - our own source: names are written by repr, all else are numbers
     return namespace["read"]
