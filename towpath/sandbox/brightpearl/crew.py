@@ -102,11 +102,12 @@ class Shift:
 
     def _is_spare(self, order: Doc) -> bool:
         """Tell whether so much is left of each product that nobody can sell what the order goes on holding before its shop has the number."""
-        left: Counter[int] = Counter()
+        spare, left = self._spree.spare, Counter[int]()
+        if spare is None:
+            return True
         for row in self._store.find("stock"):
             left[row["product"]] += row["inStock"] - row["allocated"]
-        wanted = {row.get("productId") for row in order["orderRows"].values()} & left.keys()
-        return self._spree.spare is None or all(left[product] >= self._spree.spare for product in wanted)
+        return all(left[product] >= spare for product in {row.get("productId") for row in order["orderRows"].values()} & left.keys())
 
     def _correct(self) -> bool:
         if not self._corrections:
