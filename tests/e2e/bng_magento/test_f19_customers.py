@@ -125,6 +125,8 @@ async def test_f19_one_who_is_there_already_is_merged_where_that_is_certain(mage
 
     await until(are_one, what="one name on both sides")
     await settle(magento.stack)
+    assert await are_one()
+    assert (await magento.row(ERP, "customers", CustomerID=erp))["LastName"] in {"Müller", "MULLER"}
     rows = [row for row in await magento.rows(ERP, "customers") if row["Email"].casefold() == "f19-known@shop.example"]
     assert [(erp, "CRM-19")] == [(row["CustomerID"], row["ExternalID"]) for row in rows]
     assert [shop] == [row["id"] for row in await magento.rows(SHOP, "customers", email="f19-known@shop.example")]
