@@ -10,21 +10,20 @@ import orjson
 
 from processors.clientele import Clientele
 from processors.fulfilment import REQUESTED, Fulfilment, concerns, fulfilment_key
+from processors.holdings import Holdings
 from processors.orders import Order, as_change, state_key
 from processors.port import ReadState, Step
 from processors.routing import Arrived, Route, Routed, Router, dropped, subject_of
-from processors.stock import DROPPED, HELD, STANDING
 from processors.stockroom import HOLDS, Stockroom
 from towpath.clock import Clock
 from towpath.codec import Codec, Head
-from towpath.delivery.deadletters import DISCARDED, RECEIPTS, Registrar
+from towpath.delivery.deadletters import RECEIPTS, Registrar
 from towpath.errors import DataError
-from towpath.events import AGGREGATES, PARTS, Event, StockHold, Version, is_newer
+from towpath.events import AGGREGATES, PARTS, Event, Version, is_newer
 from towpath.failpoints import Failpoints
 from towpath.metrics import REPLAYED, ROUTED, Counted
 from towpath.records import Output, Record, Replay
 
-STANDS = frozenset({"applied", "found", "unchanged"})
 TOPICS: Final = {kind: f"received.{aggregate}" for kind, aggregate in AGGREGATES.items()}
 
 
@@ -74,8 +73,7 @@ class FlowProcessor:
         self._router = Router(routes, registrar, clock)
         self._stockroom = Stockroom(self._router, self._codec, clock)
         self._clientele = Clientele(self._router, self._codec, clock)
-        self._placed_at = {route.name: route.target for route in routes if route.event == "OrderPlaced"}
-        self._stocked = frozenset(route.source for route in routes if route.event == "StockChanged")
+        self._holdings = Holdings(self._router, self._codec)
         self._is_fulfilled = any(route.event == REQUESTED for route in routes)
 
     def process(self, record: Record, read: ReadState) -> Step:
@@ -134,7 +132,9 @@ class FlowProcessor:
         routed, kept = self._kept(arrived, read) or (self._route(arrived, placed, order), {})
         writes |= kept
         if replay is None:
-            writes |= self._remember(event, order, routed)
+            writes |= self._holdings.remembered(event, order, routed)
+        if event.type == "OrderStatusChanged":
+            writes |= self._holdings.put_back(event, order, routed, read)
         return self._settled(arrived, seen, routed, writes)
 
     def _why_dropped(self, event: Event, seen: Seen, order: Order | None, replay: Replay | None) -> str | None:
@@ -149,7 +149,7 @@ class FlowProcessor:
     def _kept(self, arrived: Arrived, read: ReadState) -> tuple[Routed, dict[bytes, bytes]] | None:
         """Return what leads to deliveries by what is kept of it from its other events, None where each event stands alone."""
         event = arrived.event
-        if event.type == "StockChanged" and event.meta["connection"] in self._stocked:
+        if event.type == "StockChanged" and event.meta["connection"] in self._holdings.stocked:
             return self._stockroom.counted(arrived, read)
         return self._clientele.told(arrived, read) if event.type == "CustomerChanged" else None
 
@@ -165,14 +165,10 @@ class FlowProcessor:
     def _route(self, arrived: Arrived, placed: Event, order: Order | None) -> Routed:
         """Return the deliveries of an event; a change of an order that is not known to stand yet may be what makes it possible at all."""
         routed = self._router.route(arrived)
-        if arrived.event is placed or order is None or arrived.replay is not None or self._targets(placed) <= order.standing:
+        if arrived.event is placed or order is None or arrived.replay is not None or self._router.targets(placed) <= order.standing:
             return routed
         first = self._router.route(replace(arrived, event=placed, value=arrived.record.value))
         return Routed([*first.outputs, *routed.outputs], first.failed | routed.failed, [*first.counts, *routed.counts])
-
-    def _targets(self, placed: Event) -> frozenset[str]:
-        """Return the connections that the orders of the event's shop go to."""
-        return frozenset(route.target for route in self._router.wanting(placed.meta["connection"], "OrderPlaced"))
 
     def _is_change(self, event: Event, seen: Seen, order: Order, replay: Replay | None, changed: Seen | None) -> bool:
         """Tell whether an order that was routed before comes with other content, or what failed was such a change."""
@@ -186,7 +182,7 @@ class FlowProcessor:
     def _is_later_count(self, event: Event, seen: Seen) -> bool:
         """Tell whether the source says of its stock again what stood before: an order that came and went in between waits to hear of it."""
         later = event.meta["version"]["major"] > seen.version["major"]
-        return later and event.type == "StockChanged" and event.meta["connection"] in self._stocked
+        return later and event.type == "StockChanged" and event.meta["connection"] in self._holdings.stocked
 
     def _dropped(self, event: Event, why: str, replay: Replay | None) -> Step:
         counts = [dropped(event.type, why)]
@@ -215,45 +211,12 @@ class FlowProcessor:
         writes[_seen_key(event)] = Seen(newest, meta["digest"], left).dump()
         return Step(outputs, writes, routed.counts)
 
-    def _remember(self, event: Event, order: Order | None, routed: Routed) -> dict[bytes, bytes]:
-        """Return what an order's own events leave in the state; new ones hold stock, cancelled ones let it go."""
-        key, at = event.meta["key"], event.meta["received_at"]
-        if event.type == "OrderPlaced":
-            if order is not None:
-                again = order._replace(status=event.value["status"], payment_status=event.value["payment_status"])
-                return {state_key(key): again.changed(event).dump()}
-            order = Order.of(event, self._stocked & self._targets(event) if self._stocked else ())
-            for source in sorted(order.holding):
-                routed.outputs += self._say(order.holds(key, HELD, source, at))
-            return {state_key(key): order.dump()}
-        if order is None:
-            return {}
-        if event.type == "OrderChanged":
-            return {state_key(key): order.changed(event).dump()}
-        if event.type == "OrderCancelled":
-            stocks = self._stocked & self._targets(event)
-            for source in sorted(stocks):
-                routed.outputs += self._say(order.holds(key, DROPPED, source, at))
-            return {state_key(key): order.without(*stocks).dump()}
-        return {}
-
     def _told(self, record: Record, read: ReadState) -> Step:
-        """Return what a receipt leads to: an order that stands at its target holds stock there until the target's own figures say so."""
+        """Return what a receipt leads to."""
         receipt = self._codec.decode_as("Receipt", record.value)
         if self._clientele.knows(receipt["flow"]):
             return Step(writes=self._clientele.written(receipt, read))
-        source = self._placed_at.get(receipt["flow"])
-        ended = (receipt["hop"] == "sink" and receipt["outcome"] in STANDS) or receipt["outcome"] == DISCARDED
-        order = Order.load(read(state_key(receipt["key"]))) if source is not None and ended else None
-        if source is None or order is None or (source in order.standing and source not in order.holding):
-            return Step()
-        state = DROPPED if receipt["outcome"] == DISCARDED else STANDING
-        holds = order.holds(receipt["key"], state, source, receipt["at"], receipt["external_at"]) if source in order.holding else []
-        standing = order.standing | {source} if state == STANDING else order.standing
-        return Step(self._say(holds), {state_key(receipt["key"]): order.without(source)._replace(standing=standing).dump()})
-
-    def _say(self, holds: Sequence[StockHold]) -> list[Output]:
-        return [Output(HOLDS, hold["sku"].encode(), self._codec.encode("StockHold", hold)) for hold in holds]
+        return self._holdings.told(receipt, read)
 
 
 def _apart(counted: Counted) -> Counted:

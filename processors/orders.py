@@ -22,6 +22,7 @@ class Order(NamedTuple):
     """An order as it was last routed: the digest of its content with the status that it was placed with, that status, and what it takes.
 
     `holding` are the connections whose stock it holds, `standing` those where it is known to stand; `names` are what its products were called.
+    `returning` are the connections that cancelled it and whose stock it holds until its shop has too, each with the id of the event that said so.
     """
 
     content: str
@@ -31,6 +32,7 @@ class Order(NamedTuple):
     holding: frozenset[str] = frozenset()
     standing: frozenset[str] = frozenset()
     names: tuple[str, ...] = ()
+    returning: Mapping[str, str] = MappingProxyType({})
 
     @classmethod
     def of(cls, event: Event, holding: Iterable[str] = ()) -> Order:
@@ -71,21 +73,27 @@ class Order(NamedTuple):
 
     def without(self, *sources: str) -> Order:
         """Return the order as it holds nothing of these sources any more."""
-        return self._replace(holding=self.holding - set(sources))
+        return self._replace(holding=self.holding - set(sources), returning={k: v for k, v in self.returning.items() if k not in sources})
+
+    def returned(self, source: str, event_id: str) -> Order:
+        """Return the order as a source cancelled it, by this event."""
+        return self._replace(holding=self.holding - {source}, returning={**self.returning, source: event_id})
 
     def dump(self) -> bytes:
         """Return it as bytes for the state."""
         taken = {sku: _text(quantity) for sku, quantity in self.taken.items()}
-        return orjson.dumps([self.content, self.status, self.payment_status, taken, sorted(self.holding), sorted(self.standing), self.names])
+        parts = [self.content, self.status, self.payment_status, taken, sorted(self.holding), sorted(self.standing), self.names]
+        return orjson.dumps([*parts, dict(self.returning)] if self.returning else parts)
 
     @classmethod
     def load(cls, data: bytes | None) -> Order | None:
         """Return what `dump` wrote, None where nothing was."""
         if data is None:
             return None
-        content, status, payment_status, taken, holding, standing, *names = orjson.loads(data)  # an earlier release kept no names
+        content, status, payment_status, taken, holding, standing, *later = orjson.loads(data)
+        names, returning = [*later, *([], {})[len(later) :]]  # an earlier release kept neither
         pieces = {sku: Decimal(text) for sku, text in taken.items()}
-        return cls(content, status, payment_status, pieces, frozenset(holding), frozenset(standing), *map(tuple, names))
+        return cls(content, status, payment_status, pieces, frozenset(holding), frozenset(standing), tuple(names), returning)
 
 
 @functools.lru_cache(KEPT)

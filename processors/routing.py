@@ -41,11 +41,12 @@ class Route:
 
 @dataclass(slots=True)
 class Routed:
-    """What routing one event led to: outputs, the ids of dead letters among them, and what is counted."""
+    """What routing one event led to: outputs, the ids of dead letters among them, what is counted, and the operations that targets were asked for."""
 
     outputs: list[Output] = field(default_factory=list)
     failed: set[str] = field(default_factory=set)
     counts: list[Counted] = field(default_factory=list)
+    asked: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -91,6 +92,10 @@ class Router:
         """Return the flows that take this type of event from this connection."""
         return self._wanting.get((source, kind), [])
 
+    def targets(self, event: Event) -> frozenset[str]:
+        """Return the connections that the orders of the event's shop go to."""
+        return frozenset(route.target for route in self.wanting(event.meta["connection"], "OrderPlaced"))
+
     def route(self, arrived: Arrived) -> Routed:
         """Return a delivery for each flow that wants the event; of a replay only for the flow that failed, where one did."""
         event, replay, found = arrived.event, arrived.replay, Routed()
@@ -117,7 +122,7 @@ class Router:
         event = arrived.event
         try:
             check(event)
-            delivery = self._delivery(arrived, route)
+            delivery = self._delivery(arrived, route, found)
         except DataError as error:
             self.refuse(arrived, route, error, found)
             return
@@ -144,12 +149,13 @@ class Router:
         labels = {"connection": letter.topic.partition(".")[2], "state": DEAD, "error_class": "data"}
         found.counts.append(Counted(DEAD_LETTERS, labels))
 
-    def _delivery(self, arrived: Arrived, route: Route) -> Output | None:
+    def _delivery(self, arrived: Arrived, route: Route, found: Routed) -> Output | None:
         """Return the delivery of one flow, None where its mapping says that the event asks nothing of the target."""
         mapped = route.model.apply(arrived.event, self._flows[route.name], arrived.known, decoded=True)
         if isinstance(mapped, Skipped):
             return None
         mapped = mapped if arrived.finish is None else arrived.finish(route, mapped)
+        found.asked.add(mapped.operation)
         headers = arrived.headers if arrived.replay is None else [*arrived.headers, *arrived.replay.onward]
         return Output(f"deliver.{route.target}", mapped.write_unit.encode(), self._deliveries.encode(arrived, route, mapped), headers)
 

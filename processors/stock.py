@@ -4,6 +4,8 @@ A shop that takes stock at checkout has taken an order's goods at once; the sour
 the order holds them (`held`), and while the source's own figures are older than its standing there it is `waiting`: both are subtracted.
 The source may tell of the allocation before Towpath hears that the order stands: what it newly allocated is taken for what is held (`credit`),
 else each order would lower the shop's number twice and raise it again.
+What an order held that the source cancelled is `returning` until its shop has cancelled it too: that puts it back itself, so that a number which
+has it already would have it twice.
 The window that remains: a checkout that has not been received yet when a number that rose at the source is written to the shop.
 """
 
@@ -20,6 +22,7 @@ from towpath.events import StockChanged, StockHold, decimal_text, micros
 
 HELD: Final = "held"
 STANDING: Final = "standing"
+RETURNING: Final = "returning"
 DROPPED: Final = "dropped"
 NONE: Final = Decimal(0)
 
@@ -53,12 +56,13 @@ class Shelf:
     version: int = 0
     raised: int = 0
     told: Decimal | None = None
+    returning: Decimal = NONE
 
     @property
     def sellable(self) -> Decimal:
         """Return how many a shop may still sell; below zero where more is promised than there is."""
         there = sum((place.available for place in self.places.values()), NONE)
-        return there - self.held + min(self.credit, self.held) - _sum(self.waiting)
+        return there - self.held + min(self.credit, self.held) - _sum(self.waiting) - self.returning
 
     def within(self, locations: frozenset[str] | None) -> Shelf:
         """Return the shelf without what lies elsewhere than at these locations, which do not count any more; None: all do."""
@@ -75,13 +79,14 @@ class Shelf:
         taken = max(NONE, place.allocated - before.allocated) - (_sum(self.waiting) - _sum(left))
         return replace(self, places=places, waiting=left, credit=min(self.held, self.credit + max(NONE, taken)))
 
-    def held_by(self, hold: StockHold, before: Decimal) -> Shelf:
-        """Return the shelf with a hold that was `before` (zero for a new one)."""
+    def held_by(self, hold: StockHold, before: Decimal, returned: Decimal = NONE) -> Shelf:
+        """Return the shelf with a hold that was `before` (zero for a new one), or was returning with `returned`."""
         if hold["state"] == HELD:
             return replace(self, held=self.held + hold["quantity"] - before)
         held, others = self.held - before, tuple(one for one in self.waiting if one.holder != hold["order_key"])
-        if hold["state"] == DROPPED:
-            return replace(self, held=held, waiting=others, credit=min(held, self.credit))
+        if hold["state"] in {DROPPED, RETURNING}:
+            returning = self.returning - returned + (hold["quantity"] if hold["state"] == RETURNING else NONE)
+            return replace(self, held=held, waiting=others, credit=min(held, self.credit), returning=returning)
         one = Waiting(hold["order_key"], before, micros(hold["standing_at"] or hold["at"]))
         left = _unseen((*others, one), self.places)
         credit = self.credit if one in left else max(NONE, self.credit - before)
@@ -103,14 +108,15 @@ class Shelf:
         places = {name: [decimal_text(place.available), decimal_text(place.allocated), place.as_of] for name, place in self.places.items()}
         waiting = [[one.holder, decimal_text(one.quantity), one.since] for one in self.waiting]
         told = None if self.told is None else decimal_text(self.told)
-        return orjson.dumps([places, decimal_text(self.held), decimal_text(self.credit), waiting, self.version, self.raised, told])
+        parts = [places, decimal_text(self.held), decimal_text(self.credit), waiting, self.version, self.raised, told]
+        return orjson.dumps([*parts, decimal_text(self.returning)] if self.returning else parts)
 
     @classmethod
     def load(cls, data: bytes | None) -> Shelf:
         """Return what `dump` wrote, an empty shelf where nothing was."""
         if data is None:
             return cls()
-        places, held, credit, waiting, version, raised, told = orjson.loads(data)
+        places, held, credit, waiting, version, raised, told, *returning = orjson.loads(data)
         return cls(
             {name: Place(Decimal(available), Decimal(allocated), as_of) for name, (available, allocated, as_of) in places.items()},
             Decimal(held),
@@ -119,6 +125,7 @@ class Shelf:
             version,
             raised,
             None if told is None else Decimal(told),
+            *map(Decimal, returning),
         )
 
 

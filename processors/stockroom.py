@@ -8,7 +8,7 @@ from typing import Any
 
 from processors.port import ReadState, Step
 from processors.routing import Arrived, Route, Routed, Router, dropped
-from processors.stock import DROPPED, HELD, Shelf
+from processors.stock import DROPPED, HELD, NONE, RETURNING, Shelf
 from towpath.clock import Clock
 from towpath.codec import Codec
 from towpath.errors import ConfigError
@@ -17,7 +17,9 @@ from towpath.records import Record
 
 HOLDS = "holds"
 GONE = b"gone"
-"""A hold that has ended: one that is told again, after a crash, must not hold again."""
+"""A hold that has ended: one that is told again, after a crash, must not hold again, but its order's goods may be returning later."""
+BACK = b"back "
+"""What the quantity of a hold that is returning comes after."""
 
 
 class Stockroom:
@@ -50,19 +52,18 @@ class Stockroom:
         A shop that cancels an order has put its goods back itself, so the number is told again after that, though it stays.
         """
         hold: StockHold = self._codec.decode_as("StockHold", record.value)  # type: ignore[assignment]
+        state = hold["state"]
         shelf_key, event_key = _keys(hold["connection"], hold["sku"])
         hold_key = f"hold|{hold['connection']}|{hold['sku']}|{hold['order_key']}".encode()
-        row = read(hold_key)
-        if hold["state"] != DROPPED and (row == GONE or (row is None and hold["state"] != HELD)):
+        row = read(hold_key) or b""
+        ends = state in {DROPPED, RETURNING}
+        if not ends and (row == GONE or row.startswith(BACK) or (not row and state != HELD)):
             return Step()
-        shelf = (
-            Shelf.load(read(shelf_key))
-            .within(self._counted.get(hold["connection"]))
-            .held_by(hold, Decimal(0) if row in (None, GONE) else Decimal(row.decode()))
-        )
-        writes = {hold_key: decimal_text(hold["quantity"]).encode() if hold["state"] == HELD else GONE}
+        shelf = Shelf.load(read(shelf_key)).within(self._counted.get(hold["connection"])).held_by(hold, *_quantities(row))
+        quantity = decimal_text(hold["quantity"]).encode()
+        writes = {hold_key: quantity if state == HELD else BACK + quantity if state == RETURNING else GONE}
         last = read(event_key)
-        if last is None or (shelf.sellable == shelf.told and hold["state"] != DROPPED):
+        if last is None or (shelf.sellable == shelf.told and state != DROPPED):
             return Step(writes=writes | {shelf_key: shelf.dump()})
         event = Event(*self._codec.decode(last))
         shelf, routed = self._tell(shelf, record, event, last)
@@ -95,3 +96,10 @@ def counted_locations(routes: Sequence[Route]) -> dict[str, frozenset[str] | Non
 
 def _keys(connection: str, sku: str) -> tuple[bytes, bytes]:
     return f"shelf|{connection}|{sku}".encode(), f"stock|{connection}|{sku}".encode()
+
+
+def _quantities(row: bytes) -> tuple[Decimal, Decimal]:
+    """Return how many a hold held so far, and how many of it were returning."""
+    if row.startswith(BACK):
+        return NONE, Decimal(row.removeprefix(BACK).decode())
+    return NONE if row in (b"", GONE) else Decimal(row.decode()), NONE

@@ -110,3 +110,19 @@ async def refused(pair: Played) -> int:
 
 async def more_refused(pair: Played, before: int) -> bool:
     return await refused(pair) > before
+
+
+async def test_f02_what_bng_frees_of_a_cancelled_order_is_not_in_the_shops_number_before_the_shop_puts_it_back(pair: Played) -> None:
+    bundle = await pair.buy(2203, lambda bundle: len(bundle.items) == 1)
+    order, (item,) = (await pair.sales_order(2203))["SalesOrderID"], bundle.items
+    sku = SKUS[item["product_id"]]
+    await settle(pair.stack)
+    before = len(await pair.rows(SHOP, "stock_changes", sku=sku))
+    async with pair.faults(SHOP, unavailable=1):  # so that what is told of stock and the cancellation wait for each other
+        await pair.change_erp(order, OrderStatus=90)
+        await pair.struck(SHOP, "unavailable", 2)
+    await pair.order(2203, order_status_id=40)
+    await settle(pair.stack)
+    free = await pair.available(sku)
+    numbers = [row["to"] for row in (await pair.rows(SHOP, "stock_changes", sku=sku))[before:]]
+    assert max(numbers) == free == await pair.stock(sku)
