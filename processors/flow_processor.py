@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 import orjson
 
+from processors.ahead import Ahead
 from processors.clientele import Clientele
 from processors.fulfilment import REQUESTED, Fulfilment, concerns, fulfilment_key
 from processors.holdings import Holdings
@@ -75,6 +76,11 @@ class FlowProcessor:
         self._clientele = Clientele(self._router, self._codec, clock)
         self._holdings = Holdings(self._router, self._codec)
         self._is_fulfilled = any(route.event == REQUESTED for route in routes)
+        self._ahead = Ahead(self._router, self._codec, self._stands_alone)
+
+    def prepare(self, records: Sequence[Record], reader: Callable[[int], ReadState]) -> None:
+        """Work out what can be said of records that will be processed next, for all of them at once; it changes nothing but the time that takes."""
+        self._ahead.prepare(records, reader)
 
     def process(self, record: Record, read: ReadState) -> Step:
         """Return what one record leads to: bad data is a dead letter among the outputs, never an exception."""
@@ -97,7 +103,8 @@ class FlowProcessor:
 
     def _event(self, record: Record, replay: Replay | None, read: ReadState) -> Step:
         """Return what an event leads to; most that comes again is told by its head alone."""
-        head = self._codec.peek(record.value) if replay is None else None
+        ready = self._ahead.take(record)
+        head = ready.head if ready is not None else self._codec.peek(record.value) if replay is None else None
         if head is None or head.name in PARTS:  # which fact it is stands further on
             event = self._decoded(record, head)
             return self._arrived(record, event, head, replay, Seen.load(read(_seen_key(event))), read)
@@ -105,14 +112,26 @@ class FlowProcessor:
         seen = Seen.load(read(_seen_key(Event(head.name, {"meta": head.meta}))))
         if seen is not None and _is_repeat(head, seen, read):
             return Step(counts=[dropped(head.name, "duplicate")])
-        return self._arrived(record, Event(*self._codec.decode(record.value, head)), head, None, seen, read)
+        if ready is None or ready.event is None:
+            return self._arrived(record, Event(*self._codec.decode(record.value, head)), head, None, seen, read)
+        return self._arrived(record, ready.event, head, None, seen, read, ready.routed)
 
     def _decoded(self, record: Record, head: Head | None) -> Event:
         event = Event(*self._codec.decode(record.value, head))
         _require_topic(record, event.type)
         return event
 
-    def _arrived(self, record: Record, event: Event, head: Head | None, replay: Replay | None, seen: Seen | None, read: ReadState) -> Step:
+    def _arrived(
+        self,
+        record: Record,
+        event: Event,
+        head: Head | None,
+        replay: Replay | None,
+        seen: Seen | None,
+        read: ReadState,
+        ready: Routed | None = None,
+    ) -> Step:
+        """Return what an event leads to; `ready` is that of the event alone, where nothing is known of it."""
         value, placed = record.value, event
         order = Order.load(read(state_key(event.meta["key"])))
         if event.type == "OrderPlaced" and order is not None and seen is not None:
@@ -129,7 +148,10 @@ class FlowProcessor:
             return replace(step, writes={_seen_key(event): seen._replace(version=event.meta["version"]).dump()})  # what lies between is old news
         known, writes = self._fulfilled(event, replay, read)
         arrived = Arrived(record, event, value, replay, known | (order.known if order is not None else {}), head=head)
-        routed, kept = self._kept(arrived, read) or (self._route(arrived, placed, order), {})
+        if ready is not None and event is placed and not arrived.known:
+            routed, kept = ready, dict[bytes, bytes]()
+        else:
+            routed, kept = self._kept(arrived, read) or (self._route(arrived, placed, order), {})
         writes |= kept
         if replay is None:
             writes |= self._holdings.remembered(event, order, routed)
@@ -146,12 +168,15 @@ class FlowProcessor:
             return "duplicate"  # what is newer, and yet no change, says nothing new but how far the order has come
         return why
 
+    def _stands_alone(self, event: Event) -> bool:
+        """Tell whether an event leads to deliveries by itself, whatever is kept of others."""
+        return event.type != "CustomerChanged" and (event.type != "StockChanged" or event.meta["connection"] not in self._holdings.stocked)
+
     def _kept(self, arrived: Arrived, read: ReadState) -> tuple[Routed, dict[bytes, bytes]] | None:
         """Return what leads to deliveries by what is kept of it from its other events, None where each event stands alone."""
-        event = arrived.event
-        if event.type == "StockChanged" and event.meta["connection"] in self._holdings.stocked:
-            return self._stockroom.counted(arrived, read)
-        return self._clientele.told(arrived, read) if event.type == "CustomerChanged" else None
+        if self._stands_alone(arrived.event):
+            return None
+        return self._stockroom.counted(arrived, read) if arrived.event.type == "StockChanged" else self._clientele.told(arrived, read)
 
     def _fulfilled(self, event: Event, replay: Replay | None, read: ReadState) -> tuple[dict[str, Any], dict[bytes, bytes]]:
         """Return what mappings are told of what somebody else ships, and what is remembered of it: a replay was told before."""

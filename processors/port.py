@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from towpath.metrics import Counted
 from towpath.records import Output, Record
 
-__all__ = ["Engine", "Output", "Processor", "ReadState", "Record", "Step"]
+__all__ = ["Engine", "Output", "Preparing", "Processor", "ReadState", "Record", "Step"]
 
 ReadState = Callable[[bytes], bytes | None]
 
@@ -29,6 +29,15 @@ class Processor(Protocol):
 
     def process(self, record: Record, read: ReadState) -> Step:
         """Return what `record` leads to; `read` gives the state as left by every earlier record of the partition."""
+        ...
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """A processor that does some of its work for several records at once."""
+
+    def prepare(self, records: Sequence[Record], reader: Callable[[int], ReadState]) -> None:
+        """Get the records ready that are processed next, given what reads a partition's state; it changes nothing but the time that takes."""
         ...
 
 

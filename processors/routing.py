@@ -98,17 +98,31 @@ class Router:
 
     def route(self, arrived: Arrived) -> Routed:
         """Return a delivery for each flow that wants the event; of a replay only for the flow that failed, where one did."""
-        event, replay, found = arrived.event, arrived.replay, Routed()
+        event, replay = arrived.event, arrived.replay
         wanted = self.wanting(event.meta["connection"], event.type)
         if replay is not None and replay.flow:
             wanted = [route for route in wanted if route.name == replay.flow]
             if not wanted:
-                self._lost_flow(arrived, replay, found)
-                return found
-        if not wanted:
-            found.counts.append(dropped(event.type, "unrouted"))
+                return self._lost_flow(arrived, replay)
+        found = self._begun(arrived, wanted)
         for route in wanted:
             self.take(arrived, route, found)
+        return found
+
+    def _begun(self, arrived: Arrived, wanted: Sequence[Route]) -> Routed:
+        """Return what an event leads to before any flow is asked."""
+        return Routed() if wanted else Routed(counts=[dropped(arrived.event.type, "unrouted")])
+
+    def ahead(self, arrived: Sequence[Arrived]) -> list[Routed | None]:
+        """Return what `route` returns of each new event, one kind of work for all before the next; None where `route` has to tell what is wrong."""
+        wanted = [self.wanting(one.event.meta["connection"], one.event.type) for one in arrived]
+        found = [self._begun(one, routes) if _is_sound(one.event) else None for one, routes in zip(arrived, wanted, strict=True)]
+        pairs = [(number, one, route) for number, one in enumerate(arrived) if found[number] is not None for route in wanted[number]]
+        answers = [self._tried(one, route) for _, one, route in pairs]
+        for (number, one, route), mapped in zip(pairs, answers, strict=True):
+            routed = found[number]
+            if routed is not None and (mapped is None or not self._is_added(one, route, mapped, routed)):
+                found[number] = None
         return found
 
     def unreadable(self, record: Record, error: DataError, connection: str) -> Routed:
@@ -119,28 +133,21 @@ class Router:
 
     def take(self, arrived: Arrived, route: Route, found: Routed) -> None:
         """Add the delivery of one flow, or the dead letter of what it cannot map."""
-        event = arrived.event
         try:
-            check(event)
-            delivery = self._delivery(arrived, route, found)
+            check(arrived.event)
+            self._add(arrived, route, self._mapped(arrived, route), found)
         except DataError as error:
             self.refuse(arrived, route, error, found)
-            return
-        if delivery is None:
-            found.counts.append(dropped(event.type, "filtered"))
-            return
-        found.outputs.append(delivery)
-        found.counts.append(_routed(route.name, event.type))
 
     def refuse(self, arrived: Arrived, route: Route, error: DataError, found: Routed) -> None:
         """Add the dead letter of what one flow cannot take."""
         self._fail(arrived.record, error, replace(subject_of(arrived.event), flow=route.name, mapping_version=route.model.version), found)
 
-    def _lost_flow(self, arrived: Arrived, replay: Replay, found: Routed) -> None:
-        event = arrived.event
+    def _lost_flow(self, arrived: Arrived, replay: Replay) -> Routed:
+        event, found = arrived.event, Routed()
         reason = f"no flow {replay.flow} takes {event.type} of {event.meta['connection']} any more"
-        subject = replace(subject_of(event), flow=replay.flow)
-        self._fail(arrived.record, DataError(reason, field="flow", value=replay.flow), subject, found)
+        self._fail(arrived.record, DataError(reason, field="flow", value=replay.flow), replace(subject_of(event), flow=replay.flow), found)
+        return found
 
     def _fail(self, record: Record, error: DataError, subject: Subject, found: Routed) -> None:
         letter_id, letter = self._registrar.dead_letter(record, Failure.of(error), subject, self._clock.now())
@@ -149,15 +156,42 @@ class Router:
         labels = {"connection": letter.topic.partition(".")[2], "state": DEAD, "error_class": "data"}
         found.counts.append(Counted(DEAD_LETTERS, labels))
 
-    def _delivery(self, arrived: Arrived, route: Route, found: Routed) -> Output | None:
-        """Return the delivery of one flow, None where its mapping says that the event asks nothing of the target."""
+    def _mapped(self, arrived: Arrived, route: Route) -> Mapped | Skipped:
+        """Return what one flow makes of an event, or that its mapping asks nothing of the target."""
         mapped = route.model.apply(arrived.event, self._flows[route.name], arrived.known, decoded=True)
+        return mapped if arrived.finish is None or isinstance(mapped, Skipped) else arrived.finish(route, mapped)
+
+    def _add(self, arrived: Arrived, route: Route, mapped: Mapped | Skipped, found: Routed) -> None:
+        """Add the delivery of what one flow made of an event."""
         if isinstance(mapped, Skipped):
-            return None
-        mapped = mapped if arrived.finish is None else arrived.finish(route, mapped)
-        found.asked.add(mapped.operation)
+            found.counts.append(dropped(arrived.event.type, "filtered"))
+            return
         headers = arrived.headers if arrived.replay is None else [*arrived.headers, *arrived.replay.onward]
-        return Output(f"deliver.{route.target}", mapped.write_unit.encode(), self._deliveries.encode(arrived, route, mapped), headers)
+        value = self._deliveries.encode(arrived, route, mapped)
+        found.outputs.append(Output(f"deliver.{route.target}", mapped.write_unit.encode(), value, headers))
+        found.asked.add(mapped.operation)
+        found.counts.append(_routed(route.name, arrived.event.type))
+
+    def _tried(self, arrived: Arrived, route: Route) -> Mapped | Skipped | None:
+        try:
+            return self._mapped(arrived, route)
+        except DataError:
+            return None
+
+    def _is_added(self, arrived: Arrived, route: Route, mapped: Mapped | Skipped, found: Routed) -> bool:
+        try:
+            self._add(arrived, route, mapped, found)
+        except DataError:
+            return False
+        return True
+
+
+def _is_sound(event: Event) -> bool:
+    try:
+        check(event)
+    except DataError:
+        return False
+    return True
 
 
 def cloud_event(event: Event) -> list[tuple[str, bytes]]:

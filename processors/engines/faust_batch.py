@@ -91,9 +91,9 @@ class BatchAgent:
     async def _run(self, consumer: Consumer, messages: Sequence[Message]) -> None:
         plan = Plan(self._processor, lambda partition: partial(self._table.store.read, partition))
         done, broken = 0, None
-        for message in messages:
+        for message, record in zip(messages, plan.ahead([_record(message) for message in messages]), strict=True):
             try:
-                await self._add(plan, message)
+                await self._add(plan, record)
             except Exception as exc:
                 log.exception("processing %s[%d] offset %d", message.topic, message.partition, message.offset)
                 broken = EngineError(f"processing {message.topic}[{message.partition}] offset {message.offset}: {type(exc).__name__}: {exc}")
@@ -106,15 +106,15 @@ class BatchAgent:
         if broken:
             raise broken
 
-    async def _add(self, plan: Plan, message: Message) -> None:
+    async def _add(self, plan: Plan, record: Record) -> None:
         pause = 0.1
         while True:
             try:
-                plan.add(_record(message))
+                plan.add(record)
                 return
             except RetryableError as exc:
                 wait = exc.retry_after or pause
-                log.warning("processing %s[%d] offset %d: %s; trying again in %.1f s", *message.tp, message.offset, exc, wait)
+                log.warning("processing %s[%d] offset %d: %s; trying again in %.1f s", record.topic, record.partition, record.offset, exc, wait)
                 await asyncio.sleep(wait)
                 pause = min(pause * 2, 5.0)
 

@@ -170,7 +170,7 @@ class Loop:
         """Return what the records led to; it ends before one that the processor raises for, and when it is to stop."""
         plan, broken = Plan(self._processor, self._reader), None
         ends: dict[tuple[str, int], int] = {}
-        for record in records:
+        for record in plan.ahead(records):
             if self._stopping.is_set():
                 break
             try:

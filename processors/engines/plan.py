@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
-from processors.port import Output, Processor, ReadState, Record
+from processors.port import Output, Preparing, Processor, ReadState, Record
 from towpath.metrics import Counted, Metrics
 
+AHEAD = 64
+"""Records that are prepared together: enough for it to pay, few enough for their events to be at hand still when their turn comes."""
 Reader = Callable[[int], ReadState]
 """From a partition to what reads its state as it is before a batch."""
 
@@ -30,6 +32,16 @@ class Plan:
         self._counts += step.counts
         if step.writes:
             self.writes[record.partition].update(step.writes)
+
+    def ahead(self, records: Sequence[Record]) -> Iterator[Record]:
+        """Yield the records, those that come next prepared together where the processor knows how to."""
+        if not isinstance(self._processor, Preparing):
+            yield from records
+            return
+        for begin in range(0, len(records), AHEAD):
+            some = records[begin : begin + AHEAD]
+            self._processor.prepare(some, lambda partition: self._readers.get(partition) or self._reader(partition))
+            yield from some
 
     def count(self, metrics: Metrics) -> None:
         """Count what happened."""
