@@ -91,7 +91,8 @@ class Order(NamedTuple):
         if data is None:
             return None
         content, status, payment_status, taken, holding, standing, *later = orjson.loads(data)
-        names, returning = [*later, *([], {})[len(later) :]]  # an earlier release kept neither
+        names: list[str] = later[0] if later else []  # an earlier release kept neither
+        returning: dict[str, str] = later[1] if len(later) > 1 else {}
         pieces = {sku: Decimal(text) for sku, text in taken.items()}
         return cls(content, status, payment_status, pieces, frozenset(holding), frozenset(standing), tuple(names), returning)
 
