@@ -240,3 +240,35 @@ async def test_behind_names_the_first_uncommitted_offset_until_the_commit_reache
     acknowledged = consumer.behind()
     consumer._finish(IN, 8)
     assert (before, acknowledged, consumer.behind()) == ({IN: (5, False)}, {IN: (5, True)}, {IN: (8, False)})
+
+
+@pytest.mark.parametrize(("transport", "expected"), [(PLAIN, 1.0), (GUARDED, faust_guard.FULL)], ids=["faust", "guarded"])
+async def test_while_the_queue_of_one_partition_is_full_the_others_are_not_waited_for(transport: type[Any], expected: float) -> None:
+    asked: list[float] = []
+    log = Log(position=END, committed=0)
+
+    async def fetched_records(_: object, *, timeout: float, **__: object) -> dict[Any, list[Any]]:  # noqa: ASYNC109 - as aiokafka has it
+        asked.append(timeout)
+        return {}
+
+    log._fetcher.fetched_records = fetched_records
+
+    async def nothing(_: object) -> None: ...
+
+    async with consuming(transport, log, nothing) as consumer:
+        consumer._set_active_tps({IN, TP("in", 1)})
+        consumer.on_buffer_full(IN)
+        assert [] == [message async for message in consumer.getmany(timeout=1.0)]
+        consumer.on_buffer_drop(IN)
+        assert [] == [message async for message in consumer.getmany(timeout=1.0)]
+    assert asked == [expected, 1.0]
+
+
+@pytest.mark.parametrize(("transport", "expected"), [(PLAIN, 1500), (GUARDED, faust_guard.FETCH_MS)], ids=["faust", "guarded"])
+async def test_a_fetch_of_empty_partitions_holds_up_the_others_for_a_moment(transport: type[Any], expected: int) -> None:
+    async def nothing(_: object) -> None: ...
+
+    async with consuming(transport, Log(position=0, committed=0), nothing) as consumer:
+        made = consumer._thread._create_worker_consumer(consumer.transport)
+        assert made._fetch_max_wait_ms == expected
+        made._closed = True  # it was never opened
