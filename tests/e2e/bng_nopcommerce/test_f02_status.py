@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
+from contextlib import closing
 from typing import Any
 
 import pytest
 
+from towpath.codec import default_codec
 from towpath.demo.pairs import ERP, SHOP
 from towpath.demo.play import settle
 from towpath.testing.played import SKUS, Played
 from towpath.testing.waiting import until
+from towpath.topic_reader import TopicReader
 
 
 async def tell(pair: Played, order: str, **changes: object) -> None:
@@ -112,17 +116,31 @@ async def more_refused(pair: Played, before: int) -> bool:
     return await refused(pair) > before
 
 
+def told(pair: Played, sku: str) -> list[int]:
+    """Return the numbers of a product's stock that were sent on to the shop, in their order."""
+    with closing(TopicReader(pair.stack.config().kafka)) as reader:
+        spans = {place: (extent.low, extent.high) for place, extent in reader.extents([f"deliver.{SHOP}"]).items()}
+        records = [record for batch in reader.read(spans) for record in batch.records]
+    documents = [json.loads(default_codec().decode_as("Delivery", record.value)["document"]) for record in records]
+    return [document["StockQuantity"] for document in documents if document.get("SKU") == sku and "StockQuantity" in document]
+
+
 async def test_f02_what_bng_frees_of_a_cancelled_order_is_not_in_the_shops_number_before_the_shop_puts_it_back(pair: Played) -> None:
     bundle = await pair.buy(2203, lambda bundle: len(bundle.items) == 1)
     order, (item,) = (await pair.sales_order(2203))["SalesOrderID"], bundle.items
-    sku = SKUS[item["product_id"]]
+    sku, quantity = SKUS[item["product_id"]], item["quantity"]
     await settle(pair.stack)
     before = len(await pair.rows(SHOP, "stock_changes", sku=sku))
-    async with pair.faults(SHOP, unavailable=1):  # so that what is told of stock and the cancellation wait for each other
+    async with pair.faults(SHOP, unavailable=1):
         await pair.change_erp(order, OrderStatus=90)
-        await pair.struck(SHOP, "unavailable", 2)
+        free = await pair.available(sku)
+
+        async def is_told() -> bool:
+            return (await asyncio.to_thread(told, pair, sku))[-1] == free - quantity
+
+        await until(is_told, what=f"the shop is told of {free - quantity} {sku}, while BNG has {free}")
     await pair.order(2203, order_status_id=40)
+    await pair.stock_becomes(sku, free)
     await settle(pair.stack)
-    free = await pair.available(sku)
     numbers = [row["to"] for row in (await pair.rows(SHOP, "stock_changes", sku=sku))[before:]]
-    assert max(numbers) == free == await pair.stock(sku)
+    assert max(numbers) == free == await pair.stock(sku) == await pair.available(sku)
