@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import importlib
 import importlib.util
+from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
+
+import orjson
 
 from producers.base import ASKED, BACKFILLED, ENTITY, FETCHED, KIND, POLLED, RECEIVED_AT, WEBHOOK, WEBHOOK_ID, Fetch, Provenance, References, Source
 from producers.references import LedgerReferences
@@ -36,6 +40,8 @@ from towpath.systems.base import Clients
 
 ARRIVALS: Final = {"ProductChanged": ("product", "sku")}
 """What dead letters may await: the event that tells of it, the entity's name, and the field that names one."""
+MOST_FETCHED: Final = 50_000
+"""Entities of a connection of which it is known what was fetched last."""
 
 
 class InboxHandler:
@@ -54,6 +60,8 @@ class InboxHandler:
     ) -> None:
         self._connection, self._source, self._api, self._references = connection, source, api, references
         self._books, self._producer, self._metrics = books, producer, metrics
+        self._parts = {poll.entity: poll.part for poll in source.polls if poll.part}
+        self._fetched = OrderedDict[str, bytes]()
 
     async def handle(self, record: Record) -> None:
         """Fetch what a webhook names or a list told, or decode what was fetched; returns once Kafka has what came of it."""
@@ -90,6 +98,9 @@ class InboxHandler:
         if isinstance(wanted, list):
             await self._split(record, wanted)
             return
+        if record.header(KIND) == POLLED and record.replay is None and self._is_as_fetched(wanted):
+            self._metrics.add(DROPPED, event=wanted.entity, reason="duplicate")
+            return
         api = self._api.at(Priority.BACKFILL) if record.header(KIND) == BACKFILLED else self._api
         text = await self._source.fetch(api, wanted, self._references)
         if text is None:
@@ -97,9 +108,24 @@ class InboxHandler:
             return
         kept = [(name, value) for name, value in record.headers if name in {RECEIVED_AT, TRACEPARENT, WEBHOOK_ID}]
         headers = [*kept, (KIND, FETCHED.encode()), (ENTITY, wanted.entity.encode()), *_onward(record)]
-        key = f"{wanted.entity}/{wanted.id}".encode()
-        await self._producer.send(f"inbox.{self._connection}", key, blank(text.encode(), self._source.blanked), headers)
+        key, body = f"{wanted.entity}/{wanted.id}".encode(), blank(text.encode(), self._source.blanked)
+        await self._producer.send(f"inbox.{self._connection}", key, body, headers)
+        self._note(wanted, body)
         self._count(record, "fetched", Counted(RECEIVED, {"connection": self._connection, "via": "fetch"}))
+
+    def _is_as_fetched(self, wanted: Fetch) -> bool:
+        """Tell whether a list says of an entity just what was fetched last, as of what webhooks told a minute ago."""
+        known = self._fetched.get(f"{wanted.entity}/{wanted.id}")
+        return known is not None and known == _content(wanted.payload)
+
+    def _note(self, wanted: Fetch, body: bytes) -> None:
+        """Note what was fetched, once it is in the inbox."""
+        if (part := self._parts.get(wanted.entity)) and (content := _content(body, part)):
+            name = f"{wanted.entity}/{wanted.id}"
+            self._fetched[name] = content
+            self._fetched.move_to_end(name)
+            if len(self._fetched) > MOST_FETCHED:
+                self._fetched.popitem(last=False)
 
     def _wanted(self, record: Record) -> Fetch | list[Fetch] | None:
         """Return what a record of the inbox names."""
@@ -136,6 +162,15 @@ class InboxHandler:
         entity, _, natural_id = (record.key or b"").decode("utf-8", "replace").partition("/")
         key = business_key(self._connection, entity, natural_id) if natural_id else ""
         return Subject(self._connection, key, trace_id=record.trace_id)
+
+
+def _content(text: str | bytes, part: str = "") -> bytes | None:
+    """Return a digest of what JSON says, or a part of it, whatever the order of its fields; None for what is no JSON."""
+    try:
+        content = orjson.loads(text)
+        return hashlib.sha256(orjson.dumps(content[part] if part else content, option=orjson.OPT_SORT_KEYS)).digest()
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def _onward(record: Record) -> list[tuple[str, bytes]]:

@@ -56,6 +56,7 @@ class Poll:
     Where a list tells of creations only, `unfinished` yields every entity created at or after a time that may still change. One with an `event`
     is read again and again only where a flow takes that event from here, for it costs too much else, and one that is not `polled` never: it is
     there for a backfill. So is `open`, which yields what is not finished yet. One is `ordered` where its items come in the order of change.
+    Where its rows are, to the letter, a `part` of what is fetched of an entity, one that says what was fetched last is not fetched again.
     """
 
     entity: str
@@ -65,6 +66,7 @@ class Poll:
     polled: bool = True
     open: Listing | None = None
     ordered: bool = False
+    part: str = ""
 
 
 class References(Protocol):

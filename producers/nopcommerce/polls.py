@@ -84,7 +84,7 @@ def _items(page: Page, since: datetime) -> Iterator[Item]:
 
 
 POLLS: Final[Sequence[Poll]] = (
-    Poll("order", created, still_open, open=still_open),
+    Poll("order", created, still_open, open=still_open, part="order"),
     Poll("customer", partial(created, path=f"{BASE}/Customer/GetAll"), event="CustomerChanged"),
     Poll("product", partial(changed, path=f"{BASE}/Product/GetAll", query={"showHidden": "true"}), event="ProductChanged"),
     Poll("return_request", partial(changed, path=f"{BASE}/ReturnRequest/Search"), event="ReturnRequested"),
