@@ -13,7 +13,7 @@ from towpath.sandbox.bng.kinds import INVENTORY, SALES_ORDERS
 from towpath.sandbox.bng.orders import OPEN, Orders
 from towpath.sandbox.bng.shipping import Parcel, Shipping
 from towpath.sandbox.bng.stock import CANCELLED, SHIPPED, Stock
-from towpath.sandbox.kit.store import Store
+from towpath.sandbox.kit.store import Doc, Store
 from towpath.sandbox.kit.system import World
 
 CLOSED: Final = (*SHIPPED, CANCELLED)
@@ -36,7 +36,7 @@ class Spree(BaseModel):
     cancel: float = Field(default=0.0, ge=0, le=1, description="share of the orders that are cancelled instead")
     complete: float = Field(default=0.0, ge=0, le=1, description="share of the shipped orders that are Completed at once")
     counts: int = Field(default=0, ge=0, description="corrections of OnHand by a few pieces")
-    spare: int | None = Field(default=None, ge=0, description="no count leaves less than this available")
+    spare: int | None = Field(default=None, ge=0, description="no count and no cancellation is of what has less than this available")
     receipts: int = Field(default=0, ge=0, description="purchases that arrive")
     returns: int = Field(default=0, ge=0, description="pieces that customers send back")
 
@@ -94,7 +94,7 @@ class Shift:
         dice = random.Random(f"{self._spree.seed}/{order['ExternalOrderID'] or number}")
         fate, completed = dice.random(), dice.random() < self._spree.complete
         untouched = self._shipping.shipments.first("SalesOrderID", number) is None
-        if untouched and fate < self._spree.cancel:
+        if untouched and fate < self._spree.cancel and self._is_spare(order):
             self._orders.write(order, {"OrderStatus": CANCELLED})
             return True
         lines = self._shipping.ready(number)
@@ -107,6 +107,12 @@ class Shift:
         if completed and shipped["OrderStatus"] in SHIPPED:
             self._orders.write(shipped, {"OrderStatus": COMPLETED})
         return True
+
+    def _is_spare(self, order: Doc) -> bool:
+        """Tell whether so much is left of each product that no shop sells what it puts back itself before it has the number that says so too."""
+        spare, skus = self._spree.spare, {line["SKU"] for line in order["Lines"]}
+        left = (sum(row["Available"] for row in self._stock.rows.all([("SKU", "=", sku)])) for sku in skus)
+        return spare is None or all(pieces >= spare for pieces in left)
 
     def _correct(self) -> bool:
         if not self._corrections:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import deque
+from collections import Counter, deque
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -35,7 +35,7 @@ class Spree(BaseModel):
     partial: float = Field(default=0.3, ge=0, le=1, description="share of the orders that leave in two notes, where they have two pieces")
     cancel: float = Field(default=0.0, ge=0, le=1, description="share of the orders that are cancelled instead")
     counts: int = Field(default=0, ge=0, description="corrections by a few pieces")
-    spare: int | None = Field(default=None, ge=0, description="no count leaves less than this")
+    spare: int | None = Field(default=None, ge=0, description="no count and no cancellation is of what has less than this left")
     receipts: int = Field(default=0, ge=0, description="purchases that arrive")
     returns: int = Field(default=0, ge=0, description="pieces that customers send back")
 
@@ -92,13 +92,22 @@ class Shift:
             return False
         dice = random.Random(f"{self._spree.seed}/{order['reference'] or number}")
         fate, is_untouched = dice.random(), not self._notes.records.all([("orderId", "=", number)])
-        if is_untouched and fate < self._spree.cancel:
+        if is_untouched and fate < self._spree.cancel and self._is_spare(order):
             self._orders.put_status(order, CANCELLED)
             return True
         if is_untouched and fate < self._spree.cancel + self._spree.partial:
             left = _some(left, dice)
         self._notes.take(number, left)
         return True
+
+    def _is_spare(self, order: Doc) -> bool:
+        """Tell whether so much is left of each product that nobody can sell what the order goes on holding before its shop has the number."""
+        spare, left = self._spree.spare, Counter[int]()
+        if spare is None:
+            return True
+        for row in self._store.find("stock"):
+            left[row["product"]] += row["inStock"] - row["allocated"]
+        return all(left[product] >= spare for product in {row.get("productId") for row in order["orderRows"].values()} & left.keys())
 
     def _correct(self) -> bool:
         if not self._corrections:
