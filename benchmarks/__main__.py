@@ -3,7 +3,7 @@
     python -m benchmarks                       all of them, 25 to 35 minutes on two cores; writes benchmarks/results/ and docs/benchmarks.md
     python -m benchmarks --quick               small sizes and one round each, about 6 minutes; its figures are no results, and nothing is written
     python -m benchmarks --only receiver,sink  some of them
-    python -m benchmarks --page FILE           only makes docs/benchmarks.md from a result file
+    python -m benchmarks --page FILE...        only makes docs/benchmarks.md from result files; what a later one has again is taken from there
 
 Exit code 1: an output was not what it must be. A figure below what it should reach is told, and fails nothing.
 """
@@ -16,6 +16,7 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,10 +65,10 @@ def write(result: dict[str, Any]) -> Path:
     return path
 
 
-def write_page(path: Path) -> None:
-    """Write docs/benchmarks.md from a result file."""
-    result = json.loads(path.read_text(encoding="utf-8"))
-    PAGE.write_text("\n".join(lines_of(result, path.name)) + "\n", encoding="utf-8")
+def write_page(paths: Sequence[Path]) -> None:
+    """Write docs/benchmarks.md from result files, the whole run first."""
+    results = {path.resolve().relative_to(ROOT).as_posix(): json.loads(path.read_text(encoding="utf-8")) for path in paths}
+    PAGE.write_text("\n".join(lines_of(results)) + "\n", encoding="utf-8")
 
 
 def main() -> int:
@@ -75,7 +76,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", type=chosen, default=list(NAMES), metavar="NAMES")
-    parser.add_argument("--page", type=Path, metavar="FILE")
+    parser.add_argument("--page", type=Path, nargs="+", metavar="FILE")
     given = parser.parse_args()
     if given.page is not None:
         write_page(given.page)
@@ -86,7 +87,7 @@ def main() -> int:
         path = write(result)
         console.print(f"written: {path.relative_to(ROOT)}", highlight=False)
         if given.only == list(NAMES):
-            write_page(path)
+            write_page([path])
             console.print(f"written: {PAGE.relative_to(ROOT)}", highlight=False)
     return exit_code(result)
 

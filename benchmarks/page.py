@@ -12,20 +12,25 @@ from benchmarks.figures import Benchmark, Goal, Limit, Span, plain_number
 
 INTRODUCTION = """# Benchmarks
 
-Made from `benchmarks/results/{name}` by `python -m benchmarks --page benchmarks/results/{name}`; `make bench` measures anew. Read the ratios: each
+Made by `python -m benchmarks --page {files}`; `make bench` measures anew. Read the ratios: each
 is taken between a contestant and its bare control in the same run and the same round, in turn, on the same machine. Absolute figures say as much
 of the machine. A figure stands as its median, and from the lowest to the highest of its rounds where there are several.
 """
 
 
-def lines_of(result: Mapping[str, Any], name: str) -> Iterator[str]:
-    """Yield the page of a result, line by line."""
-    yield from INTRODUCTION.format(name=name).splitlines()
-    yield from ("", "## The machine", "", *_facts(result["facts"]))
-    benchmarks = [Benchmark.of(plain) for plain in result["benchmarks"]]
+def lines_of(results: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the page of results by the path of their file, line by line: a benchmark that a later one has too takes the place of the earlier."""
+    first, *later = results.values()
+    yield from INTRODUCTION.format(files=" ".join(results)).splitlines()
+    yield from ("", "## The machine", "", *_facts(first["facts"]))
+    again = {plain["name"]: (plain, result["facts"]) for result in later for plain in result["benchmarks"]}
+    found = [again.get(plain["name"], (plain, None)) for plain in first["benchmarks"]]
+    benchmarks = [Benchmark.of(plain) for plain, _ in found]
     yield from ("", "## What it should reach", "", *_markdown(("", "should be", "is"), list(goal_rows(benchmarks))))
-    for benchmark in benchmarks:
+    for benchmark, (_, facts) in zip(benchmarks, found, strict=True):
         yield from ("", f"## {benchmark.title}", "", benchmark.method, "")
+        if facts is not None:
+            yield from (f"Measured again on the same machine: {facts['at']}, commit {facts['commit']}.", "")
         header, rows = figure_rows(benchmark)
         yield from _markdown(header, rows)
         if benchmark.problems:

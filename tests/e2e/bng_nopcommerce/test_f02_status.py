@@ -136,7 +136,7 @@ async def test_f02_what_bng_frees_of_a_cancelled_order_is_not_in_the_shops_numbe
         free = await pair.available(sku)
 
         async def is_told() -> bool:
-            return (await asyncio.to_thread(told, pair, sku))[-1] == free - quantity
+            return (await asyncio.to_thread(told, pair, sku))[-1:] == [free - quantity]
 
         await until(is_told, what=f"the shop is told of {free - quantity} {sku}, while BNG has {free}")
     await pair.order(2203, order_status_id=40)

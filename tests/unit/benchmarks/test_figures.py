@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.__main__ import PAGE, RESULTS, exit_code
+from benchmarks.__main__ import PAGE, exit_code
+from benchmarks.facts import ROOT
 from benchmarks.figures import Benchmark, Goal, Limit, Span, Taken, quantile
 from benchmarks.page import goal_rows, lines_of, reached
 
@@ -80,7 +81,7 @@ def test_a_figure_below_its_goal_fails_nothing() -> None:
 def test_the_page_tells_goals_spans_and_what_does_not_hold() -> None:
     benchmark = a_benchmark(50, 60)
     benchmark.problems.append("ours: 1 record is missing")
-    page = "\n".join(lines_of({"facts": FACTS, "benchmarks": [benchmark.plain()]}, "a-result.json"))
+    page = "\n".join(lines_of({"a-result.json": {"facts": FACTS, "benchmarks": [benchmark.plain()]}}))
     for told in (
         "a-result.json",
         "2 cores",
@@ -89,6 +90,18 @@ def test_the_page_tells_goals_spans_and_what_does_not_hold() -> None:
         "- ours: 1 record is missing",
     ):
         assert told in page
+
+
+def test_what_a_later_file_has_again_is_taken_from_there_and_said() -> None:
+    others = Benchmark("others", "Others", "")
+    first = {"facts": FACTS, "benchmarks": [a_benchmark(50).plain(), others.plain()]}
+    again = {"facts": {**FACTS, "commit": "fedcba9"}, "benchmarks": [a_benchmark(70).plain()]}
+    page = "\n".join(lines_of({"a.json": first, "b.json": again}))
+    assert "--page a.json b.json" in page
+    assert "| ours | 1 | 70.0 |" in page
+    assert "| ours | 1 | 50.0 |" not in page
+    assert page.count("commit fedcba9") == 1
+    assert "## Others" in page
 
 
 def test_what_was_not_measured_says_so() -> None:
@@ -105,6 +118,5 @@ def test_spans_and_quantiles() -> None:
 @pytest.mark.parametrize("page", [PAGE] if PAGE.exists() else [])
 def test_the_page_is_that_of_its_result_file(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    name = text.partition("benchmarks/results/")[2].partition("`")[0]
-    result = json.loads((RESULTS / name).read_text(encoding="utf-8"))
-    assert "\n".join(lines_of(result, name)) + "\n" == text
+    names = text.partition("--page ")[2].partition("`")[0].split()
+    assert "\n".join(lines_of({name: json.loads((ROOT / name).read_text(encoding="utf-8")) for name in names})) + "\n" == text
