@@ -6,10 +6,11 @@ learns a short way through the code and forgets a long one. So heads are read of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
+from processors.orders import state_key
 from processors.port import ReadState
 from processors.routing import Arrived, Routed, Router
 from towpath.codec import Codec, Head
@@ -28,10 +29,13 @@ class Ready(NamedTuple):
 
 
 class Ahead:
-    """Gets records ready. What it leaves out, for it is broken, rare or said before, is worked out when its turn comes."""
+    """Gets records ready. What it leaves out, for it is broken, rare or said before, is worked out when its turn comes.
 
-    def __init__(self, router: Router, codec: Codec, stands_alone: Callable[[Event], bool]) -> None:
-        self._router, self._codec, self._stands_alone = router, codec, stands_alone
+    `is_free` tells whether what an event leads to depends on nothing that is kept, but for its order: where that is known, it waits for its turn.
+    """
+
+    def __init__(self, router: Router, codec: Codec, is_free: Callable[[Event], bool]) -> None:
+        self._router, self._codec, self._is_free = router, codec, is_free
         self._ready: dict[int, Ready] = {}
 
     def prepare(self, records: Sequence[Record], reader: Callable[[int], ReadState]) -> None:
@@ -40,14 +44,15 @@ class Ahead:
         self._ready = {id(record): Ready(record, head) for record, head in heads}
         facts = {f"{head.name}|{head.meta['key']}": (record, head) for record, head in reversed(heads) if head is not None and head.name not in PARTS}
         new = [(record, head) for fact, (record, head) in facts.items() if reader(record.partition)(fact.encode()) is None]
+        known = {id(record) for record, head in new if reader(record.partition)(state_key(head.meta["key"])) is not None}
         with suppress(Exception):  # whatever it is, it is raised again when its record's turn comes, and told with its place
-            self._work(new)
+            self._work(new, known)
 
-    def _work(self, new: Sequence[tuple[Record, Head]]) -> None:
+    def _work(self, new: Sequence[tuple[Record, Head]], known: Collection[int]) -> None:
         arrived = [one for one in [self._arrived(record, head) for record, head in new] if one is not None]
         self._ready |= {id(one.record): Ready(one.record, one.head, one.event) for one in arrived}
-        alone = [one for one in arrived if self._stands_alone(one.event)]
-        for one, routed in zip(alone, self._router.ahead(alone), strict=True):
+        free = [one for one in arrived if id(one.record) not in known and self._is_free(one.event)]
+        for one, routed in zip(free, self._router.ahead(free), strict=True):
             self._ready[id(one.record)] = Ready(one.record, one.head, one.event, routed)
 
     def take(self, record: Record) -> Ready | None:

@@ -76,7 +76,7 @@ class FlowProcessor:
         self._clientele = Clientele(self._router, self._codec, clock)
         self._holdings = Holdings(self._router, self._codec)
         self._is_fulfilled = any(route.event == REQUESTED for route in routes)
-        self._ahead = Ahead(self._router, self._codec, self._stands_alone)
+        self._ahead = Ahead(self._router, self._codec, self._is_free)
 
     def prepare(self, records: Sequence[Record], reader: Callable[[int], ReadState]) -> None:
         """Work out what can be said of records that will be processed next, for all of them at once; it changes nothing but the time that takes."""
@@ -167,6 +167,9 @@ class FlowProcessor:
         if why is None and event.type == "OrderPlaced" and replay is None and order is not None and not seen.dead_letters:
             return "duplicate"  # what is newer, and yet no change, says nothing new but how far the order has come
         return why
+
+    def _is_free(self, event: Event) -> bool:
+        return self._stands_alone(event) and not (self._is_fulfilled and concerns(event))
 
     def _stands_alone(self, event: Event) -> bool:
         """Tell whether an event leads to deliveries by itself, whatever is kept of others."""

@@ -121,3 +121,20 @@ def test_what_is_broken_in_the_code_is_raised_in_its_records_turn(monkeypatch: p
     plan.add(next(turn))
     plan.count(Metrics())
     assert [output.key for output in plan.outputs if output.topic == "orders"] == [b"shop/order/1002"]
+
+
+def test_what_is_said_of_an_order_that_is_known_is_not_mapped_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, state, mapped = processor(), dict[bytes, bytes](), list[str]()
+    state.update(one.process(Record("received.orders", 0, 0, FRESH, b"k", SENT[0].value), state.get).writes)
+    apply = Model.apply
+
+    def counted(self: Model, event: Event, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - as the model has it
+        mapped.append(event.type)
+        return apply(self, event, *arguments, **named)
+
+    monkeypatch.setattr(Model, "apply", counted)
+    status = sent("OrderStatusChanged", a_status())
+    record = Record(status.topic, 0, 1, FRESH, status.key, status.value)
+    one.prepare([record], lambda _: state.get)
+    assert [output.topic for output in one.process(record, state.get).outputs] == ["deliver.shop", "orders"]
+    assert mapped == ["OrderStatusChanged"]
