@@ -56,6 +56,7 @@ async def test_f12_a_shop_that_is_down_or_loses_its_answers_gets_each_product_on
 async def test_f12_a_product_of_a_shop_that_is_master_is_one_at_brightpearl_with_its_price(pair: Pair) -> None:
     await pair.erp("PUT", "products/CAP-1261", {"name": "Cap", "price": "12.50"})
     await pair.is_there(SHOP, "products", sku="CAP-1261", name="Cap", price=12.5)
+    await settle(pair.stack)  # its stock is written too, and a write at the shop puts the whole row back as it was just read
     product = await pair.shop("POST", "products/CAP-1261", {"name": "Cap, as the shop calls it", "price": 9.75})
     await pair.command("resync", "product", str(product["id"]), "--connection", MASTER)
 
