@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from processors.orders import state_key
+from processors.orders import fact_key, state_key
 from processors.port import ReadState
 from processors.routing import Arrived, Routed, Router
 from towpath.codec import Codec, Head
@@ -42,8 +42,9 @@ class Ahead:
         """Get these records ready in the place of those before; `reader` gives what reads a partition's state."""
         heads = [(record, self._codec.peek(record.value)) for record in records if record.replay is None]
         self._ready = {id(record): Ready(record, head) for record, head in heads}
-        facts = {f"{head.name}|{head.meta['key']}": (record, head) for record, head in reversed(heads) if head is not None and head.name not in PARTS}
-        new = [(record, head) for fact, (record, head) in facts.items() if reader(record.partition)(fact.encode()) is None]
+        whole = [(record, head) for record, head in reversed(heads) if head is not None and head.name not in PARTS]
+        facts = {fact_key(Event(head.name, {"meta": head.meta})): (record, head) for record, head in whole}  # of one fact, what comes first
+        new = [(record, head) for fact, (record, head) in facts.items() if reader(record.partition)(fact) is None]
         known = {id(record) for record, head in new if reader(record.partition)(state_key(head.meta["key"])) is not None}
         with suppress(Exception):  # whatever it is, it is raised again when its record's turn comes, and told with its place
             self._work(new, known)

@@ -12,7 +12,7 @@ from processors.ahead import Ahead
 from processors.clientele import Clientele
 from processors.fulfilment import REQUESTED, Fulfilment, concerns, fulfilment_key
 from processors.holdings import Holdings
-from processors.orders import Order, as_change, state_key
+from processors.orders import Order, as_change, fact_key, state_key
 from processors.port import ReadState, Step
 from processors.routing import Arrived, Route, Routed, Router, dropped, subject_of
 from processors.stockroom import HOLDS, Stockroom
@@ -107,9 +107,9 @@ class FlowProcessor:
         head = ready.head if ready is not None else self._codec.peek(record.value) if replay is None else None
         if head is None or head.name in PARTS:  # which fact it is stands further on
             event = self._decoded(record, head)
-            return self._arrived(record, event, head, replay, Seen.load(read(_seen_key(event))), read)
+            return self._arrived(record, event, head, replay, Seen.load(read(fact_key(event))), read)
         _require_topic(record, head.name)
-        seen = Seen.load(read(_seen_key(Event(head.name, {"meta": head.meta}))))
+        seen = Seen.load(read(fact_key(Event(head.name, {"meta": head.meta}))))
         if seen is not None and _is_repeat(head, seen, read):
             return Step(counts=[dropped(head.name, "duplicate")])
         if ready is None or ready.event is None:
@@ -135,7 +135,7 @@ class FlowProcessor:
         value, placed = record.value, event
         order = Order.load(read(state_key(event.meta["key"])))
         if event.type == "OrderPlaced" and order is not None and seen is not None:
-            changed = Seen.load(read(_seen_key(Event("OrderChanged", event.value))))
+            changed = Seen.load(read(fact_key(Event("OrderChanged", event.value))))
             if self._is_change(event, seen, order, replay, changed):
                 event, seen, head = as_change(event), changed, None
                 value = self._codec.encode(event.type, event.value)
@@ -145,7 +145,7 @@ class FlowProcessor:
             step = self._dropped(event, why, replay)
             if seen.digest != event.meta["digest"] or not is_newer(event.meta["version"], seen.version):
                 return step
-            return replace(step, writes={_seen_key(event): seen._replace(version=event.meta["version"]).dump()})  # what lies between is old news
+            return replace(step, writes={fact_key(event): seen._replace(version=event.meta["version"]).dump()})  # what lies between is old news
         known, writes = self._fulfilled(event, replay, read)
         arrived = Arrived(record, event, value, replay, known | (order.known if order is not None else {}), head=head)
         if ready is not None and event is placed and not arrived.known:
@@ -224,7 +224,7 @@ class FlowProcessor:
         meta, outputs = event.meta, routed.outputs
         if replay is None and not routed.failed and (seen is None or not seen.dead_letters):  # as nearly every event
             outputs.append(Output(AGGREGATES[event.type], event.record_key, arrived.value, arrived.headers))
-            writes[_seen_key(event)] = Seen(meta["version"], meta["digest"]).dump()
+            writes[fact_key(event)] = Seen(meta["version"], meta["digest"]).dump()
             return Step(outputs, writes, routed.counts)
         before = set(seen.dead_letters if seen else ())
         if replay is None:
@@ -236,7 +236,7 @@ class FlowProcessor:
         outputs += [self._registrar.receipt("resolved", subject_of(event), self._clock.now(), dead_letter_id=letter) for letter in closed]
         left = tuple(sorted(before - tried | routed.failed))
         newest = seen.version if seen is not None and is_newer(seen.version, meta["version"]) else meta["version"]
-        writes[_seen_key(event)] = Seen(newest, meta["digest"], left).dump()
+        writes[fact_key(event)] = Seen(newest, meta["digest"], left).dump()
         return Step(outputs, writes, routed.counts)
 
     def _told(self, record: Record, read: ReadState) -> Step:
@@ -262,11 +262,7 @@ def _is_repeat(head: Head, seen: Seen, read: ReadState) -> bool:
     """Tell by the head alone whether this very content was done last, as of most that comes again; else all of the event is to be asked."""
     if seen.digest != head.meta["digest"] or is_newer(head.meta["version"], seen.version):
         return False
-    return head.name != "OrderPlaced" or read(f"OrderChanged|{head.meta['key']}".encode()) is None  # a change may be taken back
-
-
-def _seen_key(event: Event) -> bytes:
-    return f"{event.type}|{event.identity}".encode()
+    return head.name != "OrderPlaced" or read(fact_key(Event("OrderChanged", {"meta": head.meta}))) is None  # a change may be taken back
 
 
 def _connection_of(record: Record) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from processors.orders import Order, state_key
+from processors.clientele import STANDS
+from processors.orders import Order, fact_key, state_key
 from processors.port import ReadState, Step
 from processors.routing import Routed, Router
 from processors.stock import DROPPED, HELD, RETURNING, STANDING
@@ -16,7 +17,6 @@ from towpath.events import Event, StockHold
 from towpath.records import Output
 
 CANCEL: Final = "cancel_order"
-STANDS: Final = frozenset({"applied", "found", "unchanged"})
 
 
 class Holdings:
@@ -62,7 +62,9 @@ class Holdings:
         The shop puts the goods back itself once it cancels, so they must not be in its number before.
         """
         source, key = event.meta["connection"], event.meta["key"]
-        if order is None or source not in self.stocked or CANCEL not in routed.asked or read(f"OrderCancelled|{key}".encode()) is not None:
+        if order is None or source not in self.stocked or CANCEL not in routed.asked:
+            return {}
+        if read(fact_key(Event("OrderCancelled", event.value))) is not None:
             return {}
         routed.outputs += self._say(order.holds(key, RETURNING, source, event.meta["received_at"]))
         return {state_key(key): order.returned(source, event.meta["event_id"]).dump()}

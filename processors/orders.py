@@ -116,3 +116,8 @@ def as_change(event: Event) -> Event:
 def state_key(key: str) -> bytes:
     """Return where the state keeps an order."""
     return f"order|{key}".encode()
+
+
+def fact_key(event: Event) -> bytes:
+    """Return where the state keeps what was last done with a fact; an event's meta tells, but for one that is a part of an aggregate."""
+    return f"{event.type}|{event.identity}".encode()

@@ -15,6 +15,7 @@ from processors.mapping import Model
 from processors.port import Step
 from processors.routing import Router
 from tests.unit.processors.test_whole_pair import CODEC, ROUTES, stock
+from towpath.codec import Codec, Head
 from towpath.delivery.deadletters import Registrar, replay_of
 from towpath.events import AGGREGATES, Event
 from towpath.metrics import Metrics
@@ -138,3 +139,20 @@ def test_what_is_said_of_an_order_that_is_known_is_not_mapped_twice(monkeypatch:
     one.prepare([record], lambda _: state.get)
     assert [output.topic for output in one.process(record, state.get).outputs] == ["deliver.shop", "orders"]
     assert mapped == ["OrderStatusChanged"]
+
+
+@pytest.mark.parametrize(
+    "output", [SENT[0], sent("CustomerChanged", a_customer()), sent("StockChanged", stock(10))], ids=["order", "customer", "stock"]
+)
+def test_what_was_told_before_is_known_by_its_head_and_not_read_ahead(output: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, state, decoded = processor(), dict[bytes, bytes](), list[object]()
+    state.update(one.process(Record(output.topic, 0, 0, FRESH, output.key, output.value), state.get).writes)
+    decode = Codec.decode
+
+    def counted(self: Codec, data: bytes | None, head: Head | None = None) -> Any:  # noqa: ANN401 - as the codec has it
+        decoded.append(data)
+        return decode(self, data, head)
+
+    monkeypatch.setattr(Codec, "decode", counted)
+    one.prepare([Record(output.topic, 0, 1, FRESH, output.key, output.value)], lambda _: state.get)
+    assert decoded == []
