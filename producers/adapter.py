@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import importlib
 import importlib.util
-from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -14,6 +13,7 @@ from typing import Final
 import orjson
 
 from producers.base import ASKED, BACKFILLED, ENTITY, FETCHED, KIND, POLLED, RECEIVED_AT, WEBHOOK, WEBHOOK_ID, Fetch, Provenance, References, Source
+from producers.polled import Digests
 from producers.references import LedgerReferences
 from producers.wire import text_of
 from towpath.acked import AckedProducer
@@ -40,8 +40,6 @@ from towpath.systems.base import Clients
 
 ARRIVALS: Final = {"ProductChanged": ("product", "sku")}
 """What dead letters may await: the event that tells of it, the entity's name, and the field that names one."""
-MOST_FETCHED: Final = 50_000
-"""Entities of a connection of which it is known what was fetched last."""
 
 
 class InboxHandler:
@@ -61,7 +59,7 @@ class InboxHandler:
         self._connection, self._source, self._api, self._references = connection, source, api, references
         self._books, self._producer, self._metrics = books, producer, metrics
         self._parts = {poll.entity: poll.part for poll in source.polls if poll.part}
-        self._fetched = OrderedDict[str, bytes]()
+        self._fetched = Digests()
 
     async def handle(self, record: Record) -> None:
         """Fetch what a webhook names or a list told, or decode what was fetched; returns once Kafka has what came of it."""
@@ -121,11 +119,7 @@ class InboxHandler:
     def _note(self, wanted: Fetch, body: bytes) -> None:
         """Note what was fetched, once it is in the inbox."""
         if (part := self._parts.get(wanted.entity)) and (content := _content(body, part)):
-            name = f"{wanted.entity}/{wanted.id}"
-            self._fetched[name] = content
-            self._fetched.move_to_end(name)
-            if len(self._fetched) > MOST_FETCHED:
-                self._fetched.popitem(last=False)
+            self._fetched.note(f"{wanted.entity}/{wanted.id}", content)
 
     def _wanted(self, record: Record) -> Fetch | list[Fetch] | None:
         """Return what a record of the inbox names."""
@@ -164,11 +158,11 @@ class InboxHandler:
         return Subject(self._connection, key, trace_id=record.trace_id)
 
 
-def _content(text: str | bytes, part: str = "") -> bytes | None:
+def _content(text: str | bytes, part: str = "") -> str | None:
     """Return a digest of what JSON says, or a part of it, whatever the order of its fields; None for what is no JSON."""
     try:
         content = orjson.loads(text)
-        return hashlib.sha256(orjson.dumps(content[part] if part else content, option=orjson.OPT_SORT_KEYS)).digest()
+        return hashlib.sha256(orjson.dumps(content[part] if part else content, option=orjson.OPT_SORT_KEYS)).hexdigest()
     except (ValueError, TypeError, KeyError):
         return None
 

@@ -102,7 +102,7 @@ class Backfill:
                     rows = [row for row in map(Row.of, batch) if known.get(row.name) != row.digest]  # pages of a list overlap
                     await gather_all(*(self._inbox.write(span.entity, row, BACKFILLED) for row in rows))
                     for row in rows:
-                        known.note(row)
+                        known.note(row.name, row.digest)
                     written, reached = written + len(rows), max(reached, *(item.changed_at for item in batch))
                     await self._note(span, known, reached)
                     self._tell(Progress(written, reached))

@@ -77,12 +77,12 @@ class Inbox:
 
 
 class Digests(OrderedDict[str, str]):
-    """The digest of each row by its name, of the latest 100,000."""
+    """The digest of each row, or of what else has a name, of the latest 100,000."""
 
-    def note(self, row: Row) -> None:
+    def note(self, name: str, digest: str) -> None:
         """Keep the digest, as the latest one."""
-        self[row.name] = row.digest
-        self.move_to_end(row.name)
+        self[name] = digest
+        self.move_to_end(name)
         if len(self) > MOST_KNOWN:
             self.popitem(last=False)
 
@@ -158,14 +158,14 @@ class PolledList:
                 row, reached = Row.of(item), max(reached, item.changed_at)
                 if listed.get(row.name, self._written.get(row.name)) != row.digest:
                     changed.append(row)
-                listed.note(row)
+                listed.note(row.name, row.digest)
             await self._write(changed)
         return listed, reached
 
     async def _write(self, changed: Sequence[Row]) -> None:
         await gather_all(*(self._inbox.write(self.entity, row) for row in changed))
         for row in changed:
-            self._written.note(row)
+            self._written.note(row.name, row.digest)
 
 
 async def _batches(items: AsyncIterator[Item]) -> AsyncIterator[list[Item]]:
