@@ -80,10 +80,7 @@ class Holdings:
         if not discarded and receipt["hop"] != "sink":
             return Step()
         if (source := self._status_of.get(flow)) is not None:
-            order = Order.load(read(state_key(key)))
-            if order is None or order.returning.get(source) != receipt["event_id"]:
-                return Step()
-            return Step(self._say(order.holds(key, DROPPED, source, receipt["at"])), {state_key(key): order.without(source).dump()})
+            return self._cancelled(receipt, source, read)
         source = self._placed_at.get(flow)
         if source is None or not (discarded or receipt["outcome"] in STANDS):
             return Step()
@@ -94,6 +91,15 @@ class Holdings:
         holds = order.holds(key, state, source, receipt["at"], receipt["external_at"]) if source in order.holding else []
         standing = order.standing if discarded else order.standing | {source}
         return Step(self._say(holds), {state_key(key): order._replace(holding=order.holding - {source}, standing=standing).dump()})
+
+    def _cancelled(self, receipt: Mapping[str, Any], source: str, read: ReadState) -> Step:
+        """Return what becomes of the goods of an order whose shop was told that the source cancelled it; a discard does not say by which event."""
+        key = receipt["key"]
+        order = Order.load(read(state_key(key)))
+        event_id = None if order is None else order.returning.get(source)
+        if order is None or event_id is None or (receipt["outcome"] != DISCARDED and receipt["event_id"] != event_id):
+            return Step()
+        return Step(self._say(order.holds(key, DROPPED, source, receipt["at"])), {state_key(key): order.without(source).dump()})
 
     def _say(self, holds: Sequence[StockHold]) -> list[Output]:
         return [Output(HOLDS, hold["sku"].encode(), self._codec.encode("StockHold", hold)) for hold in holds]

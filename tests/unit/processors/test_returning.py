@@ -12,9 +12,10 @@ import pytest
 from processors.orders import Order
 from processors.stock import Shelf
 from tests.unit.processors.test_whole_pair import CODEC, KEY, Worker, deliveries, numbers, stock
-from towpath.delivery.deadletters import Subject, replay_of
+from towpath.cli._dlq_mending import closing
+from towpath.delivery.deadletters import DISCARDED, Failure, Subject, replay_of
 from towpath.events import Event
-from towpath.records import Output
+from towpath.records import Output, Record
 from towpath.testing.events import PLACED_AT, a_cancellation, a_change, a_status, a_stock, an_order
 
 FREED = stock(10, sequence=3, second=9)
@@ -86,6 +87,18 @@ def test_it_ends_however_the_cancellation_ends_at_the_shop(worker: Worker, outco
     worker.event(event.type, event.value)
     worker.event("StockChanged", FREED)
     assert told(worker, event, outcome) == [10]
+
+
+def test_it_ends_when_an_operator_discards_the_cancellation_that_the_shop_refused(worker: Worker) -> None:
+    event = cancelled()
+    told_of = [one for one in worker.event(event.type, event.value) if one[0] == "deliver.shop" and one[2]["operation"] == "cancel_order"]
+    worker.event("StockChanged", FREED)
+    sink = replace(worker.registrar, hop="sink", group="sink.shop")
+    record = Record("deliver.shop", 0, 7, 0.0, KEY.encode(), CODEC.encode("Delivery", told_of[0][2]))
+    subject = Subject("shop", KEY, event_id=event.meta["event_id"], flow="status", operation="cancel_order", effect_key=KEY)
+    _, letter = sink.dead_letter(record, Failure("it was shipped"), subject, PLACED_AT)
+    discarded = closing(CODEC.decode_as("DeadLetter", letter.value), DISCARDED, "refunded there by hand", PLACED_AT)
+    assert numbers(worker.take(discarded)) == [10]
 
 
 def test_an_order_that_was_not_known_to_stand_yet_moves_its_hold_and_its_late_receipt_changes_nothing() -> None:
