@@ -51,7 +51,7 @@ async def _customer(bench: Bench, number: int) -> str:
 
 
 async def _rename(bench: Bench, customer: str) -> None:
-    await bench.control("POST", f"customers/{customer}", {"firstname": "Zoë"})
+    await bench.control("POST", f"customers/{customer}", {"firstname": "Ada"})
 
 
 async def _status(bench: Bench, number: int) -> Asked:
