@@ -13,6 +13,7 @@ from hypothesis import settings
 from xdist.remote import Producer  # type: ignore[import-untyped]  # the package has no types
 from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
+from towpath.broker.ports import free_port
 from towpath.kafka import KafkaSettings
 from towpath.testing.kafka import DOCKER, VARIABLE, kafka_for_tests, why_no_docker
 
@@ -54,6 +55,12 @@ def own_logs() -> Iterator[None]:
         root.handlers[:] = handlers
         root.setLevel(level)
         logging.captureWarnings(capture=False)
+
+
+@pytest.fixture
+def unused_tcp_port() -> int:
+    """Return a port that nobody listens on; one of pytest-asyncio's may be an outgoing connection's a moment later."""
+    return free_port()
 
 
 @pytest.fixture(scope="session")

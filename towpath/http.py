@@ -170,13 +170,15 @@ class ApiClient:
     ) -> Answer:
         what = f"{self.name}: {method} {path}"
         await self.gate.enter(self._priority)
-        began, sent = self.gate.clock.monotonic(), False
+        began, sent, asks_ours = self.gate.clock.monotonic(), False, False
         try:
             session = self._open()
             headers = await self._authoriser.headers(session)
             if write:
+                asks_ours = True
                 await self.check_fence()
-                self._failpoints.hit("sink.before_call")
+                asks_ours = False
+                self._failpoints.hit("sink.before_call", f"{method} {path}")
             sent = True
             url, once = self._base_url + path, (_sent_once,) if method in SENT_AGAIN else ()
             signed = self._signer.sign(method, url, params or {}) if self._signer is not None else {}
@@ -202,7 +204,7 @@ class ApiClient:
                 raise OutcomeUnknownError(f"{what}: no answer: {type(error).__name__}") from error
             raise RetryableError(f"{what}: no answer: {type(error).__name__}", system_wide=not sent or self.gate.is_open) from error
         except RetryableError as error:
-            if error.system_wide:
+            if error.system_wide and not asks_ours:  # else it is our database that is away, not the system
                 self.gate.failed()
             raise
         self._timed(began, f"{status // 100}xx")
@@ -246,7 +248,9 @@ class ApiClient:
         if not self._sessions:
             timeout = aiohttp.ClientTimeout(total=self._timeout, connect=min(5.0, self._timeout))
             connector = aiohttp.TCPConnector(limit=0)
-            self._sessions.append(aiohttp.ClientSession(timeout=timeout, connector=connector, json_serialize_bytes=_written))
+            traces = self._failpoints.traces("sink.before_send")
+            session = aiohttp.ClientSession(timeout=timeout, connector=connector, json_serialize_bytes=_written, trace_configs=traces)
+            self._sessions.append(session)
         return self._sessions[0]
 
 

@@ -64,7 +64,8 @@ DEAD_LETTERS = Count(
 )
 TWINS = Count(
     "towpath_twins",
-    "What stood twice at a target that refuses no repeat, by what became of the later one: cancelled, left (for a person), unknown.",
+    "What a process that stood still wrote beside another: what stands twice, by what became of the later one (cancelled, left for a person,"
+    " unknown), or an old state that may stand over a newer one (overwritten: the newest is sent again by itself).",
     ("connection", "operation", "outcome"),
 )
 REPLAYED = Count(

@@ -17,19 +17,25 @@ TRACE_PARTS: Final = 4
 DEAD_LETTER: Final = "towpath-dead-letter"
 ATTEMPTS: Final = "towpath-attempts"
 FIRST_AT: Final = "towpath-first-at"
+LAST_AT: Final = "towpath-last-at"
 REPLAYS: Final = "towpath-replays"
 GROUP: Final = "towpath-group"
 FLOW: Final = "towpath-flow"
 REPLAY: Final = "towpath-replay"
 FORCE: Final = "towpath-force"
+FAILED_AT: Final = "towpath-failed-at"
 ORIGIN: Final = "towpath-origin"
 """The offset that a replayed record had at first; not among `OURS`, so that it stays with the record however often it is replayed."""
-OURS: Final = frozenset({DEAD_LETTER, ATTEMPTS, FIRST_AT, REPLAYS, GROUP, FLOW, REPLAY, FORCE})
+OURS: Final = frozenset({DEAD_LETTER, ATTEMPTS, FIRST_AT, LAST_AT, REPLAYS, GROUP, FLOW, REPLAY, FORCE, FAILED_AT})
 LATEST: Final = 253_402_300_799.0
 """The last second of the year 9999."""
+LAST_YEAR: Final = 9000
+"""A time later than this is forged: nothing can be said to be later still."""
 MOST: Final = 1_000_000
 """More attempts or replays than this are forged."""
 LONGEST_OFFSET: Final = 19
+LONGEST_ID: Final = 40
+"""A dead letter's id is a UUID; what is longer is forged."""
 
 
 _TRACE = re.compile(r"(?!0{32})[0-9a-f]{32}")
@@ -98,19 +104,30 @@ class Record(NamedTuple):
         else:
             return None  # as nearly every record: it is asked many times of each
         dead_letter_id, replay_id = self.header(DEAD_LETTER), self.header(REPLAY)
+        if dead_letter_id and (len(dead_letter_id) > LONGEST_ID or not dead_letter_id.isprintable()):
+            return None
         try:
             return Replay(
                 dead_letter_id or "",
                 _count(self.header(ATTEMPTS)),
-                datetime.fromisoformat(self.header(FIRST_AT) or "").astimezone(UTC) if dead_letter_id is not None else EPOCH,
+                _moment(self.header(FIRST_AT)) if dead_letter_id is not None else EPOCH,
                 _count(self.header(REPLAYS)),
                 self.header(GROUP) or "",
                 self.header(FLOW) or "",
                 replay_id or "",
                 self.header(FORCE) == "1",
+                self.header(FAILED_AT) or "",
+                _moment(self.header(LAST_AT) or EPOCH.isoformat()),
             )
         except (ValueError, OverflowError):
             return None
+
+
+def _moment(text: str | None) -> datetime:
+    moment = datetime.fromisoformat(text or "").astimezone(UTC)
+    if moment.year > LAST_YEAR:
+        raise ValueError(f"{moment} is no time of ours")
+    return moment
 
 
 def _count(text: str | None) -> int:
@@ -123,7 +140,9 @@ def _count(text: str | None) -> int:
 class Replay(NamedTuple):
     """A record that is played again: the dead letter it stands for, what was tried before, and the only group and flow it is meant for.
 
-    One that stands for no dead letter (`towpath replay`) has a `replay_id` and goes through every hop; `force` has updates done again.
+    One that stands for no dead letter (`towpath replay`) has a `replay_id` and goes through every hop; `force` has updates done again. One whose
+    dead letter is mapped anew goes on to the group where that `failed_at`. `last_at` is when it failed last, by the clock of whoever it failed at:
+    what becomes of it is told as no earlier, for that clock may have been ahead.
     """
 
     dead_letter_id: str
@@ -134,10 +153,19 @@ class Replay(NamedTuple):
     flow: str = ""
     replay_id: str = ""
     force: bool = False
+    failed_at: str = ""
+    last_at: datetime = EPOCH
+
+    @property
+    def closes(self) -> dict[str, datetime]:
+        """Return the dead letter that its success closes, with when that failed last; nothing where it stands for none."""
+        return {self.dead_letter_id: self.last_at} if self.dead_letter_id else {}
 
     @property
     def onward(self) -> list[tuple[str, bytes]]:
         """Return the headers for the next hop: a replay of a dead letter ends at the hop that failed."""
+        if self.failed_at:
+            return self._replace(group=self.failed_at, failed_at="").headers()
         return [] if self.dead_letter_id else self.headers()
 
     def headers(self) -> list[tuple[str, bytes]]:
@@ -149,10 +177,13 @@ class Replay(NamedTuple):
             DEAD_LETTER: self.dead_letter_id,
             ATTEMPTS: str(self.attempts),
             FIRST_AT: self.first_at.isoformat(),
+            LAST_AT: self.last_at.isoformat(),
             REPLAYS: str(self.replays),
             GROUP: self.group,
             FLOW: self.flow,
         }
+        if self.failed_at:
+            pairs[FAILED_AT] = self.failed_at
         return [(name, text.encode()) for name, text in pairs.items()]
 
 

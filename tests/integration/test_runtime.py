@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import subprocess
@@ -74,6 +75,15 @@ def test_a_role_that_is_told_to_stop_ends_with_0_and_takes_its_run_file_along(st
     process.send_signal({"terminate": 15, "interrupt": 2}[name])
     assert process.wait(5) == 0
     assert list((tmp_path / "run").iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_info"), reason="another C library than glibc gives memory here")
+@pytest.mark.parametrize(("environment", "heaps"), [({}, 2), ({"MALLOC_ARENA_MAX": "5"}, 5)])
+def test_the_threads_of_a_role_share_two_heaps_unless_its_operator_wants_others(start: Start, environment: dict[str, str], heaps: int) -> None:
+    process = start("threads", **environment)
+    wait_until_ready(process)
+    assert process.stdout is not None
+    assert process.stdout.readline() == f"{heaps}\n"
 
 
 @pytest.mark.parametrize("behaviour", ["slow", "stuck"])

@@ -27,12 +27,11 @@ class Running:
 
     def line(self, text: str) -> str:
         assert self.process.stdout is not None
-        seen = []
         for line in self.process.stdout:
-            seen.append(line)
+            sys.stdout.write(line)  # for whoever reads that the test took too long
             if text in line:
                 return line
-        pytest.fail(f"no line with {text!r} in {seen}")
+        pytest.fail(f"no line with {text!r}")
 
     def pid(self, role: str) -> int:
         assert wait_for(lambda: read_run_file(self.data_dir / "run", role) is not None, lambda: False, 5)

@@ -13,6 +13,7 @@ from confluent_kafka import KafkaError, cimpl
 
 from towpath.acked import AckedProducer
 from towpath.clock import SystemClock
+from towpath.delivery import alone
 from towpath.delivery.lanes import LaneLimits
 from towpath.delivery.runner import LaneRunner
 from towpath.demo.pairs import find_pair
@@ -81,6 +82,7 @@ async def test_a_role_ends_when_its_producer_has_a_fatal_error(module: str, monk
             made.append(self)
 
     monkeypatch.setattr(f"{module}.AckedProducer", Doomed)
+    monkeypatch.setattr(alone, "SECONDS", 0.1)  # nobody is there to be asked who else delivers
     stack = Stack(tmp_path / "stack", find_pair("bng-nopcommerce"))  # its configuration only: nothing of it is started
     stack.write()
     config = stack.config()

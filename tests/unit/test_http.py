@@ -491,6 +491,16 @@ async def test_a_fence_that_falls_stops_the_write_and_holds_up_no_read(target: T
     assert "POST" not in [method for method, path in target.seen if path == "/things"]
 
 
+async def test_a_ledger_that_is_away_is_no_fault_of_the_system(target: Target) -> None:
+    async def away() -> None:
+        raise RetryableError("database: it does not answer", system_wide=True)
+
+    api = target.client()
+    for _ in range(OPENS_AFTER):
+        assert isinstance(await target.error_of(api.fenced(away).write("POST", "/things", {})), RetryableError)
+    assert not api.gate.is_open
+
+
 async def test_views_of_one_client_share_its_connections(target: Target) -> None:
     async def fence() -> None:
         return

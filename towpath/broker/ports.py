@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
+import sys
+from collections import deque
 from contextlib import suppress
 
 from towpath.errors import ConfigError
@@ -11,6 +14,10 @@ from towpath.errors import ConfigError
 HOST = "127.0.0.1"
 QUIET = range(15_000, 32_768)
 """Below what Linux (32768) and IANA (49152) have for outgoing connections, and above what most services take."""
+MOST_HELD = 100
+
+_held: deque[int] = deque()
+"""The sockets that hold what was chosen last, as file descriptors: they are nobody's to close."""
 
 
 def free_port(*, unlike: int = 0) -> int:
@@ -19,13 +26,21 @@ def free_port(*, unlike: int = 0) -> int:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return different ports nobody listens on, out of those that no system gives to outgoing connections: such a one may be gone a moment later."""
+    """Return different ports nobody listens on, out of those that no system gives to outgoing connections: such a one may be gone a moment later.
+
+    On Linux no other process is given them meanwhile: they stay bound here, which keeps no server away that sets SO_REUSEADDR, as they do.
+    """
     found: set[int] = set()
     while len(found) < count:
         port = secrets.choice(QUIET)
         with socket.socket() as probe, suppress(OSError):
             probe.bind((HOST, port))
+            if sys.platform == "linux":  # elsewhere two sockets of one port need more than that
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                _held.append(probe.detach())
             found.add(port)
+    while len(_held) > max(count, MOST_HELD):
+        os.close(_held.popleft())
     return list(found)
 
 

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as LateError
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from towpath.errors import RetryableError
 
@@ -21,6 +21,8 @@ DOUBT_SECONDS = 5.0
 UNKNOWN_SECONDS = 60.0
 MOST_UNKNOWN = 10_000
 MOST_ASKED = 100
+
+T = TypeVar("T")
 
 
 class NotSoFarError(RetryableError):
@@ -122,6 +124,15 @@ class SchemaLookup:
             if len(self._unknown) > MOST_UNKNOWN:
                 self._unknown.popitem(last=False)
         return error
+
+
+def in_time(ask: Callable[[], T]) -> T:
+    """Return what is asked for once its schema is known, or known to be none; blocks for some seconds after a start where it is neither."""
+    while True:
+        try:
+            return ask()
+        except NotSoFarError:
+            time.sleep(RETRY_SECONDS)
 
 
 def _in_event_loop() -> bool:

@@ -71,7 +71,8 @@ class Guardian:
                 _end_after(self._silent_seconds)
             if _parent_is_gone():
                 os._exit(1)
-            if signal.sigtimedwait(_SIGNALS, _POLL_SECONDS) is not None:
+            told = signal.sigtimedwait(_SIGNALS, _POLL_SECONDS)
+            if told is not None and told.si_signo in _SIGNALS:  # a process that stood still and wakes is told of none, and not by None
                 self._told = True
                 _end_after(self._hard_exit_seconds)
                 self._stop()

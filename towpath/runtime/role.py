@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import importlib
 import os
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 import uvloop
@@ -18,6 +21,7 @@ from prometheus_client import ProcessCollector
 from towpath import logs
 from towpath.config import Config
 from towpath.errors import ConfigError
+from towpath.failpoints import CHAOS_VARIABLE, VARIABLE, Failpoints
 from towpath.metrics import RESTARTS, Metrics
 from towpath.runtime.guardian import RESTARTS_VARIABLE, Guardian, die_with_parent
 from towpath.runtime.health import Health, HealthServer
@@ -39,6 +43,11 @@ DRAIN_SECONDS = 7.0
 GARBAGE = (50_000, 20, 100)
 """When Python looks for garbage that refers to itself, of which hardly any is made: a batch of records is more than the usual 700 objects, which
 are looked through then as long as they live (a tenth of a processor's time)."""
+ARENAS: Final = 2
+"""How many heaps glibc keeps for all threads together. It would give each of librdkafka's, a dozen, one of its own, and each keeps what its busiest
+moment took."""
+ARENAS_VARIABLE, M_ARENA_MAX = "MALLOC_ARENA_MAX", -8
+"""glibc's own variable, which counts where it is set, and its option (mallopt(3), malloc.h)."""
 
 _log = structlog.get_logger(__name__)
 
@@ -79,12 +88,21 @@ def run_role(name: str, config: Config, build: Build | None = None) -> int:
     """Run the role called `name` until SIGTERM or SIGINT; return the exit code: 0 stopped, 1 to be restarted. ConfigError passes through."""
     die_with_parent()
     gc.set_threshold(*GARBAGE)
+    keep_few_heaps()
     logs.configure(name)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(name, config, build or find_role(name)))
+        return runner.run(serve(name, config, build or find_role(name)))
 
 
-async def _serve(name: str, config: Config, build: Build) -> int:
+def keep_few_heaps() -> None:
+    """Have the threads that start from now on share ARENAS heaps, where glibc is what gives memory."""
+    if sys.platform == "linux" and ARENAS_VARIABLE not in os.environ:
+        with suppress(AttributeError):  # musl has no such function
+            ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
+
+
+async def serve(name: str, config: Config, build: Build) -> int:
+    """Run the role in this loop until it is asked to stop; return the exit code."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     metrics, health = Metrics(), Health()
     metrics.register(ProcessCollector(registry=None))
@@ -95,9 +113,18 @@ async def _serve(name: str, config: Config, build: Build) -> int:
             RunFile(name, os.getpid(), server.port, datetime.now(UTC).isoformat()).write(config.run_dir)
             try:
                 _log.info("started", health_port=server.port, pid=os.getpid())
+                _tell_of_failpoints()
                 return await _work(role, RoleContext(config, metrics, stop, health))
             finally:
                 remove_run_file(config.run_dir, name, os.getpid())
+
+
+def _tell_of_failpoints() -> None:
+    """Say it where something has armed failpoints that is not `towpath chaos`."""
+    armed = Failpoints.from_environment().armed
+    if armed and not os.environ.get(CHAOS_VARIABLE):
+        what = f"failpoints are armed: this process will die, stand still or go without a guard; unset {VARIABLE} and start it again"
+        _log.error(what, points=sorted(armed))
 
 
 async def _work(role: Role, context: RoleContext) -> int:

@@ -1,7 +1,5 @@
 """One supervised process: `child.py <behaviour>`; prints a line once it is set up."""
 
-# ruff: noqa: T201  # the tests read what is printed
-
 from __future__ import annotations
 
 import os
@@ -19,7 +17,8 @@ if __name__ == "__main__":
         sys.exit(2)
     if behaviour == "stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    print(f"{behaviour} child {os.getpid()} is up", flush=True)
+    sys.stdout.write(f"{behaviour} child {os.getpid()} is up\n")  # in one piece, whether buffered or not: others write to the same pipe
+    sys.stdout.flush()
     if behaviour == "failing":
         sys.exit(3)
     signal.pause()

@@ -3,8 +3,6 @@
 A role called `broker` is one that the others need. With `--forked` as the first argument, the other roles are forked.
 """
 
-# ruff: noqa: T201  # the tests read what is printed
-
 from __future__ import annotations
 
 import asyncio
@@ -19,12 +17,15 @@ from towpath.supervisor import Backoff, Supervisor
 CHILD = str(Path(__file__).with_name("child.py"))
 
 
+def tell(line: str) -> None:
+    """Print the line in one piece, whether buffered or not: the children write to the same pipe."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 async def supervise(data_dir: Path, behaviours: dict[str, str], forks: Prefork | None) -> None:
     commands = {role: [sys.executable, CHILD, behaviour] for role, behaviour in behaviours.items()}
     base = {role: commands.pop(role) for role in behaviours if role == "broker"}
-
-    def tell(line: str) -> None:
-        print(line, flush=True)
 
     async def prepare(_stop: asyncio.Event) -> None:
         tell("prepared")
@@ -41,7 +42,7 @@ def main(data_dir: str, *children: str, forked: bool) -> None:
     try:
         asyncio.run(supervise(Path(data_dir), dict(child.split("=") for child in children), forks))
     except ConfigError as error:
-        print(f"config: {error}", flush=True)
+        tell(f"config: {error}")
         sys.exit(2)
 
 

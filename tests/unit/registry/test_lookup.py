@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from towpath.errors import ConfigError, RetryableError
-from towpath.registry.lookup import AWAY_SECONDS, DOUBT_SECONDS, MOST_ASKED, UNKNOWN_SECONDS, SchemaLookup
+from towpath.registry.lookup import AWAY_SECONDS, DOUBT_SECONDS, MOST_ASKED, UNKNOWN_SECONDS, SchemaLookup, in_time
 from towpath.testing.waiting import until
 
 
@@ -122,6 +122,18 @@ def test_unknown_is_no_answer_just_after_a_start_or_a_failure(known: Known, time
         lookup.text(9)
     time.now += DOUBT_SECONDS
     assert lookup.text(9) is None
+
+
+def test_a_command_waits_until_a_schema_is_known_or_known_to_be_none(known: Known, time: Time) -> None:
+    lookup = SchemaLookup(lambda: known, time)
+
+    def asked() -> str | None:
+        time.now += DOUBT_SECONDS / 2 - 0.1
+        return lookup.text(9)
+
+    assert in_time(asked) is None
+    assert [9, 9, 9] == known.asked
+    assert '"string"' == in_time(lambda: lookup.text(7))
 
 
 async def test_of_a_flood_of_ids_one_is_asked_for_at_a_time_and_few_wait(lookup: SchemaLookup, known: Known) -> None:
