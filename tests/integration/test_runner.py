@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
+from confluent_kafka import Consumer
 
+from towpath import kafka as kafka_module
 from towpath.clock import SystemClock
 from towpath.delivery import runner as runner_module
 from towpath.delivery.lanes import LaneLimits, Lanes
@@ -29,18 +34,19 @@ class Place:
 
     def __init__(self, kafka: KafkaSettings, topic: str) -> None:
         self.kafka, self.topic = kafka, topic
-        self.release = asyncio.Event()
+        self.release, self.takes = asyncio.Event(), 0.0
         ensure(kafka, [TopicSpec(topic, PARTITIONS, "delete", 3_600_000)])
 
-    def produce(self, each: int) -> None:
+    def produce(self, each: int, value: bytes = b"v") -> None:
         """Append so many records to every partition."""
-        producer = make_producer(self.kafka)
+        producer = make_producer(self.kafka, compression_type="none")
         for number in range(each * PARTITIONS):
-            producer.produce(self.topic, b"v", b"%d" % number, number % PARTITIONS)
+            producer.produce(self.topic, value, b"%d" % number, number % PARTITIONS)
         assert producer.flush(20) == 0
 
     async def hold(self, _record: Record, _attempt: int) -> None:
         await self.release.wait()
+        await asyncio.sleep(self.takes)
 
     @asynccontextmanager
     async def member(self) -> AsyncIterator[Metrics]:
@@ -93,6 +99,30 @@ async def test_the_lag_is_what_is_not_committed_and_stays_known_over_a_restart(p
     async with place.member() as metrics:
         await place.until_lag(metrics, [3.0] * PARTITIONS)
         place.release.set()
+
+
+async def test_a_backlog_is_fetched_little_by_little_and_once(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    each, size = 2_500, 2_000
+
+    def watched(config: dict[str, Any], logger: logging.Logger) -> Consumer:
+        return Consumer(config | {"statistics.interval.ms": 100, "stats_cb": told.append}, logger=logger)
+
+    def fetched() -> int:
+        return sum(broker["rxbytes"] for broker in json.loads(told[-1])["brokers"].values())
+
+    monkeypatch.setattr(kafka_module, "Consumer", watched)
+    monkeypatch.setattr(runner_module, "MOST_PENDING", 500)
+    place.produce(each, bytes(size))
+    place.takes = 0.003
+    async with place.member() as metrics:
+        await place.until_lag(metrics, [float(each)] * PARTITIONS)
+        first = len(told)
+        await until(lambda: asyncio.sleep(0, len(told) > first + 10), what="a second went by")
+        assert fetched() < 4 * 2**20
+        place.release.set()
+        await place.until_lag(metrics, [0.0] * PARTITIONS)
+    assert each * size * PARTITIONS < fetched() < 1.2 * each * size * PARTITIONS
 
 
 async def test_partitions_that_another_member_owns_are_told_by_that_one_alone(place: Place) -> None:

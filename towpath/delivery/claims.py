@@ -6,9 +6,11 @@ import enum
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+
+from towpath.delivery.deadletters import dated, failed_last
 
 
 class State(enum.StrEnum):
@@ -21,6 +23,13 @@ class State(enum.StrEnum):
 
 Order = tuple[int, int]
 """A version as (major, minor)."""
+
+
+class Blamed(NamedTuple):
+    """A dead letter of an effect: the version that failed, None of a one-shot effect, and when it failed last."""
+
+    version: Order | None
+    last_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +46,18 @@ class Claim:
     wait: float
     external_id: str = ""
     digest: str = ""
-    dead_letters: Mapping[str, Order | None] = field(default_factory=dict)
+    dead_letters: Mapping[str, Blamed] = field(default_factory=dict)
     version: Order | None = None
     external_at: datetime | None = None
     taken: bool = False
 
-    def closed_by(self, version: Order | None) -> frozenset[str]:
-        """Return the dead letters that end when this version stands: all of a one-shot effect, else not those of a newer version."""
-        return frozenset(letter for letter, failed in self.dead_letters.items() if version is None or failed is None or failed <= version)
+    def closed_by(self, version: Order | None) -> dict[str, datetime]:
+        """Return the dead letters that end when this version stands, each with when it failed last: of a one-shot effect all.
+
+        Else not those of a newer version.
+        """
+        ended = {letter: one for letter, one in self.dead_letters.items() if version is None or one.version is None or one.version <= version}
+        return {letter: one.last_at for letter, one in ended.items()}
 
 
 FRESH = Claim(State.PENDING, mine=True, fresh=True, wait=0.0)
@@ -66,17 +79,22 @@ def known_of(row: sa.Row[Any]) -> dict[str, Any]:
     }
 
 
-def _blamed(note: str) -> tuple[str, Order | None]:
-    letter, _, version = note.partition("@")
+def _blamed(note: str) -> tuple[str, Blamed]:
+    named, _, version = note.partition("@")
     major, _, minor = version.partition(".")
-    return letter, (int(major), int(minor)) if version else None
+    letter, last_at = failed_last(named)
+    return letter, Blamed((int(major), int(minor)) if version else None, last_at)
 
 
-def note_of(letter: str, version: Order | None) -> str:
-    """Return how a dead letter stands in the row of the effect that failed; empty for an id that none of ours has."""
+def note_of(letter: str, version: Order | None, last_at: datetime) -> str:
+    """Return how a dead letter stands in the row of the effect that failed: `id~time` or `id~time@major.minor`, with when it failed last.
+
+    Empty for an id that none of ours has.
+    """
     if not letter.isascii() or not letter.isprintable() or {" ", "@"} & {*letter}:
         return ""
-    return letter if version is None else f"{letter}@{version[0]}.{version[1]}"
+    named = dated(letter, last_at)
+    return named if version is None else f"{named}@{version[0]}.{version[1]}"
 
 
 def without(notes: str, letters: Collection[str]) -> str:

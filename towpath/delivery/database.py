@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import sqlite3
 import time
@@ -21,15 +22,22 @@ if TYPE_CHECKING:
 metadata = sa.MetaData()
 ASKED_EVERY: Final = 5.0  # seconds
 BUSY_SECONDS: Final = 10.0
+GIVEN_UP: Final = {"connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 25_000}
+"""When a PostgreSQL that is not there any more is given up (by libpq's own names); Linux alone would wait a quarter of an hour, or two hours."""
+LET_GO: Final = "-c idle_in_transaction_session_timeout=10s -c lock_timeout=5s"
+"""How long a row is kept on PostgreSQL by who stands still (a host that vanished would keep its rows for two hours), and waited for."""
+PATIENT: Final = "-c idle_in_transaction_session_timeout=60s"
 
 
-def open_engine(url: URL, *, reading: bool = False) -> Engine:
+def open_engine(url: URL, *, reading: bool = False, patient: bool = False) -> Engine:
     """Return a SQLAlchemy engine; SQLite in WAL mode with full durability, its folder made where it is missing.
 
-    One that is for `reading` takes no write lock of SQLite's, so that nobody who writes waits for it.
+    One that is for `reading` takes no write lock of SQLite's, so that nobody who writes waits for it. On PostgreSQL a `patient` one waits for
+    others' locks however long they hold them: who makes tables, and the index, where one works at a time.
     """
     if url.get_backend_name() != "sqlite":
-        return sa.create_engine(url, pool_pre_ping=True)
+        bounds = GIVEN_UP | {"options": PATIENT if patient else LET_GO}
+        return sa.create_engine(url, pool_pre_ping=True, connect_args={name: bound for name, bound in bounds.items() if name not in url.query})
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(url)
@@ -39,9 +47,14 @@ def open_engine(url: URL, *, reading: bool = False) -> Engine:
     return engine
 
 
+def reason_of(error: SQLAlchemyError) -> str:
+    """Return what the database itself said of an error, its first line."""
+    return next(iter(str(error.__cause__ or error).splitlines()), type(error).__name__)
+
+
 def make_tables(engine: Engine) -> None:
     """Bring the delivery database to the tables of this release; raises ConfigError where a newer one made it."""
-    writing = open_engine(engine.url)
+    writing = open_engine(engine.url, patient=True)
     try:
         for tries_left in (2, 1, 0):
             try:
@@ -64,6 +77,17 @@ def insert_into(table: sa.Table, dialect: sa.Dialect) -> sqlite.Insert | postgre
     from sqlalchemy.dialects.postgresql import insert as insert_in_postgresql  # noqa: PLC0415 - the same; slow to import
 
     return insert_in_postgresql(table)
+
+
+def fitting(text: str, longest: int) -> str:
+    """Return a text as a column of this length takes it on every database: one that is longer, or has a NUL, ends with its digest instead.
+
+    SQLite takes any text; PostgreSQL would refuse it each time that it is tried again.
+    """
+    if len(text) <= longest and "\0" not in text:
+        return text
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return f"{text.replace(chr(0), '')[: longest - len(digest) - 1]}#{digest}"
 
 
 def now_of(database: Connection, clock: Clock) -> float:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import towpath
 from towpath.codec import Codec
 from towpath.errors import DataError
-from towpath.events import AGGREGATES, Event, stable_id
-from towpath.records import ORIGIN, OURS, Output, Record, Replay
+from towpath.events import AGGREGATES, Event, micros, stable_id
+from towpath.records import EPOCH, LATEST, ORIGIN, OURS, Output, Record, Replay
 from towpath.topics import PROCESSOR
 
 RECEIPTS = "receipts"
 DEAD, PARKED = "dead", "parked"
 DISCARDED = "discarded"
 """The outcome of a receipt by which an operator closes a dead letter whose effect is not wanted any more."""
+TICK = timedelta(microseconds=1)
+DATE, DIGITS = "~", 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ class Subject:
 class Failure:
     """Why a record failed: `error_class` is data, passing or bug; `state` says whether it is dead or parked.
 
-    `awaits` names what it is tried again for: an effect ("operation key") or something that arrives ("entity key").
+    `awaits` names what it is tried again for: an effect ("operation key") or something that arrives ("entity key"). One that is not `whole` is
+    stored without the record's value, which is too large for that.
     """
 
     reason: str
@@ -48,6 +51,7 @@ class Failure:
     state: str = DEAD
     attempts: int = 1
     awaits: str = ""
+    whole: bool = True
 
     @classmethod
     def of(cls, error: DataError) -> Failure:
@@ -83,7 +87,7 @@ class Registrar:
             "partition": record.partition,
             "offset": record.offset,
             "key": record.key,
-            "value": record.value,
+            "value": record.value if failure.whole else None,
             "headers": [{"name": name, "value": value} for name, value in record.headers if name not in OURS],
             "error_class": failure.error_class,
             "reason": failure.reason,
@@ -91,13 +95,14 @@ class Registrar:
             "field_value": failure.value,
             "attempts": failure.attempts + (replay.attempts if replay else 0),
             "first_at": replay.first_at if replay else now,
-            "last_at": now,
+            "last_at": fails_at(record, now),
             "flow": subject.flow,
             "business_key": subject.key,
             "trace_id": subject.trace_id,
             "mapping_version": subject.mapping_version,
             "code_version": towpath.__version__,
             "replays": replay.replays if replay else 0,
+            "whole": failure.whole,
         }
         prefix = "dlq" if failure.state == DEAD else "parked"
         topic = f"{prefix}.{subject.connection if subject.connection in self.connections else 'unknown'}"
@@ -139,13 +144,19 @@ class Registrar:
         return Output(RECEIPTS, subject.key.encode() or None, self.codec.encode("Receipt", value))
 
 
+def fails_at(record: Record, now: datetime) -> datetime:
+    """Return when a record failed that fails now: later than the last time, which another's clock may have told that is ahead."""
+    return now if record.replay is None else max(now, record.replay.last_at + TICK)
+
+
 def replay_of(letter: Mapping[str, Any], *, by_itself: bool = False) -> Output:
     """Return the record that plays a dead letter again: original topic, key, value and headers, and the replay headers.
 
     What is tried again `by_itself` is not counted among the replays, which an operator's cap is for.
     """
     replays = letter["replays"] + (not by_itself)
-    replay = Replay(letter["dead_letter_id"], letter["attempts"], letter["first_at"], replays, letter["group"], letter["flow"])
+    told = (letter["dead_letter_id"], letter["attempts"], letter["first_at"], replays, letter["group"], letter["flow"])
+    replay = Replay(*told, last_at=letter["last_at"])
     headers = [(header["name"], header["value"]) for header in letter["headers"]]
     origin = [] if any(name == ORIGIN for name, _ in headers) else [(ORIGIN, str(letter["offset"]).encode())]
     return Output(letter["topic"], letter["key"], letter["value"], [*headers, *origin, *replay.headers()])
@@ -167,6 +178,19 @@ def _came_at(letter: Mapping[str, Any]) -> tuple[int, int]:
     return letter["partition"], Record(letter["topic"], 0, letter["offset"], 0.0, None, None, headers).first_offset
 
 
+def why_not_sent(letter: Mapping[str, Any]) -> str:
+    """Return why a dead letter cannot be sent again, empty where it can: without its value it would be another record.
+
+    One that was written before letters told whether they are whole is left alone where it has no value.
+    """
+    if letter["whole"] or letter["value"] is not None:
+        return ""
+    partition, offset = _came_at(letter)
+    span = f"--partition {partition} --from {offset} --to {offset + 1}"
+    why = "its record's value does not stand in it: it is too large, or null where an older version wrote this"
+    return f"{why}; while the topic has the record, `towpath replay {letter['topic']} {span}` plays it"
+
+
 def remapped_of(letter: Mapping[str, Any], codec: Codec) -> Output:
     """Return the record that has a delivery's event routed again, for its flow alone; of any other dead letter what `replay_of` returns."""
     try:
@@ -174,6 +198,20 @@ def remapped_of(letter: Mapping[str, Any], codec: Codec) -> Output:
         event = Event(*codec.decode(delivery["event"]))
     except DataError:
         return replay_of(letter)
-    again = Replay(letter["dead_letter_id"], letter["attempts"], letter["first_at"], letter["replays"] + 1, PROCESSOR, delivery["flow"])
+    told = (letter["dead_letter_id"], letter["attempts"], letter["first_at"], letter["replays"] + 1)
+    again = Replay(*told, PROCESSOR, delivery["flow"], failed_at=letter["group"], last_at=letter["last_at"])
     headers = [(header["name"], header["value"]) for header in letter["headers"] if header["name"] not in (*OURS, ORIGIN)]
     return Output(f"received.{AGGREGATES[event.type]}", event.record_key, delivery["event"], [*headers, *again.headers()])
+
+
+def dated(dead_letter_id: str, at: datetime) -> str:
+    """Return how a dead letter is noted by whom a later success is told of: its id, and when it failed last."""
+    return f"{dead_letter_id}{DATE}{micros(at)}"
+
+
+def failed_last(note: str) -> tuple[str, datetime]:
+    """Return the id of a dead letter that was noted, and when it failed last; EPOCH where that was not noted yet, or is forged."""
+    letter, _, at = note.rpartition(DATE)
+    if not letter or not at.isascii() or not at.isdigit() or len(at) > DIGITS or int(at) > LATEST * 1_000_000:
+        return note, EPOCH
+    return letter, EPOCH + timedelta(microseconds=int(at))

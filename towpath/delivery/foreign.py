@@ -21,7 +21,7 @@ CONNECTS, SPRINGS = "__connect.errors.", "kafka_dlt-"
 RETRIES: Final = "retry_topic-"
 """How often, and since when, Spring's retry topics have tried a record: with these it would be dead again at the first failure after its replay."""
 REPLAYED: Final = "replayed"
-"""The outcome of a receipt that closes such a dead letter once it was sent again: who reads it writes no receipts; failed again, it is open again."""
+"""The outcome of a receipt that closes such a dead letter once it was sent again: who reads it writes no receipts; failed again, it has another."""
 LARGEST: Final = (1 << 63) - 1
 LARGEST_PARTITION: Final = (1 << 31) - 1
 NOT_TOLD: Final = "whoever wrote it does not say where it came from, or why it failed"
@@ -30,17 +30,18 @@ NOT_TOLD: Final = "whoever wrote it does not say where it came from, or why it f
 def foreign_letter(record: Record) -> dict[str, Any]:
     """Return what a record of such a topic tells, with the fields of our own dead letters; `topic` is empty where it does not say its original's.
 
-    The same original has the same dead letter, however often it fails and is replayed. Where a record went through several topics (Spring's
-    retries), the first that it names counts.
+    Each is a dead letter of its own, by where it stands: when it failed is not always told, for Connect writes its original's time, so that of two
+    failures none is known to be the later one. What was replayed has its count. Where a record went through several topics (Spring's retries),
+    the first that it names counts.
     """
     told = _of_connect(record) or _of_spring(record) or {"hop": OTHER, "connection": record.topic, "group": "", "reason": NOT_TOLD}
     topic, partition, offset = told.pop("place", ("", 0, 0))
     replay = record.replay
-    replay = replay if replay and replay.dead_letter_id else None
-    origin = (topic, partition, offset) if topic else (record.topic, record.partition, record.offset)
+    replay = replay if replay and replay.dead_letter_id and replay.group == told["group"] else None  # else another reader failed at it
+    places = (topic, partition, offset, record.topic, record.partition, record.offset)
     headers = [(name, value) for name, value in record.headers if name not in OURS and not name.startswith((CONNECTS, SPRINGS, RETRIES))]
     return {
-        "dead_letter_id": replay.dead_letter_id if replay else stable_id("foreign", told["hop"], told["group"], *origin),
+        "dead_letter_id": stable_id("foreign", told["hop"], told["group"], *places),
         "state": DEAD,
         "topic": topic,
         "partition": partition,
@@ -60,8 +61,16 @@ def foreign_letter(record: Record) -> dict[str, Any]:
         "mapping_version": "",
         "code_version": "",
         "replays": replay.replays if replay else 0,
+        "whole": True,
         **told,
     }
+
+
+def original_of(told: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what stands for the record that a dead letter is of: the same for all that one reader wrote of it, which may have read it twice."""
+    if told["hop"] in FOREIGN and told["topic"]:
+        return told["group"], told["topic"], told["partition"], told["offset"]
+    return (told["dead_letter_id"],)
 
 
 def why_not_replayed(told: Mapping[str, Any], towpaths: Iterable[str]) -> str:

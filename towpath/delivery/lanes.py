@@ -12,7 +12,7 @@ from typing import Protocol
 import structlog
 
 from towpath.clock import Clock
-from towpath.delivery.deadletters import PARKED, Failure
+from towpath.delivery.deadletters import DEAD, PARKED, Failure
 from towpath.delivery.lane import Lane, Played, State
 from towpath.errors import DataError, DependencyError, FencedError, OutcomeUnknownError, RetryableError
 from towpath.metrics import IN_FLIGHT, RETRIES, Metrics
@@ -212,11 +212,11 @@ class Lanes:
                 await self._handler.give_up(record, failure)
                 return Played.DONE
             except DataError as error:
-                if record.value is None:
+                if not failure.whole:
                     raise
                 place = f"{record.topic}/{record.partition}/{record.offset}"
-                failure = dataclasses.replace(failure, reason=f"{failure.reason} (its value stands at {place}: {error})")
-                record = record._replace(value=None)
+                reason = f"{failure.reason} (its value stands at {place}: {error})"
+                failure = dataclasses.replace(failure, reason=reason, state=DEAD, awaits="", whole=False)  # nor can it be tried by itself
             except RetryableError as error:
                 log.warning("storing a dead letter again", reason=str(error))
                 if not await self._back_off(lane, attempts, error.retry_after):

@@ -15,20 +15,22 @@ from sqlalchemy import Connection, Engine
 from towpath.clock import Clock
 from towpath.delivery.claims import FRESH, Claim, Order, State, known_of, note_of, stands, without
 from towpath.delivery.committer import GroupCommitter
-from towpath.delivery.database import DatabaseTime, insert_into, make_tables, metadata
+from towpath.delivery.database import DatabaseTime, fitting, insert_into, make_tables, metadata
 from towpath.errors import FencedError
+
+LONGEST_OPERATION, LONGEST_KEY = 40, 300
 
 effects = sa.Table(
     "effects",
     metadata,
     sa.Column("connection", sa.String(40), primary_key=True),
-    sa.Column("operation", sa.String(40), primary_key=True),
-    sa.Column("effect_key", sa.String(300), primary_key=True),
+    sa.Column("operation", sa.String(LONGEST_OPERATION), primary_key=True),
+    sa.Column("effect_key", sa.String(LONGEST_KEY), primary_key=True),
     sa.Column("state", sa.String(10), nullable=False),
     sa.Column("owner", sa.String(40), nullable=False),
     sa.Column("external_id", sa.String(200), nullable=False, default=""),
     sa.Column("digest", sa.String(64), nullable=False, default=""),
-    sa.Column("dead_letters", sa.Text, nullable=False, default=""),  # what a later success closes, a space between: `id`, or `id@major.minor`
+    sa.Column("dead_letters", sa.Text, nullable=False, default=""),  # what a later success closes, a space between: see claims.note_of
     sa.Column("leased_until", sa.Float, nullable=False),
     sa.Column("settled_at", sa.Float, nullable=False),
     sa.Column("updated_at", sa.Float, nullable=False),
@@ -156,12 +158,28 @@ class Ledger:
         change = _Change(effect, mine=False, values={"state": State.FAILED}, after={})
         await self._database.run(lambda connection: connection.execute(statement, self._given(connection, change)).rowcount)
 
-    async def blame(self, effect: Effect, dead_letter_id: str, version: Order | None = None) -> None:
+    async def overwritten(self, effect: Effect, version: Order) -> Order | None:
+        """Note that this version of a state may stand at the target again, over a newer one; return that one, which is to be put again then.
+
+        None where no newer one stood, or that was noted before.
+        """
+
+        def work(connection: Connection) -> Order | None:
+            row = connection.execute(FOUND_TO_CHANGE, _place(effect)).one_or_none()
+            stood = None if row is None else known_of(row)["version"]
+            if stood is None or stood <= version:
+                return None
+            connection.execute(CHANGED, {**_place(effect), "major": version[0], "minor": version[1]})
+            return (stood[0], stood[1])
+
+        return await self._database.run(work)
+
+    async def blame(self, effect: Effect, dead_letter_id: str, version: Order | None = None, *, at: datetime) -> None:
         """Note a dead letter that a later success of this effect closes, also where the effect was never begun (what it refers to failed).
 
-        With a `version` the effect is state-like, and only that version or a newer one closes it.
+        It failed `at`. With a `version` the effect is state-like, and only that version or a newer one closes it.
         """
-        if not (note := note_of(dead_letter_id, version)):
+        if not (note := note_of(dead_letter_id, version, at)):
             return  # forged
 
         def work(connection: Connection) -> None:
@@ -170,9 +188,8 @@ class Ledger:
             if self._inserted(connection, [_row(effect, dead_letters=note, **values)]) == [True]:
                 return
             row = connection.execute(FOUND_TO_CHANGE, _place(effect)).one()
-            if note not in row.dead_letters.split():
-                noted = f"{row.dead_letters} {note}".strip()
-                connection.execute(CHANGED, {**_place(effect), "dead_letters": noted, "updated_at": now})
+            noted = f"{without(row.dead_letters, {dead_letter_id})} {note}".strip()
+            connection.execute(CHANGED, {**_place(effect), "dead_letters": noted, "updated_at": now})
 
         await self._database.run(work)
 
@@ -185,6 +202,12 @@ class Ledger:
                 connection.execute(CHANGED, {**_place(effect), "dead_letters": left})
 
         await self._database.run(work)
+
+    async def blamed(self, connection: str, operation: str) -> set[str]:
+        """Return the keys of those effects of an operation at which dead letters are noted."""
+        there = (effects.c.connection == connection, effects.c.operation == operation, effects.c.dead_letters != "")
+        statement = sa.select(effects.c.effect_key).where(*there)
+        return await self._database.run(lambda database: set(database.execute(statement).scalars()))
 
     async def settles_in(self, effect: Effect, seconds: float) -> None:
         """Note that the call has ended: what it may have sent settles in so many seconds, 0 where nothing can have been written."""
@@ -250,9 +273,15 @@ class Ledger:
 
 
 def _row(effect: Effect, **values: object) -> dict[str, Any]:
-    names = {"connection": effect.connection, "operation": effect.operation, "effect_key": effect.key}
+    connection, operation, key = _fitting(effect)
+    names = {"connection": connection, "operation": operation, "effect_key": key}
     return {**names, "external_id": "", "digest": "", "dead_letters": "", **values}
 
 
 def _place(effect: Effect) -> dict[str, Any]:
-    return {"of_connection": effect.connection, "of_operation": effect.operation, "of_key": effect.key}
+    connection, operation, key = _fitting(effect)
+    return {"of_connection": connection, "of_operation": operation, "of_key": key}
+
+
+def _fitting(effect: Effect) -> Effect:
+    return Effect(effect.connection, fitting(effect.operation, LONGEST_OPERATION), fitting(effect.key, LONGEST_KEY))

@@ -49,7 +49,10 @@ def mended(codec: Codec, value: bytes | None, text: str) -> bytes:
     delivery all stays but its document and what that refers to.
     """
     text_of(codec, value)
-    content = _json(text.encode("utf-8", "replace"))
+    try:
+        content = json.loads(text.encode("utf-8", "replace"))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"what was written is no JSON: {error}", field="value") from error
     if not isinstance(content, dict):
         raise DataError("what was written is no JSON object", field="value")
     if value is None or value[:1] != b"\0":

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine
 
 from towpath.clock import Clock
 from towpath.delivery.committer import GroupCommitter
-from towpath.delivery.database import insert_into, make_tables, metadata, now_of
+from towpath.delivery.database import fitting, insert_into, make_tables, metadata, now_of
 from towpath.delivery.deadletters import PARKED, Failure
 
 LONGEST = timedelta(hours=1)
@@ -25,6 +25,7 @@ HAND_OVER = timedelta(minutes=1)
 NEVER = 1e15
 """A time that does not come: what is not tried by the clock."""
 AT_ONCE = 100
+LONGEST_AWAITED = 400
 
 parked = sa.Table(
     "parked",
@@ -34,7 +35,7 @@ parked = sa.Table(
     sa.Column("topic", sa.String(80), nullable=False),
     sa.Column("partition", sa.Integer, nullable=False),
     sa.Column("offset", sa.BigInteger, nullable=False),
-    sa.Column("awaits", sa.String(400), nullable=False, default=""),  # "operation key" of an effect, or "entity key" of what is to arrive
+    sa.Column("awaits", sa.String(LONGEST_AWAITED), nullable=False, default=""),  # "operation key" of an effect, or "entity key" of what is to arrive
     sa.Column("tries", sa.Integer, nullable=False),
     sa.Column("retry_at", sa.Float, nullable=False),
     sa.Index("parked_by_time", "connection", "retry_at"),
@@ -78,17 +79,32 @@ class Parking:
 
     async def park(self, connection: str, one: Parked, awaits: str = "", *, by_clock: float = math.inf) -> None:
         """Note that a record is parked, or parked again: what it `awaits` wakes it, and the clock so many times."""
+        awaits = fitting(awaits, LONGEST_AWAITED)
 
         def work(database: Connection) -> None:
+            is_it = parked.c.dead_letter_id == one.dead_letter_id
+            known = database.execute(sa.select(parked).where(is_it).with_for_update()).first()
             now = now_of(database, self._clock)
-            known = database.execute(sa.select(parked).where(parked.c.dead_letter_id == one.dead_letter_id)).first()
-            tries = known.tries if known is not None else 0
+            same = known is not None and known.awaits == awaits
+            tries = known.tries if known is not None and (same or by_clock == math.inf) else 0  # what it awaits now may have come just before
             retry_at = now + min(self._pause * 2 ** min(tries, 16), LONGEST).total_seconds() if tries < by_clock else NEVER
-            if known is not None and known.awaits == awaits and known.retry_at <= now:
+            if known is not None and same and known.retry_at <= now:
                 retry_at = now  # woken while it was tried
-            database.execute(sa.delete(parked).where(parked.c.dead_letter_id == one.dead_letter_id))
             values = {**one._asdict(), "connection": connection, "awaits": awaits, "tries": tries + 1, "retry_at": retry_at}
-            database.execute(sa.insert(parked).values(**values))
+            if known is None:
+                database.execute(sa.insert(parked).values(**values))
+            else:  # the same row: whoever wakes it now waits for this commit, and would not find another
+                database.execute(sa.update(parked).where(is_it).values(**values))
+
+        await self._database.run(work)
+
+    async def look_again(self, connection: str, one: Parked, seconds: float) -> None:
+        """Have what stands at a place of any topic due in so many seconds, once: whoever saw to it forgets it."""
+
+        def work(database: Connection) -> None:
+            when = {"awaits": "", "tries": 1, "retry_at": now_of(database, self._clock) + seconds}
+            statement = insert_into(parked, database.dialect).on_conflict_do_nothing()
+            database.execute(statement.values(**one._asdict(), **when, connection=connection))
 
         await self._database.run(work)
 
@@ -108,7 +124,7 @@ class Parking:
 
     async def wake(self, connection: str, awaited: str) -> None:
         """Have what waits for this effect or arrival tried now."""
-        await self._try_now(parked.c.connection == connection, parked.c.awaits == awaited)
+        await self._try_now(parked.c.connection == connection, parked.c.awaits == fitting(awaited, LONGEST_AWAITED))
 
     async def forget(self, ids: Sequence[str]) -> None:
         """Drop the rows of what is parked no more: it succeeded, was superseded, or died."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Final
 
 from towpath.codec import Codec
@@ -13,13 +14,16 @@ DUPLICATE: Final = "duplicate"
 MERGED, REJECTED = "merged", "rejected"
 """The outcomes of the receipts that close the question."""
 MATCH: Final = "Match"
-"""What of a customer's document says who is meant: an id, a confidence, or false for nobody who is there."""
+"""What of a customer's document says who is meant: an id, a confidence, or which of those who are there are not meant (false: none of them is)."""
+NOT: Final = "Not"
+"""What of `Match` has the ids of those who are not meant."""
 
 
-def decided(codec: Codec, value: bytes | None, candidate: str) -> bytes:
-    """Return the delivery with the customer it asks about said to be this candidate, none of them where that is empty.
+def decided(codec: Codec, value: bytes | None, candidate: str, rejected: Collection[str] = ()) -> bytes:
+    """Return the delivery with the customer it asks about said to be this candidate, or none of the `rejected` where that is empty.
 
-    Raises DataError for a record that asks nothing.
+    One that is made then may be one of the same name and address: who was rejected tells it from them. Raises DataError for a record that asks
+    nothing.
     """
     delivery = codec.decode_as("Delivery", value)
     related = {name: json.loads(text) for name, text in delivery["related"].items()}
@@ -27,6 +31,6 @@ def decided(codec: Codec, value: bytes | None, candidate: str) -> bytes:
     if not asked:
         raise DataError("the record asks about no customer", field="related")
     for document in asked:
-        document[MATCH] = candidate or False
+        document[MATCH] = candidate or {NOT: sorted(rejected)}
     texts = {name: json.dumps(document, ensure_ascii=False) for name, document in related.items()}
     return codec.encode("Delivery", {**delivery, "related": texts})

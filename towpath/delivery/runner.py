@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -16,7 +17,7 @@ from towpath.acked import AckedProducer
 from towpath.clock import Clock
 from towpath.delivery.lanes import Handler, LaneLimits, Lanes
 from towpath.delivery.offsets import OffsetTracker
-from towpath.errors import RetryableError
+from towpath.errors import ConfigError, RetryableError
 from towpath.failpoints import Failpoints
 from towpath.kafka import KafkaSettings, make_consumer, record_of
 from towpath.metrics import LAG, Metrics
@@ -32,6 +33,10 @@ IDLE_SECONDS = 0.5
 COMMIT_SECONDS = 0.5
 DRAIN_SECONDS = 5.0
 ASK_SECONDS = 1.0
+STUCK_SECONDS = 1.0
+AHEAD: Final[Mapping[str, Any]] = {"queued_max_messages_kbytes": 1024, "fetch_message_max_bytes": 65_536, "fetch_queue_backoff_ms": 10}
+"""What librdkafka fetches ahead of the lanes: 1 MiB, 64 KiB of a partition at once, and more within 10 ms where that was too much. By itself it
+would hold 64 MiB, and fill the lanes with the few keys of one partition."""
 
 
 class LaneRunner:
@@ -49,8 +54,12 @@ class LaneRunner:
         connection: str,
         metrics: Metrics,
     ) -> None:
+        self.client_id = "towpath"
+        """What Kafka tells others of who this is."""
         self.group, self.topic = group, topic
         self.assigned = asyncio.Event()
+        self.on_assigned: Callable[[], object] = lambda: None
+        """Is called whenever partitions came here, before any of their records is handled."""
         self._kafka = kafka
         self._metrics = metrics
         self._lanes = Lanes(handler, clock, limits, self._finished, connection=connection, metrics=metrics)
@@ -59,6 +68,8 @@ class LaneRunner:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._consumer: Consumer | None = None
         self._paused = False
+        self._had_room_at = time.monotonic()
+        self._room = asyncio.Event()
         self._failpoints = Failpoints.from_environment()
 
     @property
@@ -69,15 +80,14 @@ class LaneRunner:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then finish the calls under way and commit; raises what ended a lane by surprise."""
         self._loop = asyncio.get_running_loop()
-        consumer = self._consumer = make_consumer(self._kafka, self.group, session_timeout_ms=10_000)
+        consumer = self._consumer = make_consumer(self._kafka, self.group, session_timeout_ms=10_000, client_id=self.client_id, **AHEAD)
         consumer.subscribe([self.topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
         committed_at = time.monotonic()
         try:
             while not stop.is_set():
                 if self._lanes.failure is not None:
                     raise self._lanes.failure
-                seconds = POLL_SECONDS if self.pending or self._committable() else IDLE_SECONDS
-                for message in await self._call(partial(self._poll, self.pending, seconds)):  # counted here: lanes change while the thread works
+                for message in await self._read():
                     self._take(message)
                 if time.monotonic() - committed_at >= COMMIT_SECONDS:
                     await self._commit()
@@ -89,6 +99,23 @@ class LaneRunner:
             if self._consumer is not None:
                 await self._call(self._consumer.close)
             self._thread.shutdown(wait=False)
+
+    async def _read(self) -> list[Message]:
+        """Return what was read within a tenth of a second, or half of one where there is nothing to do.
+
+        Nothing is read while the lanes are full. Partitions are paused only where they stay so, for the sake of a rebalance, which is told by a poll:
+        librdkafka 2 throws away what it fetched of a paused one, and takes up to a second to fetch again.
+        """
+        now, full = time.monotonic(), self.pending >= MOST_PENDING
+        if full and not self._paused and now - self._had_room_at < STUCK_SECONDS:
+            self._room.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._room.wait(), POLL_SECONDS)
+            return []
+        if not full:
+            self._had_room_at = now
+        seconds = POLL_SECONDS if self.pending or self._committable() else IDLE_SECONDS
+        return await self._call(partial(self._poll, self.pending, seconds))  # counted here: lanes change while the thread works
 
     async def _call(self, work: Callable[[], list[Message] | None]) -> list[Message]:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work) or []
@@ -127,6 +154,8 @@ class LaneRunner:
         tracker = self._trackers.get(record.partition)
         if tracker is not None:
             tracker.finish(record.offset)
+        if self.pending < MOST_PENDING * 9 // 10:  # for a batch, not for each record
+            self._room.set()
 
     async def _commit(self) -> None:
         offsets = self._committable()
@@ -169,6 +198,7 @@ class LaneRunner:
         for one in partitions:
             self._trackers[one.partition] = OffsetTracker()
         self._paused = False
+        self._in_loop(self.on_assigned)
         self._in_loop(self.assigned.set)
 
     def _on_revoke(self, _consumer: Consumer, partitions: list[TopicPartition]) -> None:
@@ -206,7 +236,7 @@ async def run_all(
 ) -> None:
     """Run every runner, and what works `beside` them, until `stop` is set; the role is ready once each runner has partitions.
 
-    The first that fails ends all, and so does a producer that can send no more.
+    The first that fails ends all, and so does a producer that can send no more. Raises ConfigError where that is what one of them raised.
     """
     health.set_ready("partitions", ok=False, detail="waiting for partitions")
 
@@ -222,5 +252,9 @@ async def run_all(
             for work in beside:
                 group.create_task(work)
             group.create_task(producer.serve_until(stop))
+    except ExceptionGroup as failed:
+        if (wrong := failed.subgroup(ConfigError)) is not None:  # which no restart mends
+            raise next(iter(wrong.exceptions)) from None
+        raise
     finally:
         telling.cancel()

@@ -13,6 +13,7 @@ from towpath.clock import SystemClock
 from towpath.delivery.committer import GroupCommitter
 from towpath.delivery.database import open_engine
 from towpath.delivery.ledger import Effect, Ledger
+from towpath.errors import RetryableError
 
 TOGETHER = 50
 
@@ -45,6 +46,18 @@ async def test_a_part_that_fails_harms_none_of_those_that_it_waits_with(tmp_path
     assert 0.25 == found[0]
     assert isinstance(found[1], ZeroDivisionError)
     assert 0.5 == found[2]
+
+
+@pytest.mark.parametrize(("statement", "everyones"), [("ATTACH '/' AS other", True), ("INSERT INTO one VALUES (1)", False)])
+async def test_a_database_that_fails_as_a_whole_blames_no_record_and_one_that_refuses_a_value_does(
+    tmp_path: Path, statement: str, *, everyones: bool
+) -> None:
+    committer = GroupCommitter(open_engine(place(tmp_path)))
+    await committer.run(lambda connection: connection.exec_driver_sql("CREATE TABLE one (value INTEGER CHECK (value > 1))"))
+    with pytest.raises(RetryableError) as raised:
+        await committer.run(lambda connection: connection.exec_driver_sql(statement))
+    await committer.close()
+    assert everyones is raised.value.system_wide
 
 
 @pytest.mark.parametrize("others", [0, TOGETHER])

@@ -62,18 +62,28 @@ def test_what_failed_where_and_why_is_told(headers: Headers, hop: str, group: st
 
 
 @pytest.mark.parametrize("headers", [CONNECT, SPRING])
-def test_the_same_record_keeps_its_dead_letter_when_it_fails_again_after_a_replay(headers: Headers) -> None:
+def test_the_same_record_keeps_its_count_when_it_fails_again_after_a_replay(headers: Headers) -> None:
     first = foreign_letter(a_record(*headers))
     topic, key, value, sent = replay_of(first)
     assert ("orders", b"shop/order/1001", b'{"total": 1}') == (topic, key, value)
     again = foreign_letter(Record("orders-sink.dlq", 0, 9, AT + 60, key, value, [*sent, *headers]))
-    assert (first["dead_letter_id"], 2, 1) == (again["dead_letter_id"], again["attempts"], again["replays"])
+    assert first["dead_letter_id"] != again["dead_letter_id"]
+    assert (2, 1) == (again["attempts"], again["replays"])
     assert first["first_at"] == again["first_at"] < again["last_at"]
     assert [name for name, _ in sent if name.startswith(("__connect", "kafka_dlt"))] == []
 
 
 def test_another_consumer_of_the_same_record_has_a_dead_letter_of_its_own() -> None:
     assert foreign_letter(a_record(*CONNECT))["dead_letter_id"] != foreign_letter(a_record(*SPRING))["dead_letter_id"]
+
+
+def test_another_consumer_that_fails_at_what_was_replayed_counts_for_itself() -> None:
+    first = foreign_letter(a_record(*CONNECT))
+    _, key, value, sent = replay_of(first)
+    other = [(name, b"archive" if name.endswith("connector.name") else told) for name, told in CONNECT]
+    again, others = (foreign_letter(Record("dlq", 0, 9, AT + 60, key, value, [*sent, *headers])) for headers in (CONNECT, other))
+    assert ("connect-warehouse-sink", 1, 2) == (again["group"], again["replays"], again["attempts"])
+    assert ("connect-archive", 0, 1) == (others["group"], others["replays"], others["attempts"])
 
 
 def test_of_a_record_that_went_through_retry_topics_the_first_one_counts() -> None:
@@ -89,12 +99,12 @@ def test_what_springs_retry_topics_counted_is_left_out_of_a_replay_which_counts_
     assert OWN == [header for header in sent.headers if header in OWN]
 
 
-def test_one_of_a_spring_that_does_not_tell_its_group_is_listed_by_its_topic_and_keeps_its_dead_letter() -> None:
+def test_one_of_a_spring_that_does_not_tell_its_group_is_listed_by_its_topic_and_keeps_its_count() -> None:
     old = [header for header in SPRING if "group" not in header[0] and "cause" not in header[0]]
     first = foreign_letter(a_record(*old))
     assert ("orders-sink.dlq", "", "ListenerExecutionFailedException") == (first["connection"], first["group"], first["error_class"])
     again = foreign_letter(a_record(*replay_of(first).headers, *old, offset=9))
-    assert (first["dead_letter_id"], 2) == (again["dead_letter_id"], again["attempts"])
+    assert 2 == again["attempts"]
 
 
 def test_a_record_that_says_nothing_is_listed_and_cannot_be_replayed() -> None:

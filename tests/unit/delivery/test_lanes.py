@@ -7,7 +7,7 @@ import pytest
 
 from towpath.delivery.deadletters import DEAD, PARKED, Failure
 from towpath.delivery.lane import State
-from towpath.delivery.lanes import BUG_ATTEMPTS, LONGEST_TOLD, LaneLimits, Lanes
+from towpath.delivery.lanes import BUG_ATTEMPTS, LONGEST_TOLD, Known, LaneLimits, Lanes
 from towpath.errors import DataError, DependencyError, FencedError, OutcomeUnknownError, RetryableError
 from towpath.metrics import Metrics
 from towpath.records import Record
@@ -207,14 +207,16 @@ async def test_a_dead_letter_that_kafka_does_not_take_is_stored_until_it_does() 
     assert [0] == [offset for offset, _ in bench.handler.given_up]
 
 
-async def test_a_dead_letter_too_large_to_store_is_stored_without_its_value_and_says_where_it_stands() -> None:
-    bench = Bench(raising(DataError("bad", field="x")))
+@pytest.mark.parametrize("error", [DataError("bad", field="x"), DependencyError("not there yet", awaits="order 1")], ids=["dead", "parked"])
+async def test_a_dead_letter_too_large_to_store_is_stored_without_its_value_and_says_where_it_stands(error: Known) -> None:
+    bench = Bench(raising(error))
     bench.handler.storing = [DataError("message too large", field="value")]
     bench.submit(a_record(7, partition=3))
-    await settled()
+    await bench.clock.advance(60)
     [(offset, failure)] = bench.handler.given_up
     assert offset == 7
     assert "inbox.shop/3/7" in failure.reason
+    assert (DEAD, "", False) == (failure.state, failure.awaits, failure.whole), "nothing can try it again by itself"
     assert bench.finished == [7]
     assert bench.lanes.failure is None
 

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -18,8 +18,10 @@ from towpath.delivery.committer import GroupCommitter
 from towpath.delivery.database import open_engine
 from towpath.delivery.ledger import Effect, Ledger
 from towpath.errors import FencedError, RetryableError
+from towpath.records import EPOCH
 from towpath.testing.clock import VirtualClock
 
+NOON, LATER = datetime(2026, 11, 20, 12, tzinfo=UTC), datetime(2026, 11, 20, 12, 0, 0, 7, tzinfo=UTC)
 LEASE, SETTLE = timedelta(seconds=20), timedelta(seconds=5)
 ORDER = Effect("erp", "create_order", "shop/order/1001")
 STOCK = Effect("shop", "set_stock", "erp/stock/A-7")
@@ -54,6 +56,22 @@ async def put(ledger: Ledger, version: Order) -> Claim:
     if claim.mine:
         await ledger.complete(STOCK, "17", digest=f"d{version}", version=version)
     return claim
+
+
+@pytest.mark.parametrize("tail", ["x" * 300, "\0", "\0" + "x" * 300, "y" * 300])
+async def test_an_effect_of_any_key_is_done_once_and_has_its_dead_letters(ledger_of: Open, tail: str) -> None:
+    effect, ledger = Effect("erp", "create_payment", f"shop/order/1001/payment/{tail}"), ledger_of("one")
+    other = effect._replace(key=f"{effect.key}z")
+    await ledger.blame(effect, "letter-1", at=NOON)
+    assert {"letter-1"} == {*(await begin(ledger, effect)).dead_letters}
+    await ledger.renew(effect, lease=LEASE, settle=SETTLE)
+    await ledger.complete(effect, "P-1")
+    assert (State.DONE, "P-1") == ((claim := await begin(ledger_of("other"), effect)).state, claim.external_id)
+    assert (await begin(ledger, other)).fresh, "nor is it taken for another"
+
+
+async def test_what_failed_for_an_operation_that_is_none_is_noted(ledger_of: Open) -> None:
+    await ledger_of("one").blame(ORDER._replace(operation="create" * 20), "letter-1", at=NOON)
 
 
 async def test_the_first_claim_is_fresh_and_nobody_elses(ledger_of: Open) -> None:
@@ -180,30 +198,43 @@ async def test_a_refused_effect_can_be_tried_again_at_once_with_other_content(le
 
 async def test_every_dead_letter_of_an_effect_is_kept_and_found_after_its_success_too(ledger_of: Open, clock: VirtualClock) -> None:
     one, other = ledger_of("one"), ledger_of("other")
-    await one.blame(ORDER, "letter-1")
-    await other.blame(ORDER, "letter-2")
-    await other.blame(ORDER, "letter-1")
-    assert {"letter-1", "letter-2"} == (await begin(one)).closed_by(None)
+    for ledger, letter, at in ((one, "letter-1", NOON), (other, "letter-2", NOON), (other, "letter-1", LATER)):
+        await ledger.blame(ORDER, letter, at=at)
+    assert {"letter-1": LATER, "letter-2": NOON} == (await begin(one)).closed_by(None)
     await one.complete(ORDER, "SO-1")
     await clock.advance(1)
-    assert {"letter-1", "letter-2"} == (await begin(other)).closed_by(None)
+    assert {"letter-1": LATER, "letter-2": NOON} == (await begin(other)).closed_by(None)
+    await other.forgive(ORDER, ["letter-1"])
+    assert {"letter-2": NOON} == (await begin(other)).closed_by(None)
 
 
 async def test_a_dead_letter_of_a_newer_version_is_not_closed_by_an_older_one(ledger_of: Open) -> None:
     one = ledger_of("one")
     for letter, version in (("older", (1, 9)), ("same", (2, 0)), ("newer", (2, 1)), ("newest", (10, 0))):
-        await one.blame(STOCK, letter, version)
-    await one.blame(STOCK, "of-before-versions")
+        await one.blame(STOCK, letter, version, at=NOON)
+    await one.blame(STOCK, "of-before-versions", at=NOON)
     claim = await one.peek(STOCK)
     assert claim is not None
-    assert {"older", "same", "of-before-versions"} == claim.closed_by((2, 0))
-    assert {"older", "same", "newer", "newest", "of-before-versions"} == claim.closed_by((10, 0))
+    assert {"older", "same", "of-before-versions"} == {*claim.closed_by((2, 0))}
+    assert {"older", "same", "newer", "newest", "of-before-versions"} == {*claim.closed_by((10, 0))}
+
+
+async def test_what_an_older_towpath_noted_is_closed_as_of_any_time(ledger_of: Open, database: URL) -> None:
+    one = ledger_of("one")
+    await one.blame(STOCK, "letter", (2, 0), at=NOON)
+    engine = open_engine(database)
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE effects SET dead_letters = 'older@2.0 oldest'"))
+    engine.dispose()
+    claim = await one.peek(STOCK)
+    assert claim is not None
+    assert ({"oldest": EPOCH}, {"older": EPOCH, "oldest": EPOCH}) == (claim.closed_by((1, 0)), claim.closed_by((2, 0)))
 
 
 @pytest.mark.parametrize("forged", ["two words", "line\nbreak", "nul\0", "naïve", "at@1.0"])
 async def test_a_forged_dead_letter_id_is_not_noted(ledger_of: Open, forged: str) -> None:
     one = ledger_of("one")
-    await one.blame(ORDER, forged)
+    await one.blame(ORDER, forged, at=NOON)
     assert await one.peek(ORDER) is None
 
 
@@ -413,7 +444,7 @@ async def test_a_value_the_database_does_not_take_is_told_to_its_sender_alone(le
     if database.get_backend_name() == "sqlite":
         pytest.skip("SQLite takes any text")
     ledger = ledger_of("one")
-    results = await asyncio.gather(begin(ledger), begin(ledger, Effect("erp", "create_order", "x" * 301)), return_exceptions=True)
+    results = await asyncio.gather(begin(ledger), begin(ledger, STOCK, "x" * 65), return_exceptions=True)
     assert isinstance(results[0], Claim)
     assert isinstance(results[1], RetryableError)
     assert "\n" not in str(results[1])

@@ -68,6 +68,11 @@ def test_what_is_no_object_is_refused(text: str) -> None:
         mended(CODEC, ORDER, text)
 
 
+def test_where_json_is_broken_is_told() -> None:
+    with pytest.raises(DataError, match="line 2 column 4"):
+        mended(CODEC, ORDER, '{"total": "1.00",\n   lines: []}')
+
+
 @pytest.mark.parametrize("value", [None, b"", b"\xff", b"<html>", b"\0\0\0\0\7x", b"\0{}"])
 def test_what_nobody_can_read_is_none_and_cannot_be_mended(value: bytes | None) -> None:
     assert readable(CODEC, value) is None

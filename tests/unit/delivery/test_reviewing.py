@@ -24,10 +24,10 @@ def a_delivery(**related: Any) -> bytes:  # noqa: ANN401 - documents
     return CODEC.encode("Delivery", {**dict.fromkeys(TEXTS, "x"), **times, **what, "related": texts, "event": event})
 
 
-@pytest.mark.parametrize(("candidate", "match"), [("C1", {"Match": "C1"}), ("", {"Match": False})])
+@pytest.mark.parametrize(("candidate", "match"), [("C1", {"Match": "C1"}), ("", {"Match": {"Not": ["C1", "C2"]}})])
 def test_who_is_meant_stands_in_the_place_of_the_question(candidate: str, match: dict[str, object]) -> None:
     before = a_delivery(customer={"Email": "zoe@shop.example", "Match": {"Confidence": 0.8}})
-    after = CODEC.decode_as("Delivery", decided(CODEC, before, candidate))
+    after = CODEC.decode_as("Delivery", decided(CODEC, before, candidate, ["C2", "C1"]))
     assert {"Email": "zoe@shop.example", **match} == json.loads(after["related"]["customer"])
     assert {**CODEC.decode_as("Delivery", before), "related": after["related"]} == after
 
