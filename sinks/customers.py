@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sinks.base import Document
-from towpath.delivery.reviewing import DUPLICATE, MATCH
+from towpath.delivery.reviewing import DUPLICATE, MATCH, NOT
 from towpath.errors import DataError
 
 EMAIL, LAST_NAME, FIRST_NAME, POSTCODE = 0.6, 0.2, 0.1, 0.1
@@ -79,10 +79,19 @@ def chosen(document: Document) -> str | float | None:
         return None
     if isinstance(match, str) and match:
         return match
+    if rejected(document) is not None:
+        return None
     confidence = match.get("Confidence") if isinstance(match, Mapping) else None
     if isinstance(confidence, int | float) and not isinstance(confidence, bool):
         return float(confidence)
     raise DataError("Match is neither an id nor a confidence", field="Match", value=repr(match))
+
+
+def rejected(document: Document) -> frozenset[str] | None:
+    """Return the ids of those whom somebody said that a document does not mean; None where nobody was asked, or it does not say which."""
+    match = document.get(MATCH)
+    ids = match.get(NOT) if isinstance(match, Mapping) else None
+    return frozenset(map(str, ids)) if isinstance(ids, list) else None
 
 
 def without_match(document: Document) -> dict[str, Any]:

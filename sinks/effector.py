@@ -11,6 +11,7 @@ from datetime import timedelta
 import structlog
 
 from sinks.base import Document, Operation, Reference, Standing, Target, Update, filled, parse_document, references
+from sinks.doubt import Doubted, Doubts, Hold
 from sinks.effects import Effected, Wanted
 from sinks.twins import one_left
 from towpath.clock import Clock
@@ -42,13 +43,6 @@ class Patience:
         return timedelta(seconds=2 * self.timeout)
 
 
-@dataclass(slots=True)
-class Hold:
-    """Since when (monotonic) the claim on an effect holds: until then plus the lease and the settle time nobody else begins it."""
-
-    since: float
-
-
 class Effector:
     """Makes each effect of one connection happen once: ledger row, look-up, write, ledger row.
 
@@ -77,6 +71,7 @@ class Effector:
         self._under_way: dict[Effect, asyncio.Event] = {}
         self._unsettled: dict[Effect, float] = {}
         """Until when (monotonic) what was sent of an effect may still commit: a clock that is set forward must not end that sooner."""
+        self._doubts = Doubts(ledger, clock, self._metrics, patience.timeout + patience.settle)
         self._failpoints = Failpoints.from_environment()
 
     def at(self, priority: Priority) -> Effector:
@@ -101,17 +96,30 @@ class Effector:
         return known.brings(document) if isinstance(known, Update) and known.brings is not None else None
 
     async def apply(
-        self, operation: str, key: str, document: Document, related: Mapping[str, str], version: Order = (0, 0), *, again: bool = False
+        self,
+        operation: str,
+        key: str,
+        document: Document,
+        related: Mapping[str, str],
+        version: Order = (0, 0),
+        *,
+        again: bool = False,
+        doubted: Doubted | None = None,
     ) -> Effected:
         """Return what became of the effect; raises DataError, RetryableError, OutcomeUnknownError or FencedError.
 
-        `version` is the delivery's; it guards what is state-like, which is put `again` where an operator wants it; a one-shot effect never is.
+        `version` is the delivery's; it guards what is state-like, which is put `again` where that is wanted; a one-shot effect never is, but
+        looked for whether it stands twice. `doubted` is told where it may have been written beside another process.
         """
-        effected = await self._once(Effect(self._connection, operation, key), document, related, version, again=again)
+        effected = await self._once(Effect(self._connection, operation, key), document, related, version, again=again, doubted=doubted)
         if effected.reason:
             told = {"operation": operation, "effect_key": key, "external_id": effected.external_id, "reason": effected.reason}
             log.warning("to be reviewed" if effected.outcome == "applied" else "asked for what stands already", **told)
         return effected
+
+    async def close(self) -> None:
+        """Wait for what is being looked at again; nothing is applied any more."""
+        await self._doubts.close()
 
     async def _once(
         self,
@@ -122,12 +130,13 @@ class Effector:
         within: frozenset[Effect] = frozenset(),
         *,
         again: bool = False,
+        doubted: Doubted | None = None,
     ) -> Effected:
         operation = self._target.operations.get(effect.operation)
         if operation is None:
             raise DataError(f"{self._connection} knows no operation {effect.operation}", field="operation", value=effect.operation)
         refers = tuple(dict.fromkeys(references(document)))
-        wanted = Wanted(effect, operation, document, refers, version if isinstance(operation, Update) else None, within | {effect}, again)
+        wanted = Wanted(effect, operation, document, refers, version if isinstance(operation, Update) else None, within | {effect}, again, doubted)
         while (another := self._under_way.get(effect)) is not None:  # two orders of a new customer make one customer
             await another.wait()
         ended = self._under_way[effect] = asyncio.Event()
@@ -138,11 +147,16 @@ class Effector:
             ended.set()
 
     async def _apply(self, wanted: Wanted, related: Mapping[str, str]) -> Effected:
-        if wanted.refers:  # what it refers to is not made for an effect that is done; where it refers to nothing, the claim tells
-            known = await self._ledger.peek(wanted.effect)
-            if known is not None and wanted.done_by(known):
-                return wanted.unchanged(known)
-        ids = await self._resolve(wanted, related)
+        known = await self._ledger.peek(wanted.effect) if wanted.refers else None  # where it refers to nothing, the claim tells
+        done = known if known is not None and wanted.done_by(known) else None
+        if done is not None and not wanted.looks:  # what it refers to is not made for an effect that is done
+            return wanted.unchanged(done)
+        try:
+            ids = await self._resolve(wanted, related)
+        except (DataError, DependencyError):
+            if done is None:
+                raise
+            return wanted.unchanged(done)
         try:
             return await self._claim_and_write(wanted, filled(wanted.document, ids))
         except DataError as refusal:
@@ -151,35 +165,49 @@ class Effector:
         return await self._claim_and_write(wanted, filled(wanted.document, await self._resolve(wanted, related)))
 
     async def _claim_and_write(self, wanted: Wanted, document: Document) -> Effected:
-        effect, digest = wanted.effect, wanted.digest
-        lease, settle = self._patience.lease, self._settle
         if self._failpoints.off("sink.ledger"):
             return await self._write_blindly(wanted, document)
+        hold = Hold((self._patience.lease + self._settle).total_seconds())
+        try:
+            return await self._claim_and_write_alone(wanted, document, hold)
+        except BaseException as error:
+            self._doubts.see_to(wanted, hold, error, self._api, document)
+            raise
+
+    async def _claim_and_write_alone(self, wanted: Wanted, document: Document, hold: Hold) -> Effected:
+        effect, digest = wanted.effect, wanted.digest
+        lease, settle = self._patience.lease, self._settle
         if (wait := self._unsettled.get(effect, 0.0) - self._clock.monotonic()) > 0:
             known = await self._ledger.peek(effect)
-            if known is not None and wanted.done_by(known):
+            if known is not None and wanted.done_by(known) and not wanted.looks:
                 return wanted.unchanged(known)
             raise _may_still_commit(effect, wait)
         self._unsettled.pop(effect, None)
         async with self._claims:  # others are claimed while this one calls, and call while this one is booked
-            hold = Hold(self._clock.monotonic())
+            hold.since = self._clock.monotonic()
             claim = await self._ledger.begin(effect, digest=digest, lease=lease, settle=settle, version=wanted.version, again=wanted.again)
             if wanted.done_by(claim):
-                return wanted.unchanged(claim)
+                return await self._doubts.unchanged(wanted, claim, self._api, document)
             if not claim.mine:
                 raise _may_still_commit(effect, claim.wait)
+            hold.taken = self._doubts.is_taken(effect, claim)
             async with self._calls:
-                written, standing = await self._find_or_write(wanted, claim, document, self._fence(effect, hold))
-                doubtful = claim.taken or self._clock.monotonic() - hold.since > (lease + settle).total_seconds()
-                if written and doubtful and isinstance(wanted.operation, Operation) and wanted.operation.twins is not None:
-                    standing = await one_left(effect, wanted.operation.twins, self._api, document, standing, self._metrics)
+                written, standing = await self._write_alone(wanted, claim, document, hold)
         self._failpoints.hit("sink.after_response")
         await self._ledger.complete(effect, standing.id, at=standing.at, digest=digest if written else None, version=wanted.version)
+        self._doubts.is_done(effect)
         closes = claim.closed_by(wanted.version)
         if written:
             return Effected("applied", standing.id, standing.at, closes, standing.review)
         reason = "it stood there before Towpath wrote it" if claim.fresh and self.is_awaited(effect.operation) else ""
         return Effected("found", standing.id, standing.at, closes, standing.review or reason)
+
+    async def _write_alone(self, wanted: Wanted, claim: Claim, document: Document, hold: Hold) -> tuple[bool, Standing]:
+        """Find or write what is wanted; where another process may have written it at the same time, look again what stands."""
+        written, standing = await self._find_or_write(wanted, claim, document, self._fence(wanted.effect, hold))
+        if written and wanted.twins is not None and (hold.taken or hold.is_over(self._clock.monotonic())):
+            standing = await one_left(wanted.effect, wanted.twins, self._api, document, standing, self._metrics)
+        return written, standing
 
     async def _write_blindly(self, wanted: Wanted, document: Document) -> Effected:
         """Write as a sink without a ledger does: what `towpath chaos --controls` must find out."""
@@ -230,20 +258,22 @@ class Effector:
             if now - hold.since > self._patience.timeout:  # less is left of the lease than a call may take
                 await self._ledger.renew(effect, lease=self._patience.lease, settle=self._settle)
                 hold.since = now
+            hold.sent = True
 
         return fence
 
     async def _resolve(self, wanted: Wanted, related: Mapping[str, str]) -> dict[Reference, str]:
         """Return the target's id of each thing that the document refers to, made now where it is missing and known how."""
-        return {one: await self._ensure(one, related, wanted.within) for one in wanted.refers}
+        return {one: await self._ensure(one, related, wanted) for one in wanted.refers}
 
-    async def _ensure(self, reference: Reference, related: Mapping[str, str], within: frozenset[Effect]) -> str:
+    async def _ensure(self, reference: Reference, related: Mapping[str, str], wanted: Wanted) -> str:
         name, operation = " ".join(reference), self._target.creates.get(reference.entity)
         effect = Effect(self._connection, operation or "", reference.key)
-        if operation is None or effect in within or not reference.key:
+        if operation is None or effect in wanted.within or not reference.key:
             raise DataError(f"the mapping refers to {name}, which {self._connection} cannot have", field=f"$ref {reference.entity}")
         if name in related:
-            return (await self._once(effect, parse_document(related[name], name), related, (0, 0), within)).external_id
+            document, doubted = parse_document(related[name], name), wanted.doubted
+            return (await self._once(effect, document, related, (0, 0), wanted.within, again=wanted.looks, doubted=doubted)).external_id
         known = await self._ledger.peek(effect)
         if known is None or known.state != State.DONE:
             raise DependencyError(f"waits for {name}, which is not at {self._connection} yet", awaits=f"{operation} {reference.key}")

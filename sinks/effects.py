@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
 import orjson
 
-from sinks.base import Document, Operation, Reference, Update
+from sinks.base import Document, Operation, Reference, Twins, Update
+from sinks.doubt import Doubted
+from towpath.delivery.books import NONE
 from towpath.delivery.claims import Claim, Order, State, stands
 from towpath.delivery.ledger import Effect
 
@@ -19,7 +22,7 @@ class Effected(NamedTuple):
     outcome: str
     external_id: str
     external_at: datetime | None = None
-    closes: frozenset[str] = frozenset()
+    closes: Mapping[str, datetime] = NONE
     reason: str = ""
 
 
@@ -34,6 +37,17 @@ class Wanted(NamedTuple):
     within: frozenset[Effect] = frozenset()
     """This effect, and those that wait for it: it may refer to none of them."""
     again: bool = False
+    doubted: Doubted | None = None
+
+    @property
+    def twins(self) -> Twins | None:
+        """Return how one that stands twice is seen, None where that is not known, or cannot be."""
+        return self.operation.twins if isinstance(self.operation, Operation) else None
+
+    @property
+    def looks(self) -> bool:
+        """Tell whether the target is asked, though it is done, if it stands twice: where it is to be done again what is done once."""
+        return self.again and self.twins is not None
 
     @property
     def digest(self) -> str:

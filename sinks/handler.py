@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
+
+import structlog
 
 from sinks.base import parse_document
 from sinks.effector import Effector
 from sinks.effects import Effected
-from towpath.delivery.books import Books
+from towpath.delivery.books import NONE, Books
 from towpath.delivery.budget import Priority
 from towpath.delivery.deadletters import Failure, Subject
 from towpath.delivery.lane import State
 from towpath.delivery.ledger import Effect, Ledger
-from towpath.errors import DataError
+from towpath.errors import DataError, RetryableError
 from towpath.events import AGGREGATES
 from towpath.metrics import DELIVERED, REPLAYED, Metrics
 from towpath.records import Record
+
+log = structlog.get_logger(__name__)
 
 
 class DeliveryHandler:
@@ -43,10 +48,19 @@ class DeliveryHandler:
         document = parse_document(delivery["document"], "document")
         again = record.replay is not None and record.replay.force
         wanted = (delivery["operation"], delivery["effect_key"], document, delivery["related"], _version(delivery))
-        effected = await self._effectors[_priority(delivery["event_type"])].apply(*wanted, again=again)
+        doubted = partial(self._look_again, record)
+        effected = await self._effectors[_priority(delivery["event_type"])].apply(*wanted, again=again, doubted=doubted)
         await self._tell(record, delivery, effected)
         if (brought := self._effector.brings(delivery["operation"], delivery["effect_key"], document)) is not None:
             await self._books.wake(brought)
+
+    async def _look_again(self, record: Record, seconds: float) -> None:
+        try:
+            await self._books.look_again(record, seconds)
+        except RetryableError as error:
+            key = (record.key or b"").decode("utf-8", "replace")
+            by_hand = f"towpath replay {record.topic} --key {key} --force"
+            log.exception("it may have been written beside another process", connection=self._connection, remedy=by_hand, reason=str(error))
 
     def state_of(self, record: Record) -> State | None:
         """Return the state that a delivery puts, None for a one-shot effect and for what an operator wants done again."""
@@ -69,7 +83,9 @@ class DeliveryHandler:
         return self._read[1]
 
     async def _tell(self, record: Record, delivery: dict[str, Any], effected: Effected) -> None:
-        closes = effected.closes | ({record.replay.dead_letter_id} if record.replay and record.replay.dead_letter_id else set())
+        closes = dict(effected.closes)
+        for letter, last_at in (record.replay.closes if record.replay else NONE).items():
+            closes[letter] = max(last_at, closes.get(letter, last_at))
         await self._books.tell(
             effected.outcome,
             _subject(self._connection, delivery),
@@ -91,11 +107,11 @@ class DeliveryHandler:
             delivery = self._codec.decode_as("Delivery", record.value)
         except DataError:
             delivery = None
-        subject = _subject(self._connection, delivery) if delivery else Subject(self._connection)
+        draft = self._books.draft(record, failure, _subject(self._connection, delivery) if delivery else Subject(self._connection))
         if delivery is not None:
             version = _version(delivery) if self._effector.is_state(delivery["operation"]) else None
-            await self._ledger.blame(self._effect(delivery), self._books.letter_id(record, failure, subject), version)
-        await self._books.give_up(record, failure, subject)
+            await self._ledger.blame(self._effect(delivery), draft.dead_letter_id, version, at=draft.last_at)
+        await self._books.give_up(draft, failure)
 
     def _effect(self, delivery: dict[str, Any]) -> Effect:
         return Effect(self._connection, delivery["operation"], delivery["effect_key"])

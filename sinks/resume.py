@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import structlog
 
+from sinks.later import DELIVERIES, Later
 from towpath.acked import AckedProducer
 from towpath.codec import Codec
-from towpath.delivery.deadletters import in_order, replay_of
+from towpath.delivery.deadletters import in_order, replay_of, why_not_sent
 from towpath.delivery.parking import Parked, Parking
 from towpath.errors import DataError, RetryableError
 from towpath.kafka import KafkaSettings
@@ -27,9 +29,11 @@ CLOSE = 200
 class Resumer:
     """Looks every second for what is due of some connections."""
 
-    def __init__(self, kafka: KafkaSettings, connections: Sequence[str], parking: Parking, producer: AckedProducer, codec: Codec) -> None:
+    def __init__(
+        self, kafka: KafkaSettings, connections: Sequence[str], parking: Parking, producer: AckedProducer, codec: Codec, later: Later
+    ) -> None:
         self._kafka, self._connections = kafka, connections
-        self._parking, self._producer, self._codec = parking, producer, codec
+        self._parking, self._producer, self._codec, self._later = parking, producer, codec, later
 
     async def run(self, stop: asyncio.Event, metrics: Metrics) -> None:
         """Work until `stop` is set; what cannot be sent now is sent another time."""
@@ -51,44 +55,75 @@ class Resumer:
         if not due:
             return
         left = {one.dead_letter_id for one in due}
+        late = [one for one in due if one.topic.startswith(DELIVERIES)]
         try:
-            await self._send(due, left)
+            await self._send([one for one in due if one not in late], left)
+            for one in late:
+                await self._later.look(one)
+                await self._parking.forget([one.dead_letter_id])
+                left.discard(one.dead_letter_id)
         finally:
             await self._parking.give_back(sorted(left))
             await self._parking.sent([one for one in due if one.dead_letter_id not in left])
 
     async def _send(self, due: Sequence[Parked], left: set[str]) -> None:
         """Send these again, and take from `left` whatever is dealt with."""
+        if not due:
+            return
         letters = []
         records, gone = await asyncio.to_thread(_read, self._kafka, due)
-        for one in gone:
-            log.error("a record that waits is gone, past its topic's retention", dead_letter=one.dead_letter_id, topic=one.topic, offset=one.offset)
-        await self._parking.forget([one.dead_letter_id for one in gone])
-        left -= {one.dead_letter_id for one in gone}
-        for dead_letter_id, record in records.items():
+        for one, record in records:
             try:
-                letters.append(self._codec.decode_as("DeadLetter", record.value))
+                found = self._codec.decode_as("DeadLetter", record.value)
+                if found["dead_letter_id"] == one.dead_letter_id:
+                    letters.append(_sendable(found))
+                else:
+                    gone.append(one)
             except DataError as error:
                 log.warning(
-                    "a record that waits cannot be read", topic=record.topic, partition=record.partition, offset=record.offset, reason=str(error)
+                    "a record that waits cannot be tried", topic=record.topic, partition=record.partition, offset=record.offset, reason=str(error)
                 )
-                left.discard(dead_letter_id)  # looked at again in an hour
+                left.discard(one.dead_letter_id)  # looked at again in an hour
+        for one in gone:
+            log.error(
+                "a record that waits is gone: past its topic's retention, or with the topic",
+                dead_letter=one.dead_letter_id,
+                topic=one.topic,
+                offset=one.offset,
+            )
+        await self._parking.forget([one.dead_letter_id for one in gone])
+        left -= {one.dead_letter_id for one in gone}
         for letter in in_order(letters):
-            await self._producer.send(*replay_of(letter, by_itself=True))
+            try:
+                await self._producer.send(*replay_of(letter, by_itself=True))
+            except DataError as error:  # its replay's headers make it too large; looked at again in an hour, as the topic may be made to take more
+                log.warning("a record that waits cannot be sent again", dead_letter=letter["dead_letter_id"], reason=str(error))
             left.discard(letter["dead_letter_id"])
 
 
-def _read(kafka: KafkaSettings, due: Sequence[Parked]) -> tuple[dict[str, Record], list[Parked]]:
-    """Return the records by dead letter, in their order, and those whose record retention has taken; what is not there now is in neither."""
-    reader, found = TopicReader(kafka), dict[str, Record]()
-    ids = {(one.topic, one.partition, one.offset): one.dead_letter_id for one in due}
+def _sendable(letter: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a dead letter that can be sent again; raises DataError for one that would be another record."""
+    if why := why_not_sent(letter):
+        raise DataError(why, field="value")
+    return letter
+
+
+def _read(kafka: KafkaSettings, due: Sequence[Parked]) -> tuple[list[tuple[Parked, Record]], list[Parked]]:
+    """Return what stands at each place, which is another's where the topic was made anew, and those whose place their topic has not, or no more.
+
+    Of a topic that is not there now neither is known.
+    """
+    reader, found = TopicReader(kafka), dict[tuple[str, int, int], Record]()
+    wanted = {one[1:] for one in due}
     try:
         extents = reader.extents({one.topic for one in due})
-        gone = [one for one in due if (extent := extents.get(Place(one.topic, one.partition))) is not None and one.offset < extent.low]
+        gone = [
+            one for one in due if (extent := extents.get(Place(one.topic, one.partition))) is not None and not extent.low <= one.offset < extent.high
+        ]
         for spans in _spans(due, extents):
             for batch in reader.read(spans):
-                found |= {ids[at]: record for record in batch.records if (at := (record.topic, record.partition, record.offset)) in ids}
-        return {one.dead_letter_id: found[one.dead_letter_id] for one in due if one.dead_letter_id in found}, gone
+                found |= {at: record for record in batch.records if (at := (record.topic, record.partition, record.offset)) in wanted}
+        return [(one, found[one[1:]]) for one in due if one[1:] in found], gone
     finally:
         reader.close()
 

@@ -11,10 +11,12 @@ from datetime import timedelta
 from sinks.base import Target
 from sinks.effector import Effector, Patience
 from sinks.handler import DeliveryHandler
+from sinks.later import Later
 from sinks.resume import Resumer
 from towpath.acked import AckedProducer
 from towpath.clock import SystemClock
 from towpath.config import Config
+from towpath.delivery.alone import client_id_of, refuse_before, refuse_others
 from towpath.delivery.books import Books
 from towpath.delivery.database import open_engine
 from towpath.delivery.deadletters import Registrar
@@ -46,7 +48,8 @@ class SinkRole:
         parking = Parking(open_engine(config.database_url()), clock, timedelta(seconds=config.defaults.park_retry_seconds))
         ledger = Ledger(open_engine(config.database_url()), clock, owner=str(uuid.uuid4()))
         sweeper = Sweeper(open_engine(config.database_url()), clock, timedelta(days=config.retention.ledger_days))
-        runners: list[LaneRunner] = []
+        runners, effectors = list[LaneRunner](), list[Effector]()
+        client_id = client_id_of(config.database_url())
         clients = Clients(context, clock)
         for name in targets:
             connection = config.connections[name]
@@ -54,6 +57,7 @@ class SinkRole:
             patience = Patience(connection.limits.request_timeout_seconds, connection.limits.settle_seconds)
             calls = connection.limits.in_flight
             effector = Effector(name, find_target(connection.system), api, ledger, patience, clock, in_flight=calls, metrics=context.metrics)
+            effectors.append(effector)
             registrar = Registrar(codec, self.name, f"sink.{name}", frozenset(config.connections))
             books = Books(name, registrar, parking, producer, clock, context.metrics)
             handler = DeliveryHandler(name, effector=effector, ledger=ledger, books=books, metrics=context.metrics)
@@ -61,11 +65,18 @@ class SinkRole:
             limits = LaneLimits(LANES_A_CALL * calls, patient.lane_retry_seconds, patient.dependency_wait_seconds)
             place = {"group": f"sink.{name}", "topic": f"deliver.{name}", "connection": name}
             runners.append(LaneRunner(config.kafka, **place, handler=handler, clock=clock, limits=limits, metrics=context.metrics))
-        resumer = Resumer(config.kafka, list(config.here), parking, producer, codec)
+        later = Later(config.kafka, ledger, producer, codec, context.metrics)
+        resumer = Resumer(config.kafka, list(config.here), parking, producer, codec, later)
         try:
-            beside = (resumer.run(context.stop, context.metrics), sweeper.run(context.stop))
+            for runner in runners:
+                runner.client_id = client_id
+            context.health.set_ready("partitions", ok=False, detail="asking who else delivers")
+            await refuse_before(config.kafka, {runner.group for runner in runners}, client_id, context.stop)
+            alone = refuse_others(config.kafka, runners, client_id, context.stop)
+            beside = [resumer.run(context.stop, context.metrics), sweeper.run(context.stop), alone]
             await run_all(runners, producer, context.stop, context.health, *beside)
         finally:
+            await asyncio.gather(*(effector.close() for effector in effectors))
             closing = (ledger.close(), sweeper.close(), parking.close(), clients.close())
             await asyncio.gather(producer.close(2), *closing, return_exceptions=True)
 

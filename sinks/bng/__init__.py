@@ -14,10 +14,10 @@ from sinks.bng.customer import create_customer, customers, find_customer, find_c
 from sinks.bng.fields import moment, reference, standing
 from towpath.errors import DataError
 from towpath.http import ApiClient
-from towpath.systems.bng import Bng, Record
+from towpath.systems.bng import CANCELLED, Bng, Record
 
 SHIPPED = frozenset({30, 40})
-NEW, CANCELLED = 10, 90
+NEW = 10
 BEFORE_IT_LEFT = timedelta(seconds=1)
 """What BNG says of a product as its goods leave may be stamped a moment before the shipment; the order stood by then."""
 A_SKU = re.compile(r"Lines\[(\d{1,6})\]\.SKU")
@@ -110,6 +110,8 @@ async def _orders(api: ApiClient, document: Document) -> list[Standing]:
 
 
 async def _cancel_order(api: ApiClient, order_id: str) -> None:
+    """Cancel what nobody asked for twice; raises DataError where its goods have left."""
+    _require_open(await Bng(api).sales_order(order_id), "the cancellation of what stands twice")
     await Bng(api).change_sales_order(order_id, {"OrderStatus": CANCELLED})
 
 

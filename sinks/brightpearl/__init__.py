@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sinks.base import Operation, Update
+from sinks.base import Operation, Twins, Update
 from sinks.brightpearl.change import change_order
 from sinks.brightpearl.contact import create_address, create_contact, find_address, find_contact, put_contact
 from sinks.brightpearl.note import find_shipped, find_tracked, ship_note, track_note
 from sinks.brightpearl.order import create_order, find_order, reserve, set_order_status
-from sinks.brightpearl.payment import create_journal, create_payment, find_journal, find_payment
+from sinks.brightpearl.payment import create_journal, create_payment, find_journal, find_journals, find_payment
 from sinks.brightpearl.product import put_product
 from sinks.brightpearl.returned import create_credit, create_goods_in, find_credit, find_goods_in
 from sinks.goods import brought
@@ -30,7 +30,7 @@ class BrightpearlTarget:
         "create_sales_credit": Operation(find_credit, create_credit),
         "create_goods_in": Operation(find_goods_in, create_goods_in),
         "create_payment": Operation(find_payment, create_payment),
-        "create_journal_entry": Operation(find_journal, create_journal),
+        "create_journal_entry": Operation(find_journal, create_journal, twins=Twins(find_journals)),
         "put_product": Update(put_product, brings=brought),
     }
     creates: Mapping[str, str] = {

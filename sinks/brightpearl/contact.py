@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sinks.base import Document, Standing
 from sinks.brightpearl.fields import address, number, part, text
-from sinks.customers import Person, change_of, checked, chosen, meant
+from sinks.customers import Person, change_of, checked, chosen, meant, rejected
 from towpath.delivery.reviewing import MATCH
 from towpath.errors import DataError
 from towpath.http import ApiClient
@@ -36,8 +36,10 @@ async def create_address(api: ApiClient, document: Document) -> Standing:
 async def find_contact(api: ApiClient, document: Document) -> Standing | None:
     """Return the contact that `Match` names, or who is surely the same; without it the oldest with this e-mail address.
 
-    A second contact of an e-mail address would be taken as readily as the first.
+    A second contact of an e-mail address would be taken as readily as the first, unless somebody was asked: then one of that name too who is not
+    among those that were rejected is ours, whose creation was not answered.
     """
+    others = rejected(document)
     if document.get(MATCH) is False:
         return None
     match = chosen(document)
@@ -46,6 +48,9 @@ async def find_contact(api: ApiClient, document: Document) -> Standing | None:
     wanted = _email(document)
     page = await search(api, "/contact-service/contact-search", {"primaryEmail": wanted, "sort": "contactId.ASC"})
     found = [row for row in page.rows if str(row.get("primaryEmail")).strip().casefold() == wanted.strip().casefold()]
+    if others is not None:
+        names = ("FirstName", "firstName"), ("LastName", "lastName")
+        found = [row for row in found if str(row["contactId"]) not in others and all(same(name, row.get(at), document.get(at)) for name, at in names)]
     if match is None:
         return Standing(str(min(row["contactId"] for row in found))) if found else None
     people = [Person(str(row["contactId"]), wanted, str(row.get("firstName") or ""), str(row.get("lastName") or "")) for row in found]

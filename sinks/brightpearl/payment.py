@@ -47,10 +47,16 @@ async def create_payment(api: ApiClient, document: Document) -> Standing:
 
 async def find_journal(api: ApiClient, document: Document) -> Standing | None:
     """Return the oldest journal entry with our description."""
+    found = await find_journals(api, document)
+    return found[0]._replace(review=await _mismatch(api, document)) if found else None
+
+
+async def find_journals(api: ApiClient, document: Document) -> list[Standing]:
+    """Return all journal entries with our description, the oldest first."""
     wanted = text(_entry(document), "description", "Entry.")
     page = await search(api, "/accounting-service/journal-search", {"description": wanted, "sort": "journalId.ASC"})
     found = [row["journalId"] for row in page.rows if row.get("description") == wanted]
-    return Standing(str(min(found)), review=await _mismatch(api, document)) if found else None
+    return [Standing(str(journal)) for journal in sorted(found)]
 
 
 async def create_journal(api: ApiClient, document: Document) -> Standing:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sinks.base import Document, Operation, Standing, Update
+from sinks.base import Document, Operation, Standing, Twins, Update
 from sinks.goods import brought
 from sinks.magento.customer import create_customer, find_customer, put_customer
 from sinks.magento.invoice import create_invoice, find_invoice
 from sinks.magento.product import put_product
-from sinks.magento.shipment import create_shipment, find_shipment
+from sinks.magento.shipment import create_shipment, find_shipment, find_shipments
 from sinks.magento.shop import CANCELED, Shop, order_id, text
 from sinks.magento.stock import set_stock
 from towpath.errors import DataError
@@ -50,7 +50,7 @@ class MagentoTarget:
     operations: Mapping[str, Operation | Update] = {
         "set_order_status": Update(_set_status),
         "cancel_order": Operation(_find_cancelled, _cancel),
-        "create_shipment": Operation(find_shipment, create_shipment),
+        "create_shipment": Operation(find_shipment, create_shipment, twins=Twins(find_shipments)),
         "create_invoice": Operation(find_invoice, create_invoice),
         "set_stock": Update(set_stock),
         "create_customer": Operation(find_customer, create_customer),

@@ -34,12 +34,18 @@ class Item(NamedTuple):
 
 async def find_shipment(api: ApiClient, document: Document) -> Standing | None:
     """Return the shipment with our reference."""
-    reference = text(document, "Reference")
+    found = await find_shipments(api, document)
+    return found[0] if found else None
+
+
+async def find_shipments(api: ApiClient, document: Document) -> list[Standing]:
+    """Return all shipments with our reference, the oldest first: the shop ships a part that is sent twice two times."""
+    reference, found = text(document, "Reference"), list[int]()
     for row in await Shop(api).shipments(order_id(document)):
         said = [comment.get("comment") for comment in row.get("comments") or () if isinstance(comment, dict)]
         if reference in said:
-            return Standing(str(row["entity_id"]))
-    return None
+            found.append(int(row["entity_id"]))
+    return [Standing(str(shipment)) for shipment in sorted(found)]
 
 
 async def create_shipment(api: ApiClient, document: Document) -> Standing:

@@ -182,16 +182,19 @@ class Shop:
         return _row(answer, _parsed(answer)) if method == "POST" else {}
 
     async def _list(self, path: str, owner_field: str, owner: int, *numbers: str) -> list[Row]:
-        rows = await self.listed(path, None, *numbers)
+        rows = await self.listed(path, None, *numbers, of_one=True)
         if any(row.get(owner_field) != owner for row in rows):
             raise RetryableError(f"{self.name}: GET {BASE}/{path}: it lists rows of another {owner_field} than asked for")
         return sorted(rows, key=lambda row: int(row["id"]))
 
-    async def listed(self, path: str, params: Mapping[str, str] | None = None, *numbers: str) -> list[Row]:
-        """Return the rows of a list, or of a page with `items`, each with its id and these whole numbers."""
+    async def listed(self, path: str, params: Mapping[str, str] | None = None, *numbers: str, of_one: bool = False) -> list[Row]:
+        """Return the rows of a list, or of a page with `items`, each with its id and these whole numbers.
+
+        One that is not there is a wrong address, and no empty list; that `of_one` order may be missing alone, so it holds up no others.
+        """
         answer = await self._api.get(f"{BASE}/{path}", params)
         if answer.status == NOT_FOUND:  # an empty list is 200
-            raise RetryableError(f"{self.name}: GET {BASE}/{path}: 404; is this connection's url that of the shop?", system_wide=True)
+            raise RetryableError(f"{self.name}: GET {BASE}/{path}: 404; is this connection's url that of the shop?", system_wide=not of_one)
         content = _parsed(answer)
         content = content.get("items") if isinstance(content, dict) else content
         if not isinstance(content, list):

@@ -20,6 +20,7 @@ from structlog.testing import capture_logs
 from sinks.base import Document, Operation, Standing, Update
 from sinks.effector import Effector, Patience
 from sinks.handler import DeliveryHandler
+from sinks.later import Later
 from sinks.resume import Resumer
 from towpath.acked import AckedProducer
 from towpath.authorisers import HeaderKey
@@ -118,7 +119,8 @@ class Sinks:
         place = {"group": f"sink.{desk.erp}", "topic": f"deliver.{desk.erp}", "connection": desk.erp}
         limits = LaneLimits(32, dependency_seconds=0.2)
         runner = LaneRunner(desk.config.kafka, **place, handler=handler, clock=clock, limits=limits, metrics=Metrics())
-        resumer = Resumer(desk.config.kafka, [desk.erp], parking, producer, default_codec())
+        later = Later(desk.config.kafka, ledger, producer, default_codec(), Metrics())
+        resumer = Resumer(desk.config.kafka, [desk.erp], parking, producer, default_codec(), later)
         work = [asyncio.create_task(runner.run(stop)), asyncio.create_task(resumer.run(stop, Metrics()))]
         try:
             await asyncio.wait_for(runner.assigned.wait(), 30)
@@ -235,23 +237,46 @@ def test_a_keys_dead_letters_are_replayed_in_the_order_in_which_they_first_came(
     assert [10, 11, 12] == [one.origin for one in sent]
 
 
+@asynccontextmanager
+async def resuming(desk: Desk) -> AsyncIterator[tuple[Resumer, Parking]]:
+    """Run nothing but what tries again what is due at once."""
+    parking = Parking(open_engine(desk.config.database_url()), SystemClock(), timedelta(0))
+    producer = AckedProducer(desk.config.kafka)
+    ledger = Ledger(open_engine(desk.config.database_url()), SystemClock(), "one")
+    later = Later(desk.config.kafka, ledger, producer, default_codec(), Metrics())
+    yield Resumer(desk.config.kafka, [desk.erp], parking, producer, default_codec(), later), parking
+    await asyncio.gather(parking.close(), producer.close(), ledger.close())
+
+
 async def test_what_waits_for_a_record_that_retention_took_is_told_once_and_forgotten(desk: Desk) -> None:
     letter_id, letter = desk.failure(1, state=PARKED)
     desk.send(letter)
     (record,) = read_all(desk.config.kafka, [letter.topic])
-    parking = Parking(open_engine(desk.config.database_url()), SystemClock(), timedelta(0))
-    producer = AckedProducer(desk.config.kafka)
-    resumer = Resumer(desk.config.kafka, [desk.erp], parking, producer, default_codec())
-    await parking.park(desk.erp, Parked(letter_id, letter.topic, record.partition, record.offset))
     deletion = TopicPartition(letter.topic, record.partition, record.offset + 1)
     admin = make_admin(desk.config.kafka)
-    await asyncio.to_thread(lambda: [one.result(10) for one in admin.delete_records([deletion]).values()])
-    with capture_logs() as logs:
-        await resumer.resume(desk.erp)
-        await resumer.resume(desk.erp)
-    assert (1, 0) == (len(logs), await parking.count(desk.erp))
+    async with resuming(desk) as (resumer, parking):
+        await parking.park(desk.erp, Parked(letter_id, letter.topic, record.partition, record.offset))
+        await asyncio.to_thread(lambda: [one.result(10) for one in admin.delete_records([deletion]).values()])
+        with capture_logs() as logs:
+            await resumer.resume(desk.erp)
+            await resumer.resume(desk.erp)
+        assert (1, 0) == (len(logs), await parking.count(desk.erp))
     assert [] == read_all(desk.config.kafka, [f"deliver.{desk.erp}"])
-    await asyncio.gather(parking.close(), producer.close())
+
+
+async def test_what_waited_in_a_topic_that_was_made_anew_is_told_once_and_forgotten_and_nothing_else_is_sent_for_it(desk: Desk) -> None:
+    _, anothers = desk.failure(1, state=PARKED)
+    desk.send(anothers)
+    (record,) = read_all(desk.config.kafka, [anothers.topic])
+    async with resuming(desk) as (resumer, parking):
+        await parking.park(desk.erp, Parked("where another's stands", anothers.topic, record.partition, record.offset))
+        await parking.park(desk.erp, Parked("beyond its end", anothers.topic, record.partition, record.offset + 1))
+        with capture_logs() as logs:
+            await resumer.resume(desk.erp)
+            await resumer.resume(desk.erp)
+        assert ({"beyond its end", "where another's stands"}, 2) == ({line["dead_letter"] for line in logs}, len(logs))
+        assert 0 == await parking.count(desk.erp)
+    assert [] == read_all(desk.config.kafka, [f"deliver.{desk.erp}"])
 
 
 async def test_what_is_parked_is_tried_again_after_the_database_was_lost(desk: Desk) -> None:

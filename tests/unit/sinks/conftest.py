@@ -145,9 +145,11 @@ class Sink:
         self.api = connect("to", connection, clock, Metrics())
         self._effector = Effector("to", find_target(played.system), self.api, self.ledger, PATIENCE, clock, metrics=self.metrics)
 
-    async def apply(self, operation: str, key: str, document: Json, *, version: Order = (0, 0), related: Mapping[str, str] | None = None) -> Effected:
-        """Return what became of an effect, tried once."""
-        return await self._effector.apply(operation, key, document, related or {}, version)
+    async def apply(
+        self, operation: str, key: str, document: Json, *, version: Order = (0, 0), related: Mapping[str, str] | None = None, **how: Json
+    ) -> Effected:
+        """Return what became of an effect, tried once; `how` is as the effector takes it."""
+        return await self._effector.apply(operation, key, document, related or {}, version, **how)
 
     async def insist(self, operation: str, key: str, document: Json, **more: Json) -> Effected:
         """Return what became of an effect, tried again after each passing failure, at most thirty times."""

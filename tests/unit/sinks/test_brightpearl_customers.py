@@ -18,7 +18,7 @@ from towpath.config.connections import Connection
 from towpath.delivery.database import open_engine
 from towpath.delivery.ledger import Ledger
 from towpath.delivery.reviewing import DUPLICATE
-from towpath.errors import DataError
+from towpath.errors import DataError, OutcomeUnknownError
 from towpath.metrics import Metrics
 from towpath.systems.base import connect
 from towpath.testing.clock import VirtualClock
@@ -44,7 +44,7 @@ class Sink:
         url = str(played.client.make_url("/public-api/acme"))
         credentials = {"app_ref": "acme_towpath", "account_token": "towpath-sandbox-token+/="}
         connection = Connection.model_validate({"system": "brightpearl", "url": url, "credentials": credentials})
-        self.played, self.api = played, connect("to", connection, clock, Metrics())
+        self.clock, self.played, self.api = clock, played, connect("to", connection, clock, Metrics())
         self._effector = Effector("to", TARGET, self.api, ledger, PATIENCE, clock)
 
     async def put(self, wanted: Any, expected: Any = None, *, version: int = 1, match: object = ALIKE) -> Effected:  # noqa: ANN401 - documents
@@ -125,6 +125,22 @@ async def test_one_who_may_be_the_same_is_asked_about_and_another_is_made_where_
         await sink.put(WANTED)
     assert (DUPLICATE, "250") == (caught.value.field, caught.value.value)
     assert "250" != (await sink.put(WANTED, version=2, match=False)).external_id
+
+
+async def test_one_who_is_made_after_somebody_said_so_is_found_where_the_answer_is_lost_and_made_once(sink: Sink) -> None:
+    zoe = {"communication": {"emails": {"PRI": {"email": "zoe@shop.example"}}}}
+    for contact, names in ((250, {"firstName": "Bob", "lastName": "Stone"}), (251, {"firstName": "Zoë", "lastName": "Müller"})):
+        await sink.played.control("PUT", f"contacts/{contact}", {**zoe, **names})
+    rejected = {"Not": ["250", "251"]}
+    sink.played.cut("POST contact-service/contact", "lost")
+    with pytest.raises(OutcomeUnknownError):
+        await sink.put(WANTED, match=rejected)
+    await sink.clock.advance(PATIENCE.settle)
+    found = (await sink.put(WANTED, match=rejected)).external_id
+    made = [row for row in await sink.played.rows("contacts") if row["communication"]["emails"].get("PRI", {}).get("email") == "zoe@shop.example"]
+    assert {"250", "251"} < {str(row["contactId"]) for row in made}
+    assert 3 == len(made), "one is made, not two"
+    assert found not in {"250", "251"}
 
 
 async def test_a_contact_that_was_merged_away_is_found_or_made_again(sink: Sink) -> None:

@@ -55,7 +55,7 @@ def test_one_who_is_not_alike_enough_or_stands_for_another_is_asked_about(found:
     assert "zoe@shop.example" not in str(caught.value), "ids tell enough"
 
 
-@pytest.mark.parametrize(("match", "wanted"), [("C1", "C1"), ({"Confidence": 0.9}, 0.9), (None, None), (False, None)])
+@pytest.mark.parametrize(("match", "wanted"), [("C1", "C1"), ({"Confidence": 0.9}, 0.9), (None, None), (False, None), ({"Not": ["C1"]}, None)])
 def test_a_document_says_who_may_be_meant(match: object, wanted: object) -> None:
     assert wanted == chosen({"Match": match})
 

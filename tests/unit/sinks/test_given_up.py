@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +19,7 @@ from sinks.handler import DeliveryHandler
 from towpath.codec import default_codec
 from towpath.delivery.books import Books
 from towpath.delivery.database import open_engine
-from towpath.delivery.deadletters import PARKED, Failure, Registrar
+from towpath.delivery.deadletters import PARKED, Failure, Registrar, replay_of
 from towpath.delivery.ledger import Effect, Ledger
 from towpath.delivery.parking import Parking
 from towpath.errors import RetryableError
@@ -46,8 +46,8 @@ class Told:
 class Process:
     """A sink for one target, over a database in this folder."""
 
-    def __init__(self, folder: Path, target: Target) -> None:
-        clock, self.producer = VirtualClock(), FakeProducer()
+    def __init__(self, folder: Path, target: Target, starts_at: datetime = STARTS_AT) -> None:
+        clock, self.producer = VirtualClock(starts_at), FakeProducer()
         url = URL.create("sqlite", database=str(folder / "towpath.db"))
         self.ledger, self.parking = Ledger(open_engine(url), clock, "one"), Parking(open_engine(url), clock, timedelta(seconds=60))
         registrar = Registrar(default_codec(), "sink", "sink.erp", frozenset({"erp"}))
@@ -89,7 +89,7 @@ async def test_a_dead_letter_is_noted_at_its_effect_before_it_is_sent(tmp_path: 
     await process.handler.give_up(a_delivery(), Failure("503", "passing", state=PARKED))
     [letter] = process.producer.decoded("parked.erp")
     assert noted is not None
-    assert {letter["dead_letter_id"]} == noted.closed_by(None)
+    assert {letter["dead_letter_id"]} == {*noted.closed_by(None)}
     await process.close()
 
 
@@ -147,4 +147,32 @@ async def test_what_fails_again_after_it_was_closed_is_closed_again(tmp_path: Pa
     [first, second] = process.producer.decoded("dlq.erp")
     assert first["dead_letter_id"] == second["dead_letter_id"]
     assert [first["dead_letter_id"]] * 2 == closed(process)
+    await process.close()
+
+
+@pytest.mark.parametrize("how", ["a newer version", "a replay"])
+async def test_a_success_is_no_earlier_than_the_failure_that_it_ends_though_that_host_s_clock_was_ahead(tmp_path: Path, how: str) -> None:
+    ahead, behind = (Process(tmp_path, Told(), STARTS_AT + timedelta(minutes=minutes)) for minutes in (15, 0))
+    await ahead.handler.give_up(a_delivery("change_order", 1), Failure("refused"))
+    [letter] = ahead.producer.decoded("dlq.erp")
+    again = replay_of(letter)
+    played = Record(again.topic, 0, 9, 0.0, again.key, again.value, tuple(again.headers))
+    await behind.handler.handle(played if how == "a replay" else a_delivery("change_order", 2))
+    [receipt] = behind.producer.decoded("receipts")
+    assert (letter["dead_letter_id"], letter["last_at"]) == (receipt["dead_letter_id"], receipt["at"])
+    await behind.handler.give_up(played, Failure("refused once more"))
+    [later] = behind.producer.decoded("dlq.erp")
+    assert later["last_at"] > letter["last_at"], "what fails again is open again"
+    await ahead.close()
+    await behind.close()
+
+
+async def test_a_delivery_too_large_for_a_dead_letter_is_told_whose_it_is_and_closed_by_a_success(tmp_path: Path) -> None:
+    process = Process(tmp_path, Told())
+    for failure in (Failure("refused"), Failure("refused", whole=False)):
+        await process.handler.give_up(a_delivery("change_order", 1), failure)
+    whole, letter = process.producer.decoded("dlq.erp")
+    assert (None, "x", whole["dead_letter_id"]) == tuple(letter[name] for name in ("value", "business_key", "dead_letter_id"))
+    await process.handler.handle(a_delivery("change_order", 2))
+    assert [letter["dead_letter_id"]] == closed(process)
     await process.close()

@@ -10,6 +10,7 @@ import pytest
 from sinks.effects import Effected
 from towpath.delivery.ledger import Effect
 from towpath.errors import DataError, OutcomeUnknownError
+from towpath.testing.clock import VirtualClock
 
 Shop = Any
 Sink = Any
@@ -169,3 +170,22 @@ async def test_goods_of_a_cancelled_order_that_have_left_are_a_matter_for_a_pers
         await sink.apply("create_shipment", KEY, a_shipment(order, (order["items"][0]["sku"], 1)))
     assert "OrderStatus" == caught.value.field
     assert [] == shop.sent("POST")
+
+
+async def test_a_part_that_two_processes_shipped_is_told_to_a_person(shop: Shop, sink_to: Callable[..., Sink], clock: VirtualClock) -> None:
+    order = await order_with(shop, has("simple", 2))
+    sku = next(
+        item["sku"] for item in order["items"] if item["product_type"] == "simple" and item["qty_ordered"] >= 2 and "parent_item_id" not in item
+    )
+    zombie, other, document = sink_to(shop, "zombie"), sink_to(shop, "other"), a_shipment(order, (sku, 1))
+
+    async def heard(arriving: str) -> None:
+        if arriving.startswith(SHIP):
+            shop.heard = None
+            await clock.advance(26)
+            await other.apply("create_shipment", KEY, document)
+
+    shop.heard = heard
+    effected = await zombie.apply("create_shipment", KEY, document)
+    assert 2 == len(await shipped(shop, order))
+    assert ("1", "it stood twice: 1 was kept, look at 2") == (effected.external_id, effected.reason)

@@ -66,7 +66,7 @@ async def test_the_answer_is_done_and_closes_the_question(
         await handler.give_up(a_delivery(version), Failure.of(caught.value))
     older, newer = producer.decoded("dlq.to")
     assert (DUPLICATE, "C1001") == (newer["field"], newer["field_value"])
-    again = replay_of({**newer, "value": decided(default_codec(), newer["value"], candidate)})
+    again = replay_of({**newer, "value": decided(default_codec(), newer["value"], candidate, ["C1001"])})
     await handler.handle(Record(again.topic, 0, 3, 0.0, again.key, again.value, again.headers))
     assert {older["dead_letter_id"], newer["dead_letter_id"]} == {receipt["dead_letter_id"] for receipt in producer.decoded("receipts")}
     rows = await bng.rows("customers")
