@@ -12,9 +12,26 @@ from typing import Final
 
 import orjson
 
-from producers.base import ASKED, BACKFILLED, ENTITY, FETCHED, KIND, POLLED, RECEIVED_AT, WEBHOOK, WEBHOOK_ID, Fetch, Provenance, References, Source
+from producers.base import (
+    ASKED,
+    BACKFILLED,
+    ENTITY,
+    FETCHED,
+    KIND,
+    PART,
+    POLLED,
+    READING,
+    RECEIVED_AT,
+    WEBHOOK,
+    WEBHOOK_ID,
+    Fetch,
+    Provenance,
+    References,
+    Source,
+)
 from producers.polled import Digests
 from producers.references import LedgerReferences
+from producers.unread import Unread
 from producers.wire import text_of
 from towpath.acked import AckedProducer
 from towpath.blanking import blank
@@ -55,9 +72,10 @@ class InboxHandler:
         books: Books,
         producer: AckedProducer,
         metrics: Metrics,
+        unread: Unread,
     ) -> None:
         self._connection, self._source, self._api, self._references = connection, source, api, references
-        self._books, self._producer, self._metrics = books, producer, metrics
+        self._books, self._producer, self._metrics, self._unread = books, producer, metrics, unread
         self._parts = {poll.entity: poll.part for poll in source.polls if poll.part}
         self._fetched = Digests()
 
@@ -67,12 +85,15 @@ class InboxHandler:
             await self._decode(record)
         else:
             await self._fetch(record)
-        if record.replay is not None and record.replay.dead_letter_id:
-            await self._books.tell("resolved", self._subject(record), [record.replay.dead_letter_id])
+        if ended := await self._unread.ended(record):
+            await self._books.tell("resolved", self._subject(record), ended)
+            await self._unread.forgive(record, ended)  # not before it was told: who dies in between must find them when it comes again
 
     async def give_up(self, record: Record, failure: Failure) -> None:
-        """Store the record as a dead letter or parked."""
-        await self._books.give_up(record, failure, self._subject(record))
+        """Store the record as a dead letter or parked, noted before that, so that a later reading closes it whatever crashes here."""
+        draft = self._books.draft(record, failure, self._subject(record))
+        await self._unread.blame(record, draft)
+        await self._books.give_up(draft, failure)
 
     def state_of(self, record: Record) -> State | None:
         """Return what a webhook names where it is fetched: of those that wait only the newest is, for it fetches the entity as it then stands."""
@@ -105,7 +126,7 @@ class InboxHandler:
             self._count(record, "filtered", Counted(DROPPED, {"event": wanted.entity, "reason": "filtered"}))
             return
         kept = [(name, value) for name, value in record.headers if name in {RECEIVED_AT, TRACEPARENT, WEBHOOK_ID}]
-        headers = [*kept, (KIND, FETCHED.encode()), (ENTITY, wanted.entity.encode()), *_onward(record)]
+        headers = [*kept, (KIND, FETCHED.encode()), (ENTITY, wanted.entity.encode()), *_read_as(record, wanted), *_onward(record)]
         key, body = f"{wanted.entity}/{wanted.id}".encode(), blank(text.encode(), self._source.blanked)
         await self._producer.send(f"inbox.{self._connection}", key, body, headers)
         self._note(wanted, body)
@@ -171,6 +192,17 @@ def _onward(record: Record) -> list[tuple[str, bytes]]:
     return [] if record.replay is None else record.replay.onward
 
 
+def _read_as(record: Record, wanted: Fetch) -> list[tuple[str, bytes]]:
+    """Return the headers that say for which record an entity was read, and which part of it.
+
+    What a webhook carries was not read then; nor was what waited in a backfill until nothing else was to be done.
+    """
+    kind, part = record.header(KIND), wanted.part or record.header(PART)
+    is_read = kind == POLLED or not wanted.payload
+    headers = [(READING, str(record.origin).encode())] if is_read else []
+    return [*headers, (PART, part.encode("utf-8", "replace"))] if part else headers
+
+
 def _listed(record: Record, text: str) -> Fetch:
     """Return the entity that the record's key names, `entity/id`, with what a list says of it."""
     entity, _, natural_id = (record.key or b"").decode("utf-8", "replace").partition("/")
@@ -205,6 +237,7 @@ class AdapterRole:
         """Adapt until asked to stop."""
         clock, config, codec = SystemClock(), self.config, await ready_codec(self.config, context)
         ledger = await asyncio.to_thread(lambda: Ledger(open_engine(config.database_url(), reading=True), clock, self.name))
+        notes = await asyncio.to_thread(lambda: Ledger(open_engine(config.database_url()), clock, self.name))
         parking = Parking(open_engine(config.database_url()), clock, timedelta(seconds=config.defaults.park_retry_seconds))
         producer = AckedProducer(config.kafka)
         runners, clients = [], Clients(context, clock)
@@ -213,6 +246,7 @@ class AdapterRole:
             if source is None:
                 continue
             registrar = Registrar(codec, self.name, f"adapter.{name}", frozenset(config.connections))
+            unread = Unread(name, notes)
             handler = InboxHandler(
                 name,
                 source=source,
@@ -221,14 +255,16 @@ class AdapterRole:
                 books=Books(name, registrar, parking, producer, clock, context.metrics),
                 producer=producer,
                 metrics=context.metrics,
+                unread=unread,
             )
             limits = LaneLimits(connection.limits.in_flight, config.defaults.lane_retry_seconds)
             place = {"group": f"adapter.{name}", "topic": f"inbox.{name}", "connection": name}
             runners.append(LaneRunner(config.kafka, **place, handler=handler, clock=clock, limits=limits, metrics=context.metrics))
+            runners[-1].on_assigned = unread.moved
         try:
             await run_all(runners, producer, context.stop, context.health)
         finally:
-            await asyncio.gather(clients.close(), producer.close(2), ledger.close(), parking.close(), return_exceptions=True)
+            await asyncio.gather(clients.close(), producer.close(2), ledger.close(), notes.close(), parking.close(), return_exceptions=True)
 
 
 def build(config: Config) -> AdapterRole:

@@ -18,6 +18,10 @@ ASKED: Final = "asked"
 """What an operator wants read again: the record's key names it, and its value says nothing."""
 FETCHED: Final = "fetched"
 ENTITY: Final = "towpath-entity"
+PART: Final = "towpath-part"
+"""Which part of an entity a record tells of, where it does not tell of all, such as its stock in one warehouse."""
+READING: Final = "towpath-reading"
+"""On an entity that was read as it then stood: the offset of the record for which it was read. What a webhook itself carried has none."""
 RECEIVED_AT: Final = "towpath-received-at"
 WEBHOOK_ID: Final = "webhook-id"
 
@@ -25,13 +29,15 @@ WEBHOOK_ID: Final = "webhook-id"
 class Fetch(NamedTuple):
     """An entity to complete: its name, its id at the source, and what the sender gave of it already (JSON text, or empty).
 
-    `as_of` is when a sender who gives nothing but the id says that it changed (ISO 8601, or empty).
+    `as_of` is when a sender who gives nothing but the id says that it changed (ISO 8601, or empty). `part` tells which part of the entity the
+    sender gave, where that is not all of it, as an Item's does.
     """
 
     entity: str
     id: int | str
     payload: str = ""
     as_of: str = ""
+    part: str = ""
 
 
 class Item(NamedTuple):

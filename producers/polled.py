@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import structlog
 
-from producers.base import ENTITY, KIND, POLLED, RECEIVED_AT, Item, Listing, Poll, Source
+from producers.base import ENTITY, KIND, PART, POLLED, RECEIVED_AT, Item, Listing, Poll, Source
 from producers.receiver import LONGEST_KEY
 from towpath.acked import AckedProducer
 from towpath.blanking import blank
@@ -38,18 +38,19 @@ CUT_OFF = 1_000  # bytes of an item that Kafka does not take whole
 
 
 class Row(NamedTuple):
-    """One row of a list as it is written: the entity's id, what tells it from the list's other rows, its JSON text, and a digest of that."""
+    """One row of a list as it is written: the entity's id, what tells it from the list's others, its JSON text, a digest of that, and its part."""
 
     id: str
     name: str
     text: str
     digest: str
+    part: str = ""
 
     @classmethod
     def of(cls, item: Item) -> Row:
         """Return an item's row."""
         name = f"{item.id}/{item.part}" if item.part else str(item.id)
-        return cls(str(item.id), name, item.text, hashlib.sha256(item.text.encode("utf-8", "replace")).hexdigest()[:16])
+        return cls(str(item.id), name, item.text, hashlib.sha256(item.text.encode("utf-8", "replace")).hexdigest()[:16], item.part)
 
 
 class Inbox:
@@ -66,6 +67,7 @@ class Inbox:
             (ENTITY, entity.encode()),
             (RECEIVED_AT, self._clock.now().isoformat().encode()),
             new_trace(self._connection, entity, row.name, row.digest),
+            *([(PART, row.part.encode("utf-8", "replace"))] if row.part else []),
         ]
         topic, key = f"inbox.{self._connection}", f"{entity}/{row.id}"[:LONGEST_KEY].encode("utf-8", "replace")
         body = blank(row.text.encode("utf-8", "replace"), self._source.blanked)

@@ -40,9 +40,13 @@ class BngSource:
     polls: Sequence[Poll] = POLLS
 
     def wanted(self, body: bytes) -> Fetch | None:
-        """Return what a webhook carries, None for a type that no flow can use."""
+        """Return what a webhook carries, None for a type that no flow can use; of a SKU's stock that of one warehouse."""
         text, named = text_of(body), entity_of(body)
-        return None if named is None else Fetch(named.entity, named.id, member(text, "data"))
+        if named is None:
+            return None
+        data = member(text, "data")
+        warehouse = parse(data.encode()).get("Warehouse") if named.entity == "inventory" else ""
+        return Fetch(named.entity, named.id, data, part=warehouse if isinstance(warehouse, str) else "")
 
     async def fetch(self, api: ApiClient, wanted: Fetch, references: References) -> str | None:
         """Return the entity as BNG gave it, with the business key of its order or customer; None for an order that is none of ours."""
@@ -56,7 +60,7 @@ class BngSource:
         if wanted.entity == "customer":
             return await customer(wanted.payload, references)
         if wanted.entity == "sales_order":
-            return await sales_order(wanted.payload, references)
+            return await sales_order(api, wanted.payload, references)
         if wanted.entity == "shipment":
             return await shipment(api, wanted.payload, references)
         if wanted.entity == "invoice":

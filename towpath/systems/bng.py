@@ -19,6 +19,8 @@ from towpath.errors import DataError, RetryableError
 from towpath.http import Answer, ApiClient, Authoriser
 
 BASE = "/api/v1"
+CANCELLED: Final = 90
+"""The status of a sales order that was cancelled."""
 Record = Mapping[str, Any]
 
 ERRORS = USUAL

@@ -13,8 +13,9 @@ from pydantic import SecretStr
 from sqlalchemy import URL
 
 from producers.adapter import InboxHandler, find_source
-from producers.base import ASKED, BACKFILLED, ENTITY, FETCHED, KIND, POLLED, RECEIVED_AT, WEBHOOK, WEBHOOK_ID
+from producers.base import ASKED, BACKFILLED, ENTITY, FETCHED, KIND, POLLED, READING, RECEIVED_AT, WEBHOOK, WEBHOOK_ID
 from producers.references import LedgerReferences
+from producers.unread import Unread
 from towpath.authorisers import HeaderKey
 from towpath.clock import SystemClock
 from towpath.codec import default_codec
@@ -98,8 +99,12 @@ async def erp(ledger: Ledger, parking: Parking) -> AsyncIterator[Erp]:
     async def answer(_request: web.Request) -> web.Response:
         return web.json_response(ORDER)
 
+    async def listed(_request: web.Request) -> web.Response:
+        return web.json_response({"items": [ORDER]})
+
     app = web.Application()
     app.router.add_get("/api/v1/sales-orders/SO1001", answer)
+    app.router.add_get("/api/v1/sales-orders", listed)
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -111,7 +116,9 @@ async def erp(ledger: Ledger, parking: Parking) -> AsyncIterator[Erp]:
     registrar = Registrar(default_codec(), "adapter", "adapter.erp", frozenset({"erp", "shop"}))
     books = Books("erp", registrar, parking, producer, SystemClock(), metrics)
     references = LedgerReferences(config, "erp", ledger)
-    handler = InboxHandler("erp", source=source, api=api, references=references, books=books, producer=producer, metrics=metrics)
+    handler = InboxHandler(
+        "erp", source=source, api=api, references=references, books=books, producer=producer, metrics=metrics, unread=Unread("erp", ledger)
+    )
     yield Erp(handler, producer, metrics)
     await api.close()
     await runner.cleanup()
@@ -179,7 +186,11 @@ async def test_what_is_backfilled_and_what_an_operator_names_become_what_a_list_
         await erp.take(polled("sales_order", b"sales_order/SO1001", body, kind))
         for kind, body in ((POLLED, order), (BACKFILLED, order), (ASKED, b""))
     ]
-    assert [taken[0]] * 3 == taken
+    (listed, *_), (backfilled, *_), (named, *_) = taken
+    assert [b"7", None, b"7"] == [dict(one.headers).get(READING) for one in (listed, backfilled, named)]
+    assert [taken[0][1:]] * 3 == [one[1:] for one in taken]
+    assert listed == named == backfilled._replace(headers=listed.headers)
+    assert {*listed.headers} == {*backfilled.headers, (READING, b"7")}
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from sqlalchemy.engine import URL
 
 from producers.adapter import InboxHandler, find_source
 from producers.base import ASKED, BACKFILLED, ENTITY, KIND, POLLED, WEBHOOK, Fetch, Poll, Provenance, References
-from tests.unit.producers.test_adapter_supersedes import Idle, NothingKnown
+from tests.unit.producers.test_adapter_supersedes import Idle, NothingKnown, nothing_unread
 from towpath.clock import SystemClock
 from towpath.codec import default_codec
 from towpath.delivery.books import Books
@@ -66,7 +66,14 @@ class Adapter:
         registrar = Registrar(default_codec(), "adapter", "adapter.shop", frozenset({"shop"}))
         books = Books("shop", registrar, parking, self.producer, SystemClock(), self.metrics)
         self._handler = InboxHandler(
-            "shop", source=self.source, api=api, references=NothingKnown(), books=books, producer=self.producer, metrics=self.metrics
+            "shop",
+            source=self.source,
+            api=api,
+            references=NothingKnown(),
+            books=books,
+            producer=self.producer,
+            metrics=self.metrics,
+            unread=nothing_unread(folder),
         )
 
     async def take(self, kind: str, value: object, entity: str = "thing") -> int:

@@ -10,12 +10,14 @@ from sqlalchemy.engine import URL
 
 from producers.adapter import InboxHandler, find_source
 from producers.base import FETCHED, KIND, WEBHOOK
+from producers.unread import Unread
 from towpath.clock import SystemClock
 from towpath.codec import default_codec
 from towpath.delivery.books import Books
 from towpath.delivery.database import open_engine
 from towpath.delivery.deadletters import Registrar
 from towpath.delivery.gate import Gate
+from towpath.delivery.ledger import Ledger
 from towpath.delivery.parking import Parking
 from towpath.http import ApiClient
 from towpath.metrics import Metrics
@@ -50,6 +52,11 @@ class NothingKnown:
         return False
 
 
+def nothing_unread(folder: Path) -> Unread:
+    """Return the notes of a connection of which all could be read."""
+    return Unread("shop", Ledger(open_engine(URL.create("sqlite", database=str(folder / "ledger.db"))), SystemClock(), "adapter"))
+
+
 def handler(system: str, folder: Path) -> InboxHandler:
     source = find_source(system)
     assert source is not None
@@ -58,7 +65,16 @@ def handler(system: str, folder: Path) -> InboxHandler:
     registrar = Registrar(default_codec(), "adapter", "adapter.shop", frozenset({"shop"}))
     producer = FakeProducer()
     books = Books("shop", registrar, parking, producer, SystemClock(), METRICS)
-    return InboxHandler("shop", source=source, api=api, references=NothingKnown(), books=books, producer=producer, metrics=METRICS)
+    return InboxHandler(
+        "shop",
+        source=source,
+        api=api,
+        references=NothingKnown(),
+        books=books,
+        producer=producer,
+        metrics=METRICS,
+        unread=nothing_unread(folder),
+    )
 
 
 METRICS = Metrics()

@@ -403,17 +403,17 @@ def webhook(kind: object, data: str) -> bytes:
 
 
 WEBHOOKS = [
-    ("inventory_updated", STOCK, "inventory", "TP-0001"),
-    ("order_status_changed", ORDER, "sales_order", "SO1001"),
-    ("shipment_created", SHIPMENT, "shipment", "SH1"),
-    ("product_updated", PRODUCT, "product", "P1"),
-    ("invoice_created", INVOICE, "invoice", "INV1"),
+    ("inventory_updated", STOCK, "inventory", "TP-0001", "MAIN"),
+    ("order_status_changed", ORDER, "sales_order", "SO1001", ""),
+    ("shipment_created", SHIPMENT, "shipment", "SH1", ""),
+    ("product_updated", PRODUCT, "product", "P1", ""),
+    ("invoice_created", INVOICE, "invoice", "INV1", ""),
 ]
 
 
-@pytest.mark.parametrize(("kind", "data", "entity", "one"), WEBHOOKS)
-def test_a_webhook_carries_its_entity_as_it_was_sent(kind: str, data: str, entity: str, one: str) -> None:
-    assert Fetch(entity, one, data) == SOURCE.wanted(webhook(kind, data))
+@pytest.mark.parametrize(("kind", "data", "entity", "one", "part"), WEBHOOKS)
+def test_a_webhook_carries_its_entity_as_it_was_sent(kind: str, data: str, entity: str, one: str, part: str) -> None:
+    assert Fetch(entity, one, data, part=part) == SOURCE.wanted(webhook(kind, data))
     assert f"{entity}/{one}" == bng.key_of(webhook(kind, data))
 
 

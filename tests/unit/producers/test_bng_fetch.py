@@ -68,7 +68,7 @@ class Erp:
 
     async def answer(self, request: web.Request) -> web.Response:
         self.paths.append(request.raw_path)
-        text = self.orders.get(request.raw_path)
+        text = self.orders.get(request.raw_path, '{"items": []}' if request.query else None)
         if text is None:
             return web.json_response({"error": {"code": "not_found", "message": "no such record", "field": None}}, status=404)
         return web.Response(text=text, content_type="application/json")
@@ -148,6 +148,28 @@ async def test_an_order_of_ours_that_is_not_known_yet_is_tried_again(api: ApiCli
             await SOURCE.fetch(api, wanted, Known({}, prefixes))
         assert not caught.value.system_wide, "other keys must flow"
         assert None is not await SOURCE.fetch(api, wanted, Known(prefixes=prefixes))
+
+
+def standing(erp: Erp, *statuses: int) -> None:
+    """Have BNG list so many orders of one reference: SO1001, SO1002, and so on."""
+    orders = [{**ORDER, "SalesOrderID": f"SO{1001 + number}", "OrderStatus": status} for number, status in enumerate(statuses)]
+    erp.orders["/api/v1/sales-orders?externalOrderId=SHOP-1001"] = json.dumps({"items": orders})
+    erp.orders |= {f"/api/v1/sales-orders/{order['SalesOrderID']}": json.dumps(order) for order in orders}
+
+
+async def test_what_is_told_of_a_twin_that_was_cancelled_ends_here(api: ApiClient, erp: Erp) -> None:
+    standing(erp, 30, 90)
+    for wanted in (of_order(SalesOrderID="SO1002", OrderStatus=10), of_shipment(SalesOrderID="SO1002")):
+        assert None is await SOURCE.fetch(api, wanted, Known())
+
+
+@pytest.mark.parametrize(("statuses", "known"), [((30, 30), "SO1001"), ((90,), "SO1"), ((90, 90), "SO1"), ((30, 90), "SO1")])
+async def test_an_order_that_is_no_cancelled_twin_of_one_that_is_known_is_tried_again(
+    api: ApiClient, erp: Erp, statuses: tuple[int, ...], known: str
+) -> None:
+    standing(erp, *statuses)
+    with pytest.raises(RetryableError, match="not known"):
+        await SOURCE.fetch(api, of_order(SalesOrderID=f"SO{1000 + len(statuses)}", OrderStatus=90), Known({("order", known): "shop/order/1001"}))
 
 
 INVOICE = {"InvoiceID": "INV1", "SalesOrderID": "SO1001", "Total": "34.56", "Currency": "EUR", "Status": "Open", "Sequence": 5}
@@ -253,3 +275,10 @@ async def test_an_entity_that_nothing_is_known_of_is_refused_by_name(api: ApiCli
     with pytest.raises(DataError) as caught:
         await SOURCE.fetch(api, Fetch("ledger", "1", "{}"), Known())
     assert "entity" == caught.value.field
+
+
+async def test_no_call_is_spent_on_an_order_that_is_just_being_written(api: ApiClient, erp: Erp) -> None:
+    now = datetime.now(UTC).isoformat()
+    with pytest.raises(RetryableError, match="not known"):
+        await SOURCE.fetch(api, of_order(SalesOrderID="SO1001", UpdatedAt=now), Known({}))
+    assert [] == erp.paths

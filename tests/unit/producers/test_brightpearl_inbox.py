@@ -16,6 +16,7 @@ from producers.adapter import InboxHandler, find_source
 from producers.base import KIND, RECEIVED_AT, WEBHOOK, WEBHOOK_ID
 from producers.receiver import Receiver, doors
 from producers.references import LedgerReferences
+from producers.unread import Unread
 from towpath.clock import SystemClock
 from towpath.codec import default_codec
 from towpath.config import Config, parse_config
@@ -99,7 +100,11 @@ async def adapter(tmp_path: Path) -> AsyncIterator[tuple[InboxHandler, FakeProdu
     assert source is not None
     books = Books("erp", Registrar(default_codec(), "adapter", "adapter.erp", frozenset({"erp"})), parking, producer, clock, Metrics())
     references = LedgerReferences(config, "erp", ledger)
-    yield InboxHandler("erp", source=source, api=api, references=references, books=books, producer=producer, metrics=Metrics()), producer
+    unread = Unread("erp", ledger)
+    yield (
+        InboxHandler("erp", source=source, api=api, references=references, books=books, producer=producer, metrics=Metrics(), unread=unread),
+        producer,
+    )
     await api.close()
     await ledger.close()
     await parking.close()
