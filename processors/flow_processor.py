@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -18,18 +19,18 @@ from processors.routing import Arrived, Route, Routed, Router, dropped, subject_
 from processors.stockroom import HOLDS, Stockroom
 from towpath.clock import Clock
 from towpath.codec import Codec, Head
-from towpath.delivery.deadletters import RECEIPTS, Registrar
+from towpath.delivery.deadletters import RECEIPTS, Registrar, dated, failed_last, fails_at
 from towpath.errors import DataError
 from towpath.events import AGGREGATES, PARTS, Event, Version, is_newer
 from towpath.failpoints import Failpoints
 from towpath.metrics import REPLAYED, ROUTED, Counted
-from towpath.records import Output, Record, Replay
+from towpath.records import EPOCH, Output, Record, Replay
 
 TOPICS: Final = {kind: f"received.{aggregate}" for kind, aggregate in AGGREGATES.items()}
 
 
 class Seen(NamedTuple):
-    """What was last done with a fact: its version and digest, and the dead letters that are still open (none: it was routed)."""
+    """What was last done with a fact: its version and digest, and the dead letters that are still open, as `dated` (none: it was routed)."""
 
     version: Version
     digest: str
@@ -47,6 +48,11 @@ class Seen(NamedTuple):
         """Return it as bytes for the state."""
         return orjson.dumps([self.version["major"], self.version["minor"], self.digest, *self.dead_letters])
 
+    @property
+    def open(self) -> dict[str, datetime]:
+        """Return the dead letters that are still open, each with when it failed last."""
+        return dict(map(failed_last, self.dead_letters))
+
     def is_news(self, event: Event) -> bool:
         """Tell whether an event says more than what was done last."""
         return self.digest != event.meta["digest"] and is_newer(event.meta["version"], self.version)
@@ -54,10 +60,13 @@ class Seen(NamedTuple):
     def drops(self, event: Event, replay: Replay | None) -> str | None:
         """Return why an event ends here, None where it is to be routed; a replay only makes way for newer content.
 
-        While its dead letter is open nothing else was routed: what is newer then said the same again, as a shop does on every save.
+        What is newer and says the same again, as a shop does on every save, is none; so while its dead letter is open here, for then nothing
+        else was routed, and where the target refused what was routed (it is mapped anew).
         """
         if replay is not None:
-            return "superseded" if is_newer(self.version, event.meta["version"]) and replay.dead_letter_id not in self.dead_letters else None
+            same = replay.dead_letter_id != "" and self.digest == event.meta["digest"]
+            waits = same or replay.dead_letter_id in self.open
+            return "superseded" if is_newer(self.version, event.meta["version"]) and not waits else None
         if self.digest == event.meta["digest"]:
             return "duplicate"
         return None if self.is_news(event) else "superseded"
@@ -216,7 +225,8 @@ class FlowProcessor:
         counts = [dropped(event.type, why)]
         if replay is None or not replay.dead_letter_id:
             return Step(counts=counts)
-        return Step([self._registrar.receipt(why, subject_of(event), self._clock.now(), dead_letter_id=replay.dead_letter_id)], counts=counts)
+        at = max(self._clock.now(), replay.last_at)
+        return Step([self._registrar.receipt(why, subject_of(event), at, dead_letter_id=replay.dead_letter_id)], counts=counts)
 
     def _settled(self, arrived: Arrived, seen: Seen | None, routed: Routed, writes: dict[bytes, bytes]) -> Step:
         """Return the step with the event on its public stream, the dead letters closed that it resolves, and what is remembered of it."""
@@ -226,15 +236,16 @@ class FlowProcessor:
             outputs.append(Output(AGGREGATES[event.type], event.record_key, arrived.value, arrived.headers))
             writes[fact_key(event)] = Seen(meta["version"], meta["digest"]).dump()
             return Step(outputs, writes, routed.counts)
-        before = set(seen.dead_letters if seen else ())
+        before, now = seen.open if seen else {}, self._clock.now()
         if replay is None:
             outputs.append(Output(AGGREGATES[event.type], event.record_key, arrived.value, arrived.headers))
-        elif replay.dead_letter_id:
-            before.add(replay.dead_letter_id)
-        tried = {replay.dead_letter_id} & before if replay is not None and (replay.flow or not replay.dead_letter_id) else before
+        elif replay.dead_letter_id and not (replay.failed_at and routed.asked):  # where it failed is where it will be told to be done
+            before[replay.dead_letter_id] = max(replay.last_at, before.get(replay.dead_letter_id, replay.last_at))
+        tried = {replay.dead_letter_id} & {*before} if replay is not None and (replay.flow or not replay.dead_letter_id) else {*before}
         closed = sorted(tried - routed.failed)
-        outputs += [self._registrar.receipt("resolved", subject_of(event), self._clock.now(), dead_letter_id=letter) for letter in closed]
-        left = tuple(sorted(before - tried | routed.failed))
+        outputs += [self._registrar.receipt("resolved", subject_of(event), max(now, before[letter]), dead_letter_id=letter) for letter in closed]
+        failed = {letter: max(fails_at(arrived.record, now), before.get(letter, EPOCH)) for letter in routed.failed}
+        left = tuple(sorted(dated(letter, at) for letter, at in {**before, **failed}.items() if letter not in closed))
         newest = seen.version if seen is not None and is_newer(seen.version, meta["version"]) else meta["version"]
         writes[fact_key(event)] = Seen(newest, meta["digest"], left).dump()
         return Step(outputs, writes, routed.counts)

@@ -47,7 +47,11 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """One product of one source; `version` and `told` are those of the last number sent out, `raised` the version of the last that rose."""
+    """One product of one source; `version` and `told` are those of the last number sent out, `raised` the version of the last that rose.
+
+    `heard` is the offset of the last hold that it knows of, and the latest time of one (seconds): where a crash tore what was written of some holds,
+    the shelf has those whose own rows are not there.
+    """
 
     places: Mapping[str, Place] = field(default_factory=dict)
     held: Decimal = NONE
@@ -57,6 +61,7 @@ class Shelf:
     raised: int = 0
     told: Decimal | None = None
     returning: Decimal = NONE
+    heard: tuple[int, float] = (-1, 0.0)
 
     @property
     def sellable(self) -> Decimal:
@@ -92,6 +97,14 @@ class Shelf:
         credit = self.credit if one in left else max(NONE, self.credit - before)
         return replace(self, held=held, waiting=left, credit=min(held, credit))
 
+    def has(self, offset: int, at: float) -> bool:
+        """Tell whether it knows of the hold that stands there; one that is later than all stands in a topic that was made anew."""
+        return offset <= self.heard[0] and at <= self.heard[1]
+
+    def hearing(self, offset: int, at: float) -> Shelf:
+        """Return the shelf as it knows of the hold that stands there."""
+        return replace(self, heard=(offset, max(at, self.heard[1])))
+
     def telling(self, at: float) -> Shelf:
         """Return the shelf as its number is sent out now (`at`, seconds), with a version above that of any number that was sent out before.
 
@@ -109,14 +122,15 @@ class Shelf:
         waiting = [[one.holder, decimal_text(one.quantity), one.since] for one in self.waiting]
         told = None if self.told is None else decimal_text(self.told)
         parts = [places, decimal_text(self.held), decimal_text(self.credit), waiting, self.version, self.raised, told]
-        return orjson.dumps([*parts, decimal_text(self.returning)] if self.returning else parts)
+        return orjson.dumps([*parts, decimal_text(self.returning), *self.heard] if self.returning or self.heard[0] >= 0 else parts)
 
     @classmethod
     def load(cls, data: bytes | None) -> Shelf:
         """Return what `dump` wrote, an empty shelf where nothing was."""
         if data is None:
             return cls()
-        places, held, credit, waiting, version, raised, told, *returning = orjson.loads(data)
+        places, held, credit, waiting, version, raised, told, *later = orjson.loads(data)
+        returning, *heard = later or ("0",)  # earlier releases kept neither, or no `heard`
         return cls(
             {name: Place(Decimal(available), Decimal(allocated), as_of) for name, (available, allocated, as_of) in places.items()},
             Decimal(held),
@@ -125,7 +139,8 @@ class Shelf:
             version,
             raised,
             None if told is None else Decimal(told),
-            *map(Decimal, returning),
+            Decimal(returning),
+            (heard[0], heard[1]) if heard else (-1, 0.0),
         )
 
 

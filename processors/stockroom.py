@@ -49,7 +49,8 @@ class Stockroom:
     def held(self, record: Record, read: ReadState) -> Step:
         """Return what a hold leads to: nothing before the source told of the product, or where the number stays.
 
-        A shop that cancels an order has put its goods back itself, so the number is told again after that, though it stays.
+        A shop that cancels an order has put its goods back itself, so the number is told again after that, though it stays. The shelf is always
+        written before the rows of its holds, so that a crash between them leaves holds that only the shelf knows of: they count once.
         """
         hold: StockHold = self._codec.decode_as("StockHold", record.value)  # type: ignore[assignment]
         state = hold["state"]
@@ -59,15 +60,18 @@ class Stockroom:
         ends = state in {DROPPED, RETURNING}
         if not ends and (row == GONE or row.startswith(BACK) or (not row and state != HELD)):
             return Step()
-        shelf = Shelf.load(read(shelf_key)).within(self._counted.get(hold["connection"])).held_by(hold, *_quantities(row))
         quantity = decimal_text(hold["quantity"]).encode()
-        writes = {hold_key: quantity if state == HELD else BACK + quantity if state == RETURNING else GONE}
+        kept = {hold_key: quantity if state == HELD else BACK + quantity if state == RETURNING else GONE}
+        shelf, place = Shelf.load(read(shelf_key)), (record.offset, record.timestamp)
+        if shelf.has(*place):
+            return Step(writes={shelf_key: shelf.dump(), **kept})
+        shelf = shelf.within(self._counted.get(hold["connection"])).held_by(hold, *_quantities(row)).hearing(*place)
         last = read(event_key)
         if last is None or (shelf.sellable == shelf.told and state != DROPPED):
-            return Step(writes=writes | {shelf_key: shelf.dump()})
+            return Step(writes={shelf_key: shelf.dump(), **kept})
         event = Event(*self._codec.decode(last))
         shelf, routed = self._tell(shelf, record, event, last)
-        return Step(routed.outputs, writes | {shelf_key: shelf.dump()}, routed.counts)
+        return Step(routed.outputs, {shelf_key: shelf.dump(), **kept}, routed.counts)
 
     def _tell(self, shelf: Shelf, record: Record, event: Event, value: bytes | None) -> tuple[Shelf, Routed]:
         shelf = shelf.telling(max(record.timestamp, self._clock.now().timestamp()))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import ssl
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import faust
@@ -16,6 +18,10 @@ from processors.engines.settings import STATE, EngineSettings
 from towpath.errors import ConfigError
 
 LIBRARIES = ("faust", "mode", "aiokafka")
+CHANGELOG = "changelog"
+"""The file beside the state, with the id of the topic that it copies."""
+
+log = logging.getLogger(__name__)
 
 
 class App(faust.App):
@@ -45,16 +51,29 @@ def make_app(settings: EngineSettings) -> tuple[App, StateTable]:
         store="memory://",  # of no table: `StateTable` brings its own
         stream_buffer_maxsize=8 * settings.batch,
         table_standby_replicas=0,
-        topic_allow_declare=True,  # the changelog only
+        topic_allow_declare=False,
         topic_disable_leader=True,
         topic_partitions=settings.partitions,
-        topic_replication_factor=settings.replication_factor,
         web_enabled=False,
     )
     app.finalize()
     table = StateTable(app, kind=settings.store, name=STATE, partitions=settings.partitions, beacon=app.beacon)
     app.tables.add(table)
     return app, table
+
+
+def forget_other_state(appdir: Path, changelog: str) -> None:
+    """Remove an app's state where it copies another changelog than the one with this id, as after Kafka's data was lost.
+
+    Faust compares offsets alone: it ends while the topic that was made anew is the shorter one, and takes it for the other after that.
+    """
+    copied = appdir.parent / CHANGELOG
+    known = copied.read_text(encoding="ascii") if copied.exists() else None
+    if known not in (None, changelog):  # earlier releases noted none
+        log.warning("%s is of another changelog topic and is read back from the one there is", appdir)
+        shutil.rmtree(appdir, ignore_errors=True)
+    if known != changelog:
+        copied.write_text(changelog, encoding="ascii")
 
 
 def source(app: App, settings: EngineSettings) -> Any:  # noqa: ANN401

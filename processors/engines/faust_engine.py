@@ -7,12 +7,12 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, cast
 
-from processors.engines.faust_app import App, make_app, quiet_logs, source
+from processors.engines.faust_app import App, forget_other_state, make_app, quiet_logs, source
 from processors.engines.faust_batch import BatchAgent
 from processors.engines.faust_guard import Consumer
 from processors.engines.sender import Sender, producer_config
 from processors.engines.settings import EngineError, EngineSettings
-from processors.engines.topics import check_topics
+from processors.engines.topics import make_changelog
 from processors.engines.watchdog import Watchdog
 from processors.port import Processor
 from towpath.metrics import LAG, Metrics
@@ -49,8 +49,9 @@ class FaustEngine:
         commit no longer follows what is acknowledged. What was not finished is then read again by the next process.
         """
         quiet_logs()
-        await asyncio.to_thread(check_topics, self.settings, changelog_must_exist=False)
+        changelog_id = await asyncio.to_thread(make_changelog, self.settings)
         app, table = make_app(self.settings)
+        await asyncio.to_thread(forget_other_state, app.conf.appdir, changelog_id)
         self._sender = sender = Sender(producer_config(self.settings))
         agent = BatchAgent(self._processor, table, sender, self._metrics, limit=self.settings.batch, longest_sleep=self.settings.session_timeout / 2)
         app.agent(source(app, self.settings), name="processor", concurrency=1)(agent)
@@ -72,7 +73,6 @@ class FaustEngine:
             await app.start()
         except Exception as exc:
             raise EngineError(f"starting {self.settings.group}: {type(exc).__name__}: {exc}") from exc
-        await asyncio.to_thread(check_topics, self.settings, changelog_must_exist=True)
         agent.opened.set()
 
     async def _watch(self, app: App, agent: BatchAgent, starting: asyncio.Future[None], stopping: asyncio.Future[Any]) -> None:

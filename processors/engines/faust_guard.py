@@ -251,7 +251,12 @@ class Consumer(driver.Consumer):
         self._unacked_messages.clear()
 
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
-        """Commit what is acknowledged; nothing once abandoned, for aiokafka retries for ever while the brokers are away."""
+        """Commit what is acknowledged; nothing once abandoned, for aiokafka retries for ever while the brokers are away.
+
+        Faust takes a commit that is under way for the one that is asked for, though it does not have what was acknowledged since it began.
+        """
+        if self._commit_fut is not None and not self._abandoned:
+            await super().commit(topics, start_new_transaction)
         return not self._abandoned and bool(await super().commit(topics, start_new_transaction))
 
     def behind(self) -> dict[tuple[str, int], tuple[int, bool]]:

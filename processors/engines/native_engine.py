@@ -46,7 +46,6 @@ class NativeEngine:
         Raises ConfigError for topics that are not as declared, EngineError when it cannot go on: the processor raised, the state cannot be kept,
         or nothing moves any more. What was not finished is then read again by the next process.
         """
-        await asyncio.to_thread(check_topics, self.settings, changelog_must_exist=False)
         changelog_id = await asyncio.to_thread(make_changelog, self.settings)
         self._loop = loop = Loop(self.settings, self._processor, self._metrics, changelog_id)
         ended = _in_thread(loop.run, f"engine-{self.settings.group}")

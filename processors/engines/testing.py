@@ -70,6 +70,13 @@ class Place:
         for made in admin.create_topics([NewTopic(topic, PARTITIONS, 1) for topic in topics]).values():
             made.result(20)
 
+    def delete(self, topic: str) -> None:
+        """Delete a topic, and return once it is gone."""
+        admin = AdminClient({"bootstrap.servers": self.servers})
+        admin.delete_topics([topic])[topic].result(20)
+        while topic in admin.list_topics(timeout=20).topics:
+            time.sleep(0.1)
+
     def produce(self, rows: Iterable[Row], headers: Sequence[tuple[str, bytes]] = (), partition: int = -1) -> None:
         """Write records to the input; raises TimeoutError when Kafka does not take them."""
         producer = Producer({"bootstrap.servers": self.servers, "partitioner": "murmur2_random", "linger.ms": 20})

@@ -43,7 +43,11 @@ def check_topics(settings: EngineSettings, *, changelog_must_exist: bool) -> Non
 
 
 def make_changelog(settings: EngineSettings) -> str:
-    """Create the changelog where it is missing, check it and return the id Kafka gave it; raises as `check_topics`, blocks for up to 30 s."""
+    """Check the input topics, create the changelog where it is missing, check it and return the id Kafka gave it.
+
+    Raises as `check_topics`; blocks for up to 40 s.
+    """
+    check_topics(settings, changelog_must_exist=False)
     admin = AdminClient({"bootstrap.servers": settings.bootstrap_servers, "log_level": WARNINGS, **settings.security})
     topic = NewTopic(settings.changelog, settings.partitions, settings.replication_factor, config={"cleanup.policy": "compact"})
     deadline = time.monotonic()

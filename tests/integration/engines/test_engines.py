@@ -46,6 +46,17 @@ async def test_state_outlives_a_restart_and_the_loss_of_its_directory(kind: str,
     assert place.values() == sorted([b"v:1", b"v:2", b"v:3", b"v:4"] * 20)
 
 
+async def test_state_of_a_changelog_that_was_made_anew_begins_anew(kind: str, place: Place, tmp_path: Path) -> None:
+    settings = place.settings(tmp_path)
+    for made_anew in (False, False, True):
+        if made_anew:
+            place.delete(settings.changelog)
+        place.produce((b"k%d" % k, b"v") for k in range(20))
+        async with running(kind, settings):
+            await until(place.done)
+    assert place.values() == sorted([b"v:1", b"v:2", b"v:1"] * 20)
+
+
 class Held(Count):
     """The same, once it is let go: until then it raises what is tried again."""
 

@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ from towpath.codec import default_codec
 from towpath.delivery.deadletters import Failure, Registrar, Subject, remapped_of, replay_of
 from towpath.events import Event, OrderPlaced, Version
 from towpath.plugging import MAPPINGS
-from towpath.records import Output, Record, Replay
+from towpath.records import Headers, Output, Record, Replay
+from towpath.replaying import Selection
 from towpath.testing.events import a_customer, an_address, an_order
 
 CODEC = default_codec()
@@ -36,10 +37,12 @@ TOPICS = {"OrderPlaced": "received.orders", "CustomerChanged": "received.custome
 
 
 class StandingClock(SystemClock):
-    """A clock that stands."""
+    """A clock that stands until it is set."""
+
+    stands_at = NOW
 
     def now(self) -> datetime:
-        return NOW
+        return self.stands_at
 
 
 @dataclass
@@ -50,10 +53,11 @@ class Place:
     state: dict[bytes, bytes] = field(default_factory=dict)
     offset: int = 0
     counts: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    clock: StandingClock = field(default_factory=StandingClock)
 
     def __post_init__(self) -> None:
         registrar = Registrar(CODEC, "processor", "processor", frozenset({"shop", "bng", "bng-2"}))
-        self.processor = FlowProcessor(self.routes, registrar, StandingClock())
+        self.processor = FlowProcessor(self.routes, registrar, self.clock)
 
     def take(self, record: Record) -> list[tuple[str, str, dict[str, Any]]]:
         """Process one record at the next offset; return (topic, type, value) of every output."""
@@ -138,6 +142,13 @@ def test_every_flow_that_wants_the_event_gets_a_delivery_of_its_own() -> None:
     found = Place([a_route(), a_route("copy", "bng-2")]).event(an_order())
     assert ["deliver.bng", "deliver.bng-2", "orders"] == topics(found)
     assert 2 == len({value["delivery_id"] for _, kind, value in found if kind == "Delivery"})
+
+
+def test_a_replay_for_one_flow_takes_of_the_deliveries_its_own_and_of_the_events_all() -> None:
+    offered = Place([a_route(), a_route("copy", "bng")]).processor.process(record_of(an_order(), "OrderPlaced"), no_state).outputs
+    found = [record_at(output) for output in offered] + [record_of(an_order(), "OrderPlaced"), Record("deliver.bng", 0, 0, 0.0, b"k", b"rubbish", [])]
+    assert ["deliver.bng", "deliver.bng", "orders", "received.orders", "deliver.bng"] == [record.topic for record in found]
+    assert [True, False, True, True, False] == [Selection((), flow="orders", codec=CODEC).fits(record) for record in found]
 
 
 def test_an_event_that_no_flow_wants_is_published_and_counted(place: Place) -> None:
@@ -364,15 +375,70 @@ def test_a_replay_for_a_flow_that_is_gone_stays_a_dead_letter(place: Place) -> N
     assert ["dlq.shop"] == topics(found)
 
 
+def refused(delivery: Mapping[str, Any], headers: Headers = (), *, offset: int = 1) -> dict[str, Any]:
+    """Return the dead letter of a delivery that its target refused."""
+    record = Record("deliver.bng", 0, offset, 0.0, delivery["key"].encode(), CODEC.encode("Delivery", delivery), headers)
+    output = Registrar(CODEC, "sink", "sink.bng").dead_letter(record, Failure("unknown SKU"), Subject("bng", delivery["key"]), NOW)[1]
+    return CODEC.decode_as("DeadLetter", output.value)
+
+
 def test_a_refused_delivery_is_mapped_anew_by_the_newest_mapping_for_its_flow_alone_and_says_by_which(place: Place, picky: Model) -> None:
     (_, _, delivery), _ = place.event(an_order())
-    refused = Record("deliver.bng", 0, 1, 0.0, delivery["key"].encode(), CODEC.encode("Delivery", delivery))
-    output = Registrar(CODEC, "sink", "sink.bng").dead_letter(refused, Failure("unknown SKU"), Subject("bng", delivery["key"]), NOW)[1]
-    letter = CODEC.decode_as("DeadLetter", output.value)
+    letter = refused(delivery)
     found = Place([a_route(model=picky), a_route("copy", "bng-2", picky)]).take(record_at(remapped_of(letter, CODEC)))
     assert MAPPING.version == delivery["mapping_version"] != picky.version
     assert [("orders", picky.version)] == [(value["flow"], value["mapping_version"]) for _, kind, value in found if kind == "Delivery"]
-    assert (["deliver.bng", "receipts"], [("resolved", letter["dead_letter_id"])]) == (sorted(topics(found)), receipts(found))
+    assert ["deliver.bng"] == topics(found)  # its sink says what became of it: nothing is resolved so far
+
+
+def test_a_refused_delivery_is_mapped_anew_though_its_shop_has_said_the_same_again_meanwhile(place: Place) -> None:
+    (_, _, delivery), _ = place.event(an_order())
+    letter = refused(delivery)
+    assert [] == place.event(an_order(offset=5))
+    found = place.take(record_at(remapped_of(letter, CODEC)))
+    assert ["deliver.bng"] == topics(found)
+    assert [] == place.event(an_order(offset=3, total=Decimal("88.88")))
+
+
+def test_a_refused_delivery_that_the_newest_mapping_passes_over_is_resolved_where_it_is_mapped(place: Place, tmp_path: Path) -> None:
+    (_, _, delivery), _ = place.event(an_order())
+    letter = refused(delivery)
+    content = json.loads((MAPPINGS / "nopcommerce-bng/order_placed.json").read_text(encoding="utf-8"))
+    document = next(node for node in content["nodes"] if node["id"] == "document")["content"]
+    document["expressions"] = [{"id": "x0", "key": "skip", "value": "'sold elsewhere'"}]
+    path = tmp_path / "idle.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    found = Place([a_route(model=Model("idle", path))]).take(record_at(remapped_of(letter, CODEC)))
+    assert (["receipts"], [("resolved", letter["dead_letter_id"])]) == (topics(found), receipts(found))
+
+
+def test_what_is_refused_again_though_it_was_mapped_anew_stays_one_dead_letter_and_counts_up(place: Place) -> None:
+    (_, _, delivery), _ = place.event(an_order())
+    letter = first = refused(delivery)
+    sent = remapped_of(first, CODEC)
+    for offset in (2, 3):
+        step = place.processor.process(record_at(remapped_of(letter, CODEC)), place.state.get)
+        (sent,) = [output for output in step.outputs if output.topic == "deliver.bng"]
+        letter = refused(CODEC.decode_as("Delivery", sent.value), sent.headers, offset=offset)
+    assert (first["dead_letter_id"], 3, 2, NOW) == tuple(letter[name] for name in ("dead_letter_id", "attempts", "replays", "first_at"))
+    assert ("sink.bng", "orders") == (letter["group"], Record("t", 0, 0, 0.0, None, None, sent.headers).header("towpath-flow"))
+
+
+@pytest.mark.parametrize("how", ["the corrected order", "a replay", "a replay of what is outdated"])
+def test_a_success_is_no_earlier_than_the_failure_that_it_ends_though_that_host_s_clock_was_ahead(place: Place, how: str) -> None:
+    place.clock.stands_at = NOW + timedelta(minutes=15)
+    (letter,) = letters(place.event(an_order(**BAD)))
+    place.clock.stands_at = NOW
+    if how == "the corrected order":
+        ended = place.event(an_order(offset=1))
+    elif how == "a replay":
+        ended = place.replay({**letter, "value": CODEC.encode("OrderPlaced", an_order())})
+    else:
+        place.event(an_order(offset=1, total=Decimal("88.88")))
+        ended = place.replay({**letter, "value": CODEC.encode("OrderPlaced", an_order())})
+        assert [("superseded", letter["dead_letter_id"])] == receipts(ended)
+    (receipt,) = [value for _, kind, value in ended if kind == "Receipt"]
+    assert (letter["dead_letter_id"], letter["last_at"]) == (receipt["dead_letter_id"], receipt["at"])
 
 
 def test_a_replay_meant_for_another_group_is_none_of_our_business(place: Place) -> None:
@@ -390,6 +456,8 @@ FORGED: dict[str, dict[str, bytes]] = {
     "attempts of 5,000 digits": {"towpath-attempts": b"9" * 5000},
     "negative replays": {"towpath-replays": b"-1"},
     "bytes that are no text": {"towpath-attempts": b"\xff\xfe"},
+    "a failure after all times": {"towpath-last-at": b"9999-12-31T23:59:59.999999+00:00"},
+    "a failure at no time": {"towpath-last-at": b"soon"},
 }
 
 
@@ -404,7 +472,7 @@ def test_forged_replay_headers_are_no_replay(place: Place, order: OrderPlaced, f
     assert [letter["dead_letter_id"] for letter in letters(plain)] == [letter["dead_letter_id"] for letter in letters(found)]
 
 
-@given(st.dictionaries(st.sampled_from(["dead-letter", "attempts", "first-at", "replays", "group", "flow"]), st.binary(max_size=30)))
+@given(st.dictionaries(st.sampled_from(["dead-letter", "attempts", "first-at", "last-at", "replays", "group", "flow"]), st.binary(max_size=30)))
 def test_no_headers_stop_the_processor(headers: dict[str, bytes]) -> None:
     pairs = [(f"towpath-{name}", value) for name, value in headers.items()]
     for value in (CODEC.encode("OrderPlaced", an_order(**BAD)), b"poison"):
@@ -412,7 +480,7 @@ def test_no_headers_stop_the_processor(headers: dict[str, bytes]) -> None:
 
 
 def test_replay_headers_come_back_as_they_were() -> None:
-    replay = Replay("letter", 3, NOW, 2, "processor", "orders")
+    replay = Replay("letter", 3, NOW, 2, "processor", "orders", failed_at="sink.bng", last_at=NOW)
     assert replay == Record("t", 0, 0, 0.0, None, None, replay.headers()).replay
 
 

@@ -12,7 +12,7 @@ import pytest
 from processors.orders import Order
 from processors.stock import Shelf
 from tests.unit.processors.test_whole_pair import CODEC, KEY, Worker, deliveries, numbers, stock
-from towpath.cli._dlq_mending import closing
+from towpath.cli._dlq_closing import closing
 from towpath.delivery.deadletters import DISCARDED, Failure, Subject, replay_of
 from towpath.events import Event
 from towpath.records import Output, Record

@@ -202,6 +202,35 @@ async def test_a_refused_commit_is_not_noted_as_done(transport: type[Any], expec
         assert consumer._committed_offset[IN] == expected
 
 
+@pytest.mark.parametrize(("transport", "expected"), [(PLAIN, 7), (GUARDED, END)])
+async def test_a_commit_has_what_was_acknowledged_while_another_was_under_way(transport: type[Any], expected: int) -> None:
+    delivered: list[Any] = []
+
+    async def callback(message: Any) -> None:  # noqa: ANN401
+        delivered.append(message)
+
+    async with consuming(transport, log := Log(position=5, committed=5), callback) as consumer:
+        await asyncio.wait_for(consumer._drain_messages(log.stopping), 5)
+        begun, answered = asyncio.Event(), asyncio.Event()
+
+        async def slow(offsets: dict[TP, int]) -> bool:
+            begun.set()
+            await answered.wait()
+            log.kept = offsets[IN]
+            return True
+
+        consumer._commit, consumer.app.producer.flush = slow, lambda: asyncio.sleep(0)
+        acknowledge(consumer, delivered[:2])
+        first = asyncio.create_task(consumer.commit())
+        await begun.wait()
+        acknowledge(consumer, delivered[2:])
+        last = asyncio.create_task(consumer.commit())  # as at the end, when the last batch is done
+        await asyncio.sleep(0)
+        answered.set()
+        await asyncio.gather(first, last)
+        assert log.kept == expected
+
+
 async def test_a_message_of_before_a_rewind_is_not_current() -> None:
     async def callback(message: Any) -> None:  # noqa: ANN401
         messages.append(message)

@@ -52,3 +52,11 @@ async def test_rocksdb_outlives_its_process(tmp_path: Path) -> None:
     await store.stop()
     again = make_store(tmp_path, "rocksdict")
     assert (again.read(1, b"k"), again.persisted_offset(CHANGELOG)) == (b"v", 0)
+
+
+async def test_what_a_partition_has_not_on_disk_yet_is_bounded(tmp_path: Path) -> None:
+    store, held = make_store(tmp_path, "rocksdict"), []
+    for number in range(120):
+        store.write(CHANGELOG, {b"%d" % key: bytes(1_000) for key in range(100)}, [number])
+        held.append(int(store._db_for_partition(1).property_value("rocksdb.cur-size-all-mem-tables")))
+    assert 2**20 < max(held) < 7 * 2**20
