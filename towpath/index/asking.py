@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -12,7 +11,7 @@ from towpath.delivery.deadletters import in_order
 from towpath.errors import ConfigError, RetryableError
 from towpath.index.indexer import Indexer
 from towpath.index.queries import Letter, find_letters
-from towpath.registry.lookup import RETRY_SECONDS, NotSoFarError
+from towpath.registry.lookup import in_time
 from towpath.topic_reader import Place
 
 
@@ -21,12 +20,7 @@ def caught_up(config: Config) -> Iterator[Indexer]:
     """Give the index, caught up with the topics; ConfigError where Kafka or the database does not answer."""
     try:
         with Indexer(config) as indexer:
-            while True:
-                try:
-                    indexer.catch_up()
-                    break
-                except NotSoFarError:  # soon it is known, or known to be none
-                    time.sleep(RETRY_SECONDS)
+            in_time(indexer.catch_up)
             yield indexer
     except RetryableError as error:
         raise ConfigError(str(error)) from error
@@ -55,7 +49,7 @@ def _read(indexer: Indexer, letters: Sequence[Letter]) -> Iterator[Mapping[str, 
         offsets.setdefault(letter.place, []).append(letter.offset)
     for batch in indexer.reader.read({place: (min(found), max(found) + 1) for place, found in offsets.items()}):
         for record in batch.records:
-            if missing.pop((Place(record.topic, record.partition), record.offset), {}):
-                yield indexer.letter(record)
+            if told := missing.pop((Place(record.topic, record.partition), record.offset), {}):
+                yield {**indexer.letter(record), "replays": told["replays"]}  # those that are under way count as well
     for told in missing.values():
         raise ConfigError(f"dead letter {told['dead_letter_id']}: {told['stands_at']} is gone, past the topic's retention")

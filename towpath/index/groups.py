@@ -89,7 +89,8 @@ def remedy(told: Mapping[str, Any], those: str) -> Remedy:
     if told["hop"] == "adapter":
         return Remedy(
             f"what {where} sent or answered cannot be read{at_fault}",
-            f"correct it at {where}: the next webhook or poll of it comes through; or mend the record alone, `towpath dlq edit {those}`",
+            f"correct it at {where}: that it is read from there again closes this by itself; or mend the record alone, `towpath dlq edit {those}`. "
+            f"What a webhook alone tells, and no list, is closed by `towpath dlq discard {those} --reason corrected`",
         )
     if told["hop"] == "processor":
         return Remedy(

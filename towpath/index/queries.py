@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from towpath.delivery.deadletters import DEAD, PARKED
 from towpath.events import EPOCH, micros
-from towpath.index.tables import closings, letters, steps, unread, unreadable, xref
+from towpath.index.tables import closings, letters, replays, steps, unread, unreadable, xref
 from towpath.topic_reader import Place
 
 STAGES = ("inbox", "received", "deliver")
@@ -30,8 +30,12 @@ TEXTS = (
     "mapping_version",
     "fingerprint",
 )
+ORDER = "order"
+"""What `find_letters` takes beside TEXTS: the order that a dead letter is of, by its number, its id at its shop, or its key."""
 NUMBERS = ("attempts", "replays")
 
+UNDER_WAY = timedelta(hours=1)
+"""How long a replay that is not answered keeps others back: who reads it may be away for longer, or never answer, and nothing is done twice."""
 ENTITIES = ("order", "customer", "product", "stock", "shipment", "request", "payment", "invoice", "return", "refund")
 """What stands between the connection and the id of a business key."""
 UNKNOWN = "unknown"
@@ -75,8 +79,7 @@ def trace(connection: Connection, text: str, sources: Collection[str]) -> list[S
 
     A text that names an order at its shop (`sources`) is not looked for among the ids at the targets.
     """
-    named = sa.select(steps.c.business_key).where(steps.c.order_number == text, steps.c.order_number != "")
-    keys = {text, *(f"{source}/order/{text}" for source in sources), *connection.execute(named).scalars()} - {""}
+    keys = {text, *(f"{source}/order/{text}" for source in sources), *connection.execute(_numbered(text)).scalars()} - {""}
     found = _steps(connection, keys)
     if not found:
         keys = set(connection.execute(sa.select(xref.c.business_key).where(xref.c.external_id == text, xref.c.business_key != "")).scalars())
@@ -117,23 +120,45 @@ def find_letters(
 ) -> list[Letter]:
     """Return the open dead letters and parked records, closed ones too with `everything`, oldest failure first.
 
-    `begins` is how the id begins; `where` says what some of TEXTS hold (see `_holds`); `since` is the earliest newest failure.
+    `begins` is how the id begins; `where` says what some of TEXTS hold (see `_holds`), or the ORDER; `since` is the earliest newest failure.
     """
     matching = [_holds(name, text) for name, text in (where or {}).items()]
     if since is not None:
         matching.append(letters.c.last_at >= micros(since))
-    query = sa.select(*letters.c, closings.c.at, closings.c.receipt_id, closings.c.outcome).select_from(with_closings)
+    sent = (replays.c.at.label("sent_at"), replays.c.attempts.label("sent_attempts"), replays.c.replays.label("sent_replays"))
+    closed = (closings.c.at, closings.c.receipt_id, closings.c.outcome, closings.c.reason.label("closed_reason"))
+    query = sa.select(*letters.c, *closed, *sent)
+    query = query.select_from(with_closings.outerjoin(replays, replays.c.dead_letter_id == letters.c.dead_letter_id))
     query = query.where(*matching, letters.c.dead_letter_id.startswith(begins, autoescape=True)).limit(limit)
     if not everything:
         query = query.where(still_open)
     return [_letter(row) for row in connection.execute(query.order_by(letters.c.last_at, letters.c.dead_letter_id)).mappings()]
 
 
+def values_of(connection: Connection, name: str) -> list[str]:
+    """Return what the dead letters hold in one of TEXTS, closed ones too."""
+    column = letters.c[name]
+    return list(connection.execute(sa.select(column).where(column != "").distinct().order_by(column)).scalars())
+
+
+def _numbered(text: str) -> sa.Select[str]:
+    """Return the query for the keys of the orders that are known by this number."""
+    return sa.select(steps.c.business_key).where(steps.c.order_number == text, steps.c.order_number != "")
+
+
+def _is_of(order: str) -> sa.ColumnElement[bool]:
+    """Return the condition that a dead letter is of this order; one that has the number goes before one that has it for its id."""
+    key, numbered = letters.c.business_key, _numbered(order)
+    return sa.or_(key == order, key.in_(numbered), sa.and_(~numbered.exists(), key.endswith(f"/order/{order}", autoescape=True)))
+
+
 def _holds(name: str, text: str) -> sa.ColumnElement[bool]:
     """Return the condition that a field holds this: all of it, but for what a person knows a part of.
 
-    That are an order's number at the end of its key, a field without where it stands (`SKU`, or `Lines[].SKU` of any line), and words of a reason.
+    That are the id at the end of a key, a field without where it stands (`SKU`, or `Lines[].SKU` of any line), and words of a reason.
     """
+    if name == ORDER:
+        return _is_of(text)
     column = letters.c[name]
     if name == "reason":
         return column.icontains(text, autoescape=True)
@@ -148,11 +173,21 @@ def _holds(name: str, text: str) -> sa.ColumnElement[bool]:
 def _letter(row: sa.RowMapping) -> Letter:
     is_open = row["at"] is None or row["at"] < row["last_at"]
     told = {name: row[name] for name in (*TEXTS, *NUMBERS)}
-    told |= {"open": is_open, "closed_by": "" if is_open else row["receipt_id"], "outcome": "" if is_open else row["outcome"]}
+    closed = {"closed_by": "receipt_id", "outcome": "outcome", "closed_reason": "closed_reason"}
+    told |= {"open": is_open, **{name: "" if is_open else row[column] for name, column in closed.items()}}
     told |= {name: _moment(row[name]) for name in ("first_at", "last_at")}
+    told["replays"] = max(row["replays"], row["sent_replays"] or 0)
+    unanswered = is_open and row["sent_at"] is not None and row["sent_attempts"] >= row["attempts"]  # each failure is one attempt more
+    told["replay_sent_at"] = _moment(row["sent_at"]) if unanswered else None
     told |= {name: row[f"origin_{name}"] for name in ("topic", "partition", "offset")}
     place = Place(row["topic"], row["partition"])
     return Letter(place, row["offset"], {**told, "stands_at": _text(*place, row["offset"])})
+
+
+def is_under_way(told: Mapping[str, Any], now: datetime) -> bool:
+    """Tell whether a replay of a dead letter was sent lately, and is not answered yet by a failure or by what closes it."""
+    sent_at = told["replay_sent_at"]
+    return sent_at is not None and abs(now - sent_at) < UNDER_WAY
 
 
 class Open(NamedTuple):
@@ -190,8 +225,7 @@ def xrefs(connection: Connection, names: Collection[str], text: str, sources: Co
     `names` are told; where it is the id of an order, customer, product or whatever else at one of `names` itself, those everywhere.
     """
     own = {f"{name}/{text}" for name in names} | {f"{name}/{entity}/{text}" for name in names for entity in ENTITIES}
-    numbered = sa.select(steps.c.business_key).where(steps.c.order_number == text, steps.c.order_number != "")
-    numbers = {key for key in connection.execute(numbered).scalars() if key.partition("/")[0] in sources}
+    numbers = {key for key in connection.execute(_numbered(text)).scalars() if key.partition("/")[0] in sources}
     own |= {key for key in numbers if key.partition("/")[0] in names}
     keys = {text, *(f"{source}/order/{text}" for source in sources), *numbers}
     here = (xref.c.external_id == text) | xref.c.business_key.in_(keys) | xref.c.effect_key.in_(keys)

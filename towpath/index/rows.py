@@ -17,11 +17,12 @@ from towpath.delivery.foreign import foreign_letter
 from towpath.errors import DataError
 from towpath.events import PARTS, micros
 from towpath.index.groups import fingerprint
-from towpath.index.tables import closings, letters, steps, xref
-from towpath.records import Record
+from towpath.index.tables import closings, letters, replays, steps, xref
+from towpath.records import Record, Replay
 
 LARGEST = (1 << 63) - 1
-LONGEST = {table.name: {name: getattr(column.type, "length", None) for name, column in table.c.items()} for table in (steps, letters, closings, xref)}
+TABLES = (steps, letters, closings, replays, xref)
+LONGEST = {table.name: {name: getattr(column.type, "length", None) for name, column in table.c.items()} for table in TABLES}
 TOLD = {**PARTS, "OrderStatusChanged": "status"}
 """The field of an event that its step names."""
 
@@ -35,12 +36,15 @@ class Rows:
     steps: list[Row] = field(default_factory=list)
     letters: list[Row] = field(default_factory=list)
     closings: list[Row] = field(default_factory=list)
+    replays: list[Row] = field(default_factory=list)
     xref: list[Row] = field(default_factory=list)
     foreign: frozenset[str] = frozenset()
     """The topics of dead letters that are none of ours."""
 
     def add(self, record: Record, codec: Codec) -> None:
         """Add what the record says, which is always one step; one that cannot be decoded becomes a step that says so."""
+        if record.replay is not None and record.replay.dead_letter_id and record.topic not in self.foreign:
+            self._replay(record, record.replay)
         if record.topic.startswith("inbox."):
             self._step(
                 record, _inbox_key(record), "inbox", record.header("towpath-kind") or "record", record.header("webhook-id") or "", record.trace_id
@@ -76,8 +80,8 @@ class Rows:
         self._step(record, value["key"], value["hop"], value["outcome"], detail, value["trace_id"])
         at = micros(value["at"])
         if value["dead_letter_id"]:
-            closing = {"dead_letter_id": value["dead_letter_id"], "at": at, "receipt_id": value["receipt_id"], "outcome": value["outcome"]}
-            self.closings.append(_fitting(closings, closing))
+            closing = {name: value[name] for name in ("dead_letter_id", "receipt_id", "outcome", "reason")}
+            self.closings.append(_fitting(closings, {**closing, "at": at}))
         if value["external_id"]:
             names = {name: value[name] for name in ("connection", "operation", "external_id")}
             row = {**names, "effect_key": value["effect_key"] or value["key"], "business_key": value["key"], "at": at}
@@ -90,6 +94,10 @@ class Rows:
         times = {name: micros(value[name]) for name in ("first_at", "last_at")}
         same = {name: value[name] for name in letters.c.keys() if name in value}  # noqa: SIM118 - a collection of columns
         self.letters.append(_fitting(letters, {**same, **origin, **times, **_place(record), "fingerprint": fingerprint(value)}))
+
+    def _replay(self, record: Record, replay: Replay) -> None:
+        told = {"dead_letter_id": replay.dead_letter_id, "at": micros(record.written_at), "attempts": replay.attempts, "replays": replay.replays}
+        self.replays.append(_fitting(replays, {**told, **_place(record)}))
 
     def _step(self, record: Record, key: str, hop: str, what: str, detail: str = "", trace_id: str = "", *, order_number: str = "") -> None:
         at = micros(record.written_at)

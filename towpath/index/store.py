@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from towpath.errors import RetryableError
 from towpath.index.rows import Rows
-from towpath.index.tables import about, closings, letters, metadata, positions, put, steps, xref
+from towpath.index.tables import about, closings, letters, metadata, positions, put, replays, steps, xref
 from towpath.topic_reader import Extent, Place
 
 _log = structlog.get_logger(__name__)
@@ -64,7 +64,7 @@ def _truncated(connection: Connection, place: Place, row: sa.Row[Any], low: int)
 
 
 def _forget_below(connection: Connection, place: Place, low: int | None = None) -> None:
-    for table in (steps, letters):
+    for table in (steps, letters, replays):
         below = () if low is None else (table.c.offset < low,)
         connection.execute(sa.delete(table).where(*_at(table, place), *below))
 
@@ -90,6 +90,8 @@ def store(connection: Connection, rows: Rows) -> None:
     put(connection, steps, rows.steps)
     put(connection, letters, rows.letters, newest=(letters.c.last_at, letters.c.topic, letters.c.partition, letters.c.offset))
     put(connection, closings, rows.closings, newest=(closings.c.at, closings.c.receipt_id))
+    newest = (replays.c.replays, replays.c.attempts, replays.c.at, replays.c.topic, replays.c.partition, replays.c.offset)
+    put(connection, replays, rows.replays, newest=newest)
     put(connection, xref, rows.xref, newest=(xref.c.at,))
 
 

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from towpath.delivery.database import insert_into, open_engine
+from towpath.delivery.database import insert_into, open_engine, reason_of
 from towpath.errors import ConfigError, RetryableError
 from towpath.migrations.chain import INDEX
 
@@ -92,6 +92,16 @@ closings = sa.Table(  # the newest receipt of each dead letter, which may be rea
     sa.Column("at", sa.BigInteger, nullable=False),
     sa.Column("receipt_id", sa.String(KEY), nullable=False),
     sa.Column("outcome", sa.String(WORD), nullable=False),
+    sa.Column("reason", sa.String(TEXT), nullable=False, server_default=""),
+)
+replays = sa.Table(  # the newest replay of each dead letter, which may be read before it: how often it was tried and replayed by then
+    "index_replays",
+    metadata,
+    sa.Column("dead_letter_id", sa.String(KEY), primary_key=True),
+    *_place(primary_key=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("attempts", sa.BigInteger, nullable=False),
+    sa.Column("replays", sa.BigInteger, nullable=False),
 )
 xref = sa.Table(  # under which id an effect stands, or once stood, at a connection
     "index_xref",
@@ -110,7 +120,7 @@ def open_index(url: URL) -> Engine:
 
     Raises RetryableError where the database does not answer, or is none, and ConfigError where a newer Towpath made it.
     """
-    engine = open_engine(url)
+    engine = open_engine(url, patient=True)
     try:
         try:
             _make_tables(engine)
@@ -132,7 +142,7 @@ def _make_tables(engine: Engine) -> None:
 
 def named(error: SQLAlchemyError, url: URL) -> RetryableError:
     """Return a database's error with what can be done about it."""
-    reason = str(error.__cause__ or error).splitlines()[0]
+    reason = reason_of(error)
     broken = "not a database" in reason or "malformed" in reason
     advice = "; delete it, and it is built anew from the topics" if broken else ""
     return RetryableError(f"index.url: {url}: {reason}{advice}", system_wide=True)

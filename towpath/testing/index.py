@@ -25,9 +25,9 @@ def of_event(kind: str, value: Any) -> Output:  # noqa: ANN401 - any typed dicti
     return Output(f"received.{AGGREGATES[kind]}", event.record_key, default_codec().encode(kind, value))
 
 
-def index_records(engine: Engine, records: Iterable[Record]) -> None:
-    """Index the records, in one transaction."""
-    rows = Rows()
+def index_records(engine: Engine, records: Iterable[Record], *, foreign: frozenset[str] = frozenset()) -> None:
+    """Index the records, in one transaction; in the topics `foreign` they are dead letters of others."""
+    rows = Rows(foreign=foreign)
     for record in records:
         rows.add(record, default_codec())
     with engine.begin() as connection:

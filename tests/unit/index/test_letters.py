@@ -30,8 +30,9 @@ def failed(minute: int, *, state: str = "dead") -> Record:
     return placed(REGISTRAR.dead_letter(record, failure, Subject("bng"), NOON + timedelta(minutes=minute))[1], minute)
 
 
-def closed(minute: int) -> Record:
-    return placed(REGISTRAR.receipt("applied", Subject("bng"), NOON + timedelta(minutes=minute), dead_letter_id="one"), minute)
+def closed(minute: int, *, outcome: str = "applied", reason: str = "") -> Record:
+    receipt = REGISTRAR.receipt(outcome, Subject("bng"), NOON + timedelta(minutes=minute), dead_letter_id="one", reason=reason)
+    return placed(receipt, minute)
 
 
 def new(offset: int, *, connection: str = "bng", state: str = "dead", field: str = "", key: str = "") -> Record:
@@ -80,6 +81,15 @@ def test_a_receipt_that_comes_before_its_dead_letter_closes_it_and_is_named(engi
     (letter,) = listed(engine, everything=True)
     receipt = default_codec().decode_as("Receipt", closed(9).value)
     assert (False, "applied", receipt["receipt_id"]) == tuple(letter.told[name] for name in ("open", "outcome", "closed_by"))
+
+
+def test_who_closed_one_that_has_no_business_key_and_why_is_told_until_it_is_open_again(engine: Engine) -> None:
+    index_records(engine, [failed(3), closed(9, outcome="discarded", reason="zoe: a test\0" + "!" * 700)])
+    (letter,) = listed(engine, everything=True)
+    assert ("", "discarded", "zoe: a test\ufffd" + "!" * 588) == tuple(letter.told[name] for name in ("business_key", "outcome", "closed_reason"))
+    index_records(engine, [failed(10)])
+    (letter,) = listed(engine)
+    assert ("", "") == (letter.told["outcome"], letter.told["closed_reason"])
 
 
 def test_a_letter_that_parked_and_then_died_is_counted_once_as_what_it_is_now(engine: Engine) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import URL
 
 from towpath.delivery import budgets, cursors, ledger, parking, tokens
@@ -132,10 +132,45 @@ def test_a_ledger_from_before_there_were_migrations_keeps_its_rows_and_gets_what
 def test_an_index_from_before_there_were_migrations_is_kept_where_its_layout_was_the_last_one(engine: Engine, layout: str, kept: int) -> None:
     index.metadata.create_all(engine)
     with engine.begin() as connection:
+        _as_first_revision(connection)
         connection.execute(sa.insert(index.about), [{"name": "layout", "value": layout}, {"name": "cluster", "value": "c"}])
     bring_up(engine, INDEX)
     with engine.begin() as connection:
         assert [("cluster", "c")] * kept == [tuple(row) for row in connection.execute(sa.select(index.about))]
+
+
+def _as_first_revision(connection: Connection) -> None:
+    """Take from the index what is younger."""
+    index.replays.drop(connection)
+    connection.exec_driver_sql("ALTER TABLE index_closings DROP COLUMN reason")
+
+
+def test_an_index_of_the_first_revision_keeps_its_rows_and_gets_what_is_younger(engine: Engine) -> None:
+    bring_up(engine, INDEX)
+    expected = shape(engine)
+    with engine.begin() as connection:
+        _as_first_revision(connection)
+        connection.exec_driver_sql("INSERT INTO index_closings (dead_letter_id, at, receipt_id, outcome) VALUES ('one', 1, 'r', 'discarded')")
+        connection.execute(sa.update(INDEX.row).values(version_num="0001"))
+        connection.execute(sa.insert(index.about).values(name="cluster", value="c"))
+    assert ("0001", expected) == (bring_up(engine, INDEX), shape(engine))
+    with engine.begin() as connection:
+        assert [("cluster", "c")] == [tuple(row) for row in connection.execute(sa.select(index.about))]
+        assert [("one", "")] == [(row.dead_letter_id, row.reason) for row in connection.execute(sa.select(index.closings))]
+
+
+def test_what_others_wrote_is_read_again_since_each_failure_is_a_dead_letter_of_its_own(engine: Engine) -> None:
+    bring_up(engine, INDEX)
+    tables = (index.letters, index.steps, index.positions)
+    with engine.begin() as connection:
+        connection.execute(sa.update(INDEX.row).values(version_num="0003"))
+        for topic, hop in (("theirs", "connect"), ("dlq.erp", "sink")):
+            for table in tables:
+                row = {column.name: 1 if isinstance(column.type, sa.Integer) else topic for column in table.columns} | {"hop": hop}
+                connection.execute(sa.insert(table), [{name: value for name, value in row.items() if name in table.c}])
+    bring_up(engine, INDEX)
+    with engine.begin() as connection:
+        assert [["dlq.erp"]] * 3 == [list(connection.execute(sa.select(table.c.topic)).scalars()) for table in tables]
 
 
 def test_many_who_open_an_empty_database_at_once_make_its_tables_once(database: URL) -> None:
