@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Final
 
-from confluent_kafka import KafkaError, Message
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from towpath.errors import ConfigError
+from towpath.codec import Codec, default_codec
+from towpath.errors import ConfigError, DataError
 from towpath.kafka import KafkaSettings, make_producer
 from towpath.records import ORIGIN, OURS, Output, Record, Replay
 from towpath.topic_reader import Place, TopicReader
 
 KINDS: Final = ("inbox.", "received.", "deliver.")
+FLUSH_SECONDS: Final = 30.0
+ROOM_SECONDS: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,8 @@ class Selection:
     until: datetime | None = None
     key: str = ""
     connection: str = ""
+    flow: str = ""
+    codec: Codec = field(default_factory=default_codec)
 
     def check(self, known: Iterable[str]) -> None:
         """Raise ConfigError for what cannot be replayed, naming the option and what there is."""
@@ -50,9 +56,20 @@ class Selection:
         if self.until is not None and record.timestamp >= self.until.timestamp():
             return False
         key = (record.key or b"").decode("utf-8", "replace")
-        if self.key and key != self.key and key.rpartition("/")[2] != self.key:
+        if self.key and self.key not in (key, key.rpartition("/")[2]) and not (key and self.key.endswith(f"/{key}")):
+            return False  # the third: a business key, such as shop/order/1001 of order/1001 in the shop's inbox
+        if self.connection and self.connection not in (record.topic.partition(".")[2], record.header("ce_source")):
             return False
-        return not self.connection or self.connection in (record.topic.partition(".")[2], record.header("ce_source"))
+        return not self.flow or self._is_of_flow(record)
+
+    def _is_of_flow(self, record: Record) -> bool:
+        """Tell whether a record may belong to the flow: of deliveries only its own do, of what comes before them the processor takes what does."""
+        if not record.topic.startswith("deliver."):
+            return True
+        try:
+            return bool(self.codec.decode_as("Delivery", record.value)["flow"] == self.flow)
+        except DataError:  # of no flow: the sink has it as a dead letter
+            return False
 
     def spans(self, reader: TopicReader) -> dict[Place, tuple[int, int]]:
         """Return from where to where each partition is read: to its end as it is now, so that a replay never reads itself."""
@@ -79,10 +96,10 @@ def again(record: Record, replay: Replay) -> Output:
     return Output(record.topic, record.key, record.value, [*headers, *origin, *replay.headers()])
 
 
-def send_all(kafka: KafkaSettings, outputs: Iterable[Output], rate: float | None = None) -> int:
-    """Send the records, at most `rate` a second, and return how many once Kafka has them all.
+def send_all(kafka: KafkaSettings, outputs: Iterable[Output], rate: float | None = None, *, taken: Callable[[Output], None] | None = None) -> int:
+    """Send the records, at most `rate` a second, and return how many once Kafka has them all; `taken` is told of each that it has.
 
-    Where Ctrl-C ends it, Kafka has those of which the next was asked for.
+    Where Ctrl-C ends it, Kafka is given the time to take what was sent so far.
 
     Raises:
         ConfigError: Kafka does not take them.
@@ -90,19 +107,35 @@ def send_all(kafka: KafkaSettings, outputs: Iterable[Output], rate: float | None
     producer, sent, begun = make_producer(kafka), 0, time.monotonic()
     failed: list[str] = []
 
-    def note(error: KafkaError | None, _message: Message) -> None:
+    def note(output: Output, error: KafkaError | None, _message: Message) -> None:
         if error is not None:
-            failed.append(str(error))
+            failed.append(f"{output.topic}: {error.str()}")
+        elif taken is not None:
+            taken(output)
 
     try:
         for output in outputs:
-            producer.produce(output.topic, output.value, output.key, headers=list(output.headers), on_delivery=note)
+            _produce(producer, output, partial(note, output))
             sent += 1
             producer.poll(0 if rate is None else max(0.0, begun + sent / rate - time.monotonic()))
             if failed:
                 break
+    except KafkaException as error:
+        failed.append(str(error.args[0].str()))
     finally:
-        waiting = producer.flush(30)
+        waiting = producer.flush(FLUSH_SECONDS)
     if waiting or failed:
-        raise ConfigError(f"Kafka did not take {len(failed) or 'all'} of {sent} records: {failed[:1]}; run it again, nothing is done twice")
+        some = f": {failed[0]}" if failed else ""
+        raise ConfigError(f"Kafka did not take {len(failed) + waiting} of {max(sent, 1)} records{some}; run it again, nothing is done twice")
     return sent
+
+
+def _produce(producer: Producer, output: Output, report: Callable[[KafkaError | None, Message], None]) -> None:
+    """Hand a record to librdkafka, once it has room for one more."""
+    while True:
+        try:
+            producer.produce(output.topic, output.value, output.key, headers=list(output.headers), on_delivery=report)
+        except BufferError:
+            producer.poll(ROOM_SECONDS)
+        else:
+            return

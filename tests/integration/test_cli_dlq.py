@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ from towpath.delivery.deadletters import Failure
 from towpath.errors import ConfigError
 from towpath.kafka import KafkaSettings
 from towpath.records import Output, Record
-from towpath.testing.desk import NOON, Desk
+from towpath.testing.desk import BINARY, NOON, Desk
 from towpath.testing.events import an_order
 from towpath.testing.reading import read_all
 
@@ -103,6 +104,40 @@ def test_what_fits_is_replayed_and_what_was_tried_too_often_is_left_alone(desk: 
     assert 1 == left.stderr.count("raise --cap")
 
 
+def test_what_was_sent_and_is_not_answered_is_told_left_alone_and_counted(desk: Desk) -> None:
+    desk.send(desk.failure(1)[1])
+    those = ("--where", f"connection={desk.erp}")
+    assert "replayed 1\n" == desk.run("dlq", "replay", *those).stdout
+    (before,) = desk.lines("dlq", "list", *those)
+    assert (1, True) == (before["replays"], before["replay_sent_at"] is not None)
+    assert "UTC and not answered yet\n" in desk.run("dlq", "list", *those).stdout
+    left = desk.run("dlq", "replay", *those)
+    assert ("replayed 0\n", 1) == (left.stdout, left.stderr.count("give --again"))
+    for _ in range(2):
+        desk.run("dlq", "replay", *those, "--again")
+    assert [1, 2, 3] == [record.replay.replays for record in delivered(desk) if record.replay is not None]
+    capped = desk.run("dlq", "replay", *those, "--again", "--cap", "3")
+    assert ("replayed 0\n", True) == (capped.stdout, "replayed 3 times already" in capped.stderr)
+    Path(str(desk.config.index_url().database)).unlink()
+    (after,) = desk.lines("dlq", "list", *those)
+    assert (3, True) == (after["replays"], after["replay_sent_at"] >= before["replay_sent_at"]), "built anew, the index says the same"
+
+
+def test_what_was_too_large_to_be_stored_is_played_from_where_it_stands_and_never_without_its_value(desk: Desk) -> None:
+    desk.send(Output(f"deliver.{desk.erp}", desk.key(1).encode(), b"large"))
+    (record,) = delivered(desk)
+    failure = Failure("unknown SKU (its value stands there)", whole=False)
+    letters = [desk.registrar.dead_letter(record, failure, desk.subject(1), NOON), desk.failure(2)]
+    desk.send(*(letter for _, letter in letters))
+    those = ("dlq", "replay", "--where", f"connection={desk.erp}")
+    planned, done = desk.run(*those, "--plan"), desk.run(*those)
+    assert (["would replay 1"], "replayed 1\n") == (planned.stdout.splitlines()[1:], done.stdout)
+    (command,) = {found for told in (planned, done) for found in re.findall(r"left 1 \(.*`towpath (replay .*)` plays it", told.stderr)}
+    assert {b"large", BINARY} == {one.value for one in delivered(desk)}
+    desk.run(*command.split())
+    assert [b"large", b"large"] == [one.value for one in delivered(desk) if one.key == record.key]
+
+
 def test_a_replay_that_is_interrupted_says_so_and_the_same_command_goes_on(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     letters = [desk.failure(number) for number in range(1, 6)]
     desk.send(*(letter for _, letter in letters))
@@ -176,10 +211,13 @@ def test_those_of_one_cause_are_mended_together_or_not_at_all(desk: Desk) -> Non
 
 
 def test_several_are_shown_as_they_are_chosen(desk: Desk) -> None:
-    desk.send(*(desk.failure(number)[1] for number in (1, 2, 3)))
+    letters = dict(desk.failure(number) for number in (1, 2, 3))
+    desk.send(*letters.values())
+    assert 2 == desk.run("dlq", "show", *letters, "--limit", "2").stdout.count('"dead_letter_id"')
     shown = desk.run("dlq", "show", "--where", f"connection={desk.erp}", "--limit", "2").stdout
     assert 2 == shown.count('"dead_letter_id"')
     assert 1 == len(desk.lines("dlq", "groups", "--where", f"connection={desk.erp}", "--limit", "1"))
+    assert "would discard 1\n" in desk.run("dlq", "discard", *letters, "--reason", "a test", "--limit", "1", "--plan").stdout
     assert "name dead letters by their ids" in str(desk.run("dlq", "show").exception)
 
 
@@ -194,7 +232,9 @@ def test_rubbish_cannot_be_mended_but_discarded_with_who_and_why(desk: Desk) -> 
     again = str(desk.run("dlq", "replay", letter_id).exception)
     assert again.endswith(f"is closed already: discarded; to have it done all the same, `towpath replay deliver.{desk.erp} --key {desk.key(1)}`")
     listed = desk.run("dlq", "list", "--all", "--where", "business_key=1", "--where", f"connection={desk.erp}").stdout
-    assert f"{letter_id[:8]}  {desk.key(1)}  closed: discarded, field SKU; 2026-11-20 12:01:00 UTC\n  unknown SKU\n1 dead letter; " in listed
+    assert f"{letter_id[:8]}  {desk.key(1)}  closed: discarded, field SKU; 2026-11-20 12:01:00 UTC\n  unknown SKU\n  discarded: " in listed
+    assert ": a test of the plugin\n1 dead letter; " in listed
+    assert json.loads(desk.run("dlq", "show", letter_id).stdout)["closed_reason"].endswith(": a test of the plugin")
 
 
 def test_a_delivery_is_mapped_anew_from_its_event_for_its_flow_and_by_the_processor_alone(desk: Desk) -> None:
@@ -228,7 +268,11 @@ def test_every_command_takes_a_plan_and_those_that_show_show_the_same(desk: Desk
 
 @pytest.mark.parametrize(
     ("where", "told"),
-    [(["connection"], "write field=value"), (["state=dead", "state=parked"], "state was given already"), (["order=1"], "known: dead_letter_id")],
+    [
+        (["connection"], "write field=value"),
+        (["state=dead", "state=parked"], "state was given already"),
+        (["colour=1"], "known: order, dead_letter_id"),
+    ],
 )
 def test_a_choice_that_makes_no_sense_is_refused(desk: Desk, where: list[str], told: str) -> None:
     options = [part for condition in where for part in ("--where", condition)]

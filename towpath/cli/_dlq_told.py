@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,15 +20,19 @@ def all_the_same(told: Mapping[str, Any]) -> str:
     """Return how to have a record that is closed played all the same; empty where it is none of those that `towpath replay` plays."""
     from towpath.replaying import KINDS
 
-    playable = told["business_key"] and told["topic"].startswith(KINDS)
-    return f"; to have it done all the same, `towpath replay {told['topic']} --key {told['business_key']}`" if playable else ""
+    _, entity, natural_id = (*told["business_key"].split("/", 2), "", "")[:3]
+    key = natural_id if entity == "stock" else told["business_key"]  # the same product is product/A-7 on its way to a shop
+    playable = key and told["topic"].startswith(KINDS)
+    return f"; to have it done all the same, `towpath replay {told['topic']} --key {shlex.quote(key)}`" if playable else ""
 
 
-def tell(letters: Sequence[Letter], toward: str) -> None:
-    """Say of each what it is, and to whom it goes (or of whom it is), with why it failed."""
+def tell(letters: Sequence[Letter], toward: str, *, remap: bool = False) -> None:
+    """Say of each what it is, and to whom it goes (or of whom it is), with why it failed; with `remap` a delivery goes to the processor."""
     for told in (letter.told for letter in letters):
         times = f", replayed {counted(told['replays'], 'time')} before" if told["replays"] else ""
-        typer.echo(f"{told['dead_letter_id'][:8]}  {name_of(told)}  {toward} {told['group']} on {told['topic']}{times}: {told['reason']}")
+        is_mapped = remap and told["topic"].startswith("deliver.")
+        whom = f"the processor, to be mapped anew for {told['flow']}" if is_mapped else f"{told['group']} on {told['topic']}"
+        typer.echo(f"{told['dead_letter_id'][:8]}  {name_of(told)}  {toward} {whom}{times}: {told['reason']}")
 
 
 def tell_left(left: Mapping[str, str]) -> None:
@@ -45,3 +50,13 @@ def tell_next(sent: Sequence[Letter]) -> None:
         typer.echo(f"`towpath trace {keys.pop()}` tells whether it arrives", err=True)
     elif sent:
         typer.echo("`towpath dlq groups` has what fails again", err=True)
+
+
+def tell_followers(discarded: Sequence[Letter], parked: Sequence[Letter]) -> None:
+    """Say which parked records are of the same orders as what is discarded: what they wait for may be just that, which then never comes."""
+    ids, keys = ({letter.told[name] for letter in discarded} for name in ("dead_letter_id", "business_key"))
+    left = [letter for letter in parked if letter.told["business_key"] in keys - {""} and letter.told["dead_letter_id"] not in ids]
+    for key in list(dict.fromkeys(letter.told["business_key"] for letter in left))[:NAMED]:
+        count = sum(letter.told["business_key"] == key for letter in left)
+        those = f"`towpath dlq list --where {shlex.quote(f'business_key={key}')}`"
+        typer.echo(f"{counted(count, 'record')} of {key} still parked: what waits for the discarded one waits for ever; see {those}", err=True)

@@ -33,8 +33,8 @@ def chaos(
 ) -> None:
     """Inject faults into every role on an embedded Kafka, with the sandbox at both ends; check that nothing is lost, repeated or overtaken.
 
-    Each fault has a stack of its own. Exit code 0: all hold; 1: a promise is broken, a fault could not be injected, or a control was not caught;
-    2: it could not be set up; 130: interrupted.
+    Each fault has a stack of its own. Exit code 0: all hold; 1: a promise is broken, a fault was never injected, a control was not caught, or every
+    fault was skipped; 2: it could not be set up; 130: interrupted.
     """
     import asyncio
 
@@ -55,6 +55,9 @@ def chaos(
         outcomes = asyncio.run(_strike_all(chosen, Run(events, seed), directory, console, as_json=as_json))
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise typer.Exit(INTERRUPTED) from None
+    if all(outcome.skipped for outcome in outcomes):
+        console.print("towpath: nothing was injected, so nothing is shown", style="red", markup=False, highlight=False)
+        raise typer.Exit(1)
     raise typer.Exit(0 if all(outcome.holds for outcome in outcomes) else 1)
 
 

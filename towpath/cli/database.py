@@ -64,15 +64,15 @@ def _connected(chain: Chain, url: URL) -> Iterator[Connection]:
     """Give a transaction; ConfigError where the database does not answer, or is none."""
     from sqlalchemy.exc import SQLAlchemyError
 
-    from towpath.delivery.database import open_engine
+    from towpath.delivery.database import open_engine, reason_of
     from towpath.errors import ConfigError
 
-    engine = open_engine(url)
+    engine = open_engine(url, patient=True)
     try:
         with engine.begin() as connection:
             yield connection
     except SQLAlchemyError as error:
-        raise ConfigError(f"the {chain.name} database {url}: {str(error.__cause__ or error).splitlines()[0]}") from error
+        raise ConfigError(f"the {chain.name} database {url}: {reason_of(error)}") from error
     finally:
         engine.dispose()
 

@@ -9,7 +9,7 @@ import typer
 
 from towpath.cli._dlq_mending import add_mending_to
 from towpath.cli._index import ConfigOption, JsonOption, load
-from towpath.cli._letters import AllOption, AnywayOption, LimitOption, SinceOption, WhereOption, chosen, counted, name_of, one
+from towpath.cli._letters import AllOption, AnywayOption, LimitOption, SinceOption, WhereOption, chosen, counted, name_of, named
 
 if TYPE_CHECKING:
     from towpath.codec import Codec
@@ -19,6 +19,7 @@ HELP = """Dead letters, such as an order that was refused: find, understand, men
 `groups` tells what failed, why, and what mends it; `show` tells all of one. `edit` mends a record and sends it, `replay` sends it as it is, `discard`
 closes it. Then `towpath trace ORDER` tells whether it arrived.
 """
+JsonAnywayOption = Annotated[bool, typer.Option("--json", help="Taken as `list` takes it: this is JSON in any case.")]
 commands = typer.Typer(name="dlq", no_args_is_help=True, help=HELP)
 
 
@@ -49,9 +50,13 @@ def list_letters(
         state = letter["state"] if letter["open"] else f"closed: {letter['outcome']}"
         field = f", field {letter['field']}" if letter["field"] else ""
         tries = f", {letter['attempts']} attempts" if letter["attempts"] > 1 else ""
+        sent_at = letter["replay_sent_at"]
+        tries += f", sent again {sent_at:%Y-%m-%d %H:%M:%S} UTC and not answered yet" if sent_at else ""
         console.print(letter["dead_letter_id"][:8], style="bold", end="  ")
         console.print(f"{name_of(letter)}  {state}{field}; {letter['last_at']:%Y-%m-%d %H:%M:%S} UTC{tries}", markup=False)
         console.print(f"  {letter['reason']}", markup=False)
+        if letter["closed_reason"]:
+            console.print(f"  {letter['outcome']}: {letter['closed_reason']}", markup=False)
     ending = "`towpath dlq show ID` tells what mends one" if found else "none that fits; `--all` has those that are closed too"
     console.print(f"{counted(len(found))}; {ending}", markup=False)
 
@@ -82,7 +87,8 @@ def groups(
         field = f", field {group.field}" if group.field else ""
         span = f"{group.first_at:%Y-%m-%d %H:%M} to {group.last_at:%Y-%m-%d %H:%M} UTC"
         about = f"{group.letters} of {group.connection or '-'}, {group.hop}, {group.error_class}{field}; {span}"
-        console.print(f"[bold]{group.fingerprint}[/bold]  {about}")
+        console.print(group.fingerprint, style="bold", end="  ")
+        console.print(about, markup=False)
         for name in ("reason", "meaning", "remedy"):
             console.print(f"  {name:8} {getattr(group, name)}", markup=False)
     if not as_json:
@@ -91,11 +97,12 @@ def groups(
 
 @commands.command()
 def show(
-    letter_ids: Annotated[list[str] | None, typer.Argument(help="Ids, or their first characters.")] = None,
+    letter_ids: Annotated[list[str] | None, typer.Argument(help="Ids, or their first 8 characters.")] = None,
     config: ConfigOption = None,
     where: WhereOption = None,
     since: SinceOption = "",
     limit: LimitOption = None,
+    _json: JsonAnywayOption = False,
     _plan: AnywayOption = False,
 ) -> None:
     """Show all that is known of dead letters: the original record, what it means and what mends it.
@@ -107,12 +114,12 @@ def show(
     from towpath.errors import ConfigError
     from towpath.index.asking import caught_up, originals
 
-    if bool(letter_ids) == bool(where or since or limit):
+    if bool(letter_ids) == bool(where or since) and (letter_ids or not limit):
         raise ConfigError("dlq show: name dead letters by their ids, or say which by --where, --since or --limit")
     with caught_up(load(config)) as indexer:
         with indexer.transaction() as connection:
-            named = [one(connection, letter_id) for letter_id in letter_ids or ()] or chosen(connection, where, since, limit)
-        found = {letter.told["dead_letter_id"]: letter for letter in named}
+            letters = named(connection, letter_ids, limit) if letter_ids else chosen(connection, where, since, limit)
+        found = {letter.told["dead_letter_id"]: letter for letter in letters}
         for original in originals(indexer, list(found.values())):
             whole = _whole(indexer.codec, original, found[original["dead_letter_id"]].told)
             if whole["record"] is not None:
@@ -127,6 +134,7 @@ def export(
     where: WhereOption = None,
     since: SinceOption = "",
     limit: LimitOption = None,
+    _json: JsonAnywayOption = False,
     _plan: AnywayOption = False,
 ) -> None:
     """Print dead letters whole, one JSON object a line: the record with its key, value and headers, and all that is told of it."""
@@ -143,6 +151,8 @@ def export(
 
 def _whole(codec: Codec, original: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
     """Return a dead letter as JSON can hold it: bytes as text where they are text, else as hex; the record decoded where it can be."""
+    import orjson
+
     from towpath.delivery.mending import readable
     from towpath.errors import RetryableError
     from towpath.index.groups import remedy
@@ -155,7 +165,8 @@ def _whole(codec: Codec, original: Mapping[str, Any], told: Mapping[str, Any]) -
     headers = {header["name"]: text(header["value"]) for header in original["headers"]}
     try:
         found = readable(codec, original["value"])
-    except RetryableError:  # its schema is not known so far, if it is one of ours at all: its bytes tell what there is
+        orjson.dumps(found)
+    except (RetryableError, orjson.JSONEncodeError):  # its schema is not known so far, or it holds what JSON of ours cannot: its bytes tell
         found = None
     what = remedy(told, told["dead_letter_id"][:8])
     return {**{name: text(part) for name, part in original.items()}, "headers": headers, "record": found, **told, **what._asdict()}

@@ -21,14 +21,18 @@ def replay(  # noqa: PLR0917 - one argument an option
     end: Annotated[int | None, typer.Option("--to", min=0, help="The offset to stop before.")] = None,
     since: Moment = "",
     until: Moment = "",
-    key: Annotated[str, typer.Option(help="Records of this key, or of this order number, SKU or id.")] = "",
+    key: Annotated[
+        str, typer.Option(help="Records of this key, which `towpath trace ORDER` has in its title, or of this id (at the shop), or SKU.")
+    ] = "",
     connection: Annotated[str, typer.Option(help="Records of this connection.")] = "",
     flow: Annotated[str, typer.Option(help="For this flow only.")] = "",
     rate: Annotated[float, typer.Option(min=0.1, help="At most so many records a second.")] = 200.0,
     force: Annotated[
         bool,
         typer.Option(
-            "--force", help="Have updates that stand compared with the target again, and put where it differs; creates are never done twice."
+            "--force",
+            help="Have updates that stand compared with the target again, and put where it differs; creates are never done twice, but where the "
+            "target may have one twice it is asked whether it does.",
         ),
     ] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Say what would be replayed, and do nothing.")] = False,
@@ -39,6 +43,7 @@ def replay(  # noqa: PLR0917 - one argument an option
 
     from towpath.errors import ConfigError
     from towpath.records import EPOCH, Record, Replay
+    from towpath.registry.codec import codec_of
     from towpath.replaying import Selection, again, send_all
     from towpath.topic_reader import TopicReader
     from towpath.topics import load_topics
@@ -48,7 +53,7 @@ def replay(  # noqa: PLR0917 - one argument an option
     if everything == bool(topics):
         raise ConfigError("replay: name topics, or give --all")
     wanted = tuple(topics or (topic for topic in known if topic.startswith("received.")))
-    chosen = Selection(wanted, partition, start, end, moment("--since", since), moment("--until", until), key, connection)
+    chosen = Selection(wanted, partition, start, end, moment("--since", since), moment("--until", until), key, connection, flow, codec_of(settings))
     chosen.check(known)
     if flow and flow not in settings.flows:
         raise ConfigError(f"--flow {flow}: there is no such flow; known: {', '.join(settings.flows)}")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from towpath.cli._dlq_mending import PlanOption, closing, opened
+from towpath.cli._dlq_closing import closing
+from towpath.cli._dlq_mending import PlanOption, opened
 from towpath.cli._index import ConfigOption, JsonOption, load
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from towpath.index.queries import Letter
 
 commands = typer.Typer(name="review", no_args_is_help=True, help="Customers who may be there already: list them, and say whether they are.")
-IdArgument = Annotated[str, typer.Argument(help="The question's id, or its first characters.")]
+IdArgument = Annotated[str, typer.Argument(help="The question's id, or its first 8 characters.")]
 ReasonOption = Annotated[str, typer.Option(help="Why; it is kept with who decided.")]
 
 
@@ -24,6 +25,7 @@ def list_questions(config: ConfigOption = None, as_json: JsonOption = False) -> 
     """List the customers who are like one who is there, but not surely the same, oldest first, with who that may be."""
     import orjson
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Column, Table
 
     from towpath.delivery.reviewing import DUPLICATE
@@ -43,7 +45,7 @@ def list_questions(config: ConfigOption = None, as_json: JsonOption = False) -> 
     for question in found:
         last = f"{question['last_at']:%Y-%m-%d %H:%M:%S}"
         who = (question["dead_letter_id"][:8], question["business_key"], question["connection"])
-        table.add_row(*who, ", ".join(question["candidates"]), question["reason"], last)
+        table.add_row(*map(escape, (*who, ", ".join(question["candidates"]), question["reason"], last)))
     Console().print(table)
 
 
@@ -117,12 +119,14 @@ def _decide(indexer: Indexer, letter: Letter, candidate: str, outcome: str, what
 
     original = _original(indexer, letter)
     try:
-        value = decided(indexer.codec, original["value"], candidate)
+        value = decided(indexer.codec, original["value"], candidate, () if candidate else _candidates(indexer, letter))
     except DataError as error:
         raise ConfigError(f"dead letter {letter.told['dead_letter_id']}: {error}") from error
     told = ": ".join(filter(None, (what, reason.strip())))
     if not plan:
-        send_all(indexer.kafka, [closing(letter.told, outcome, told, datetime.now(UTC)), replay_of({**original, "value": value})])
+        answered = closing(letter.told, outcome, told, datetime.now(UTC))
+        send_all(indexer.kafka, [replay_of({**original, "value": value})])
+        send_all(indexer.kafka, [answered])  # not before that: a question that is closed is not asked again, whatever ends this in between
     typer.echo(f"{'would be ' if plan else ''}{outcome}: {letter.told['business_key']} at {letter.told['connection']}, {what}")
 
 

@@ -15,8 +15,11 @@ def trace(
     as_json: JsonOption = False,
 ) -> None:
     """Show what happened to an order at every hop; exits 1 where nothing is known of it."""
+    from datetime import UTC, datetime
+
     import orjson
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Column, Table
 
     from towpath.index import queries
@@ -32,13 +35,15 @@ def trace(
         for step in steps:
             typer.echo(orjson.dumps(step._asdict()))
     elif steps:
-        table = Table("time (UTC)", "hop", "what", Column("details", overflow="fold"), title=", ".join(keys))
+        table = Table("time (UTC)", "hop", "what", Column("details", overflow="fold"), title=escape(", ".join(keys)))
+        is_of_today = {step.at.date() for step in steps} == {datetime.now(UTC).date()}
         for step in steps:
-            table.add_row(step.at.strftime("%H:%M:%S.%f")[:-3], step.hop, step.what, step.detail)
+            at = step.at.strftime("%H:%M:%S.%f" if is_of_today else "%Y-%m-%d %H:%M:%S.%f")[:-3]
+            table.add_row(*map(escape, (at, step.hop, step.what, step.detail)))
         console.print(table)
         for told in left:
-            since, show = f"{told['last_at']:%H:%M:%S}", f"`towpath dlq show {told['dead_letter_id'][:8]}`"
-            console.print(f"{told['state']} still, since {since}: {show} tells what mends it", markup=False, soft_wrap=True)
+            since, show = f"{told['last_at']:%Y-%m-%d %H:%M}", f"`towpath dlq show {told['dead_letter_id'][:8]}`"
+            console.print(f"{told['state']} since {since}: {show} tells what mends it", markup=False, soft_wrap=True)
     else:
         console.print(f"nothing is known of order {order}; is the number right, and has the shop's webhook arrived?", markup=False)
     if not steps:

@@ -23,6 +23,7 @@ def xref(
     """
     import orjson
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Column, Table
 
     from towpath.config.connections import near
@@ -46,7 +47,7 @@ def xref(
         table = Table(*(Column(name, overflow="fold") for name in ("connection", "its id", "what", "key", "since (UTC)")))
         for one in found:
             key = one.effect_key if one.effect_key == one.business_key else f"{one.effect_key} of {one.business_key}"
-            table.add_row(one.connection, one.external_id, one.operation, key, f"{one.at:%Y-%m-%d %H:%M:%S}")
+            table.add_row(*map(escape, (one.connection, one.external_id, one.operation, key, f"{one.at:%Y-%m-%d %H:%M:%S}")))
         Console().print(table)
     else:
         Console().print(f"nothing is known of {identity} at {connection}", markup=False)
