@@ -32,8 +32,10 @@ bench: setup
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
 chaos: setup
-	$(BIN)/towpath chaos --json --events $(or $(EVENTS),5000) $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS))
-	$(BIN)/towpath chaos --json --controls $(if $(SEED),--seed $(SEED))
+	broken=0; \
+	$(BIN)/towpath chaos --json --events $(or $(EVENTS),5000) $(if $(SEED),--seed $(SEED)) $(if $(FAULTS),--faults $(FAULTS)) || broken=1; \
+	$(BIN)/towpath chaos --json --controls $(if $(SEED),--seed $(SEED)) || broken=1; \
+	exit $$broken
 
 simulate: setup
 	$(BIN)/python -m towpath.simulation --seeds $(or $(SEEDS),10000) --json

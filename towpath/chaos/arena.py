@@ -43,6 +43,8 @@ class Arena:
     disks: Mapping[str, Disk] = field(default_factory=dict)
     workers: Mapping[str, list[Worker]] = field(default_factory=dict)
     next_order: int = 1001
+    closed: bool = False
+    """Whether the warehouse sends nothing now."""
     points: int = 0
     dice: random.Random = field(default_factory=random.Random)
     notes: dict[str, Any] = field(default_factory=dict)
@@ -94,7 +96,7 @@ class Arena:
 
 
 async def _answers(worker: Worker) -> bool:
-    address = worker.ready_address()
+    address = worker.address("/readyz")
     if address is None:
         return False
     with suppress(aiohttp.ClientError, TimeoutError):
@@ -124,7 +126,7 @@ async def arena(folder: Path, run: Run, needs: Needs) -> AsyncIterator[Arena]:
             ends.callback(disk.unmount)
         ends.callback(stack.kill_all)
         if KAFKA in proxies:
-            proxies[KAFKA].upstream = _broker_behind(stack, proxies[KAFKA], ends)
+            await _start_broker_behind(stack, proxies[KAFKA], ends)
         workers = {role: [Worker(stack, role, number) for number in range(count)] for role, count in needs.workers.items()}
         await stack.start()
         for worker in (one for several in workers.values() for one in several):
@@ -161,9 +163,10 @@ def _set_up_sandbox(stack: Stack, needs: Needs, proxies: Mapping[str, Proxy]) ->
         path.write_text(json.dumps({key: value for key, value in settings.items() if value is not None}), encoding="utf-8")
 
 
-def _broker_behind(stack: Stack, proxy: Proxy, ends: AsyncExitStack) -> int:
-    """Start a Kafka that has its clients come by the proxy, and return its own port."""
+async def _start_broker_behind(stack: Stack, proxy: Proxy, ends: AsyncExitStack) -> None:
+    """Start a Kafka that has its clients come by the proxy: who asks whether it answers, too."""
+    proxy.upstream = stack.ports["kafka"]
     advertised = {"advertised.listeners": f"PLAINTEXT://127.0.0.1:{proxy.port}"}
-    broker = Broker.start(stack.directory / "data" / "kafka", stack.ports["kafka"], die_with_parent=True, properties=advertised)
+    directory = stack.directory / "data" / "kafka"
+    broker = await asyncio.to_thread(lambda: Broker.start(directory, proxy.upstream, die_with_parent=True, properties=advertised))
     ends.callback(broker.kill)
-    return broker.port

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 from towpath.chaos.arena import Arena
+from towpath.chaos.fault import TWINS_COUNTED
 from towpath.codec import Codec
 from towpath.delivery.deadletters import RECEIPTS
 from towpath.demo.pairs import ERP, SHOP
@@ -22,7 +24,7 @@ from towpath.records import Record
 from towpath.startup import in_daemon
 from towpath.topic_reader import TopicReader
 
-WEBHOOK_ID, KIND, WEBHOOK = "webhook-id", "towpath-kind", "webhook"
+WEBHOOK_ID, KIND = "webhook-id", "towpath-kind"
 Place = tuple[str, int, int]
 Row = Mapping[str, Any]
 
@@ -36,6 +38,10 @@ class Fact(NamedTuple):
     version: tuple[int, int]
     digest: str
     place: Place
+    event_id: str = ""
+    connection: str = ""
+    trace: str = ""
+    replayed: bool = False
 
 
 class Asked(NamedTuple):
@@ -43,11 +49,35 @@ class Asked(NamedTuple):
 
     row: Row
     place: Place
+    replayed: bool = False
 
     @property
     def version(self) -> tuple[int, int]:
         """Return its version."""
         return self.row["version"]["major"], self.row["version"]["minor"]
+
+
+class Kind(StrEnum):
+    """How a record came into an inbox."""
+
+    WEBHOOK = "webhook"
+    POLLED = "polled"
+    BACKFILLED = "backfilled"
+    ASKED = "asked"
+    FETCHED = "fetched"
+
+
+class Stored(NamedTuple):
+    """A record of an inbox: how it came, the entity that its key names, and the trace that it began or goes on with."""
+
+    connection: str
+    kind: str
+    key: str
+    webhook_id: str
+    trace: str
+    content: bytes
+    place: Place
+    replayed: bool = False
 
 
 class Letter(NamedTuple):
@@ -76,6 +106,18 @@ class Evidence:
     open_letters: Sequence[Row]
     proof: Proof
     lag: Mapping[str, int]
+    twins_counted: int = 0
+    """How many twins the fault's sinks told that they cancelled; of a fault that may not make any, none."""
+    inbox: Sequence[Stored] = ()
+    flows: frozenset[tuple[str, str]] = frozenset()
+    """The events that some flow wants, each with its source."""
+    illegible: Sequence[Place] = ()
+    """What stands in a topic of dead letters and is none."""
+
+    @property
+    def twins(self) -> frozenset[str]:
+        """Return what inboxes call the orders that stood twice and were cancelled for it: what is told of those is nobody's."""
+        return frozenset(f"sales_order/{order_id}" for order_id in self.proof.cancelled_twins)
 
 
 async def gather(arena: Arena) -> Evidence:
@@ -83,18 +125,23 @@ async def gather(arena: Arena) -> Evidence:
     accepted = {name: frozenset(row["id"] for row in await arena.rows(name, "webhooks") if row["accepted"]) for name in (SHOP, ERP)}
     config, proof = arena.stack.config(), await figures(arena.stack)
     topics = await in_daemon(lambda: _Topics.read(config.kafka, list(config.connections), arena.codec))
+    inbox = [one for name in accepted for one in topics.inbox(name)]
     return Evidence(
         accepted=accepted,
-        stored={name: frozenset(topics.webhooks(name)) for name in accepted},
+        stored={name: frozenset(one.webhook_id for one in inbox if (one.connection, one.kind) == (name, Kind.WEBHOOK)) for name in accepted},
+        inbox=inbox,
+        flows=frozenset((flow.source, flow.event) for flow in config.flows.values()),
         received=topics.facts("received."),
         unreadable=topics.unreadable(),
         public=topics.facts(""),
-        deliveries=[Asked(row, place) for name in accepted for row, place in topics.rows(f"deliver.{name}", "Delivery")],
+        deliveries=[Asked(row, place, topics.is_replay(place)) for name in accepted for row, place in topics.rows(f"deliver.{name}", "Delivery")],
         receipts=[row for row, _ in topics.rows(RECEIPTS, "Receipt")],
         letters=list(topics.letters()),
+        illegible=topics.illegible(),
         open_letters=await in_daemon(lambda: told_letters(config)),
         proof=proof,
         lag=await in_daemon(lambda: lag_of(arena)),
+        twins_counted=int(arena.notes.get(TWINS_COUNTED, 0)),
     )
 
 
@@ -112,7 +159,8 @@ def facts_of(records: Sequence[Record], codec: Codec) -> list[Fact]:
         if (event := _event(record, codec)) is not None:
             meta = event.meta
             version = (meta["version"]["major"], meta["version"]["minor"])
-            found.append(Fact(event.type, event.identity, meta["key"], version, meta["digest"], _place(record)))
+            told = meta["event_id"], meta["connection"], record.trace_id, record.replay is not None
+            found.append(Fact(event.type, event.identity, meta["key"], version, meta["digest"], _place(record), *told))
     return found
 
 
@@ -141,11 +189,12 @@ class _Topics:
         names += [f"{kind}.{name}" for kind in ("inbox", "deliver", "dlq", "parked") for name in connections]
         return cls(read_topics(kafka, names), codec)
 
-    def webhooks(self, connection: str) -> Iterator[str]:
-        """Yield the id of each webhook in a connection's inbox."""
+    def inbox(self, connection: str) -> Iterator[Stored]:
+        """Yield what stands in a connection's inbox."""
         for record in self._by_topic.get(f"inbox.{connection}", []):
-            if record.header(KIND) == WEBHOOK:
-                yield record.header(WEBHOOK_ID) or ""
+            key, webhook_id = (record.key or b"").decode("utf-8", "replace"), record.header(WEBHOOK_ID) or ""
+            how = record.header(KIND) or "", key, webhook_id, record.trace_id
+            yield Stored(connection, *how, record.value or b"", _place(record), record.replay is not None)
 
     def facts(self, prefix: str) -> list[Fact]:
         """Return the events of every aggregate's topic with this prefix."""
@@ -165,12 +214,26 @@ class _Topics:
             except DataError:
                 continue
 
+    def is_replay(self, place: Place) -> bool:
+        """Tell whether what stands there was sent again."""
+        return self._at[place].replay is not None
+
     def letters(self) -> Iterator[Letter]:
         """Yield every dead letter and parked record."""
-        for topic in sorted(self._by_topic):
-            if topic.startswith(("dlq.", "parked.")):
-                for row, _ in self.rows(topic, "DeadLetter"):
-                    yield Letter(row, self._at.get((row["topic"], row["partition"], row["offset"])))
+        for topic in self._of_letters():
+            for row, _ in self.rows(topic, "DeadLetter"):
+                yield Letter(row, self._at.get((row["topic"], row["partition"], row["offset"])))
+
+    def illegible(self) -> list[Place]:
+        """Return where no dead letter stands in their topics."""
+        found: list[Place] = []
+        for topic in self._of_letters():
+            told = {place for _, place in self.rows(topic, "DeadLetter")}
+            found += [place for record in self._by_topic[topic] if (place := _place(record)) not in told]
+        return found
+
+    def _of_letters(self) -> list[str]:
+        return sorted(topic for topic in self._by_topic if topic.startswith(("dlq.", "parked.")))
 
 
 def _event(record: Record, codec: Codec) -> Event | None:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 INVARIANTS = ("I1", "I2", "I3", "I4", "I5", "I6")
 BOUNDS = "bounds"
 RECOVERY_SECONDS = 60.0
+TWINS_COUNTED = "twins counted"
+"""The note of how many orders that a fault may have written twice were cancelled and counted again."""
 EVENTS_AN_ORDER = 6
 """What an order leads to, roughly: it is placed, paid, shipped once or twice, its status changes, and the stock of its products."""
 
@@ -66,6 +68,8 @@ class Fault:
     judge: Judge | None = None
     letters: bool = False
     """Whether it may leave dead letters."""
+    drained: Callable[[Arena, float], Awaitable[bool]] | None = None
+    """Tells whether the target had as much to do as it can for so many seconds after the fault: then it decides when all that waited is done."""
     settles: bool = True
     """Whether it is judged when nothing moves any more; else at once, as what it leaves need not come to rest."""
     breaks: str = ""

@@ -42,18 +42,20 @@ class Proxy:
         """How many connections met other weather than fair."""
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
         """Listen."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Break every connection and listen no more."""
+        """Break every connection and listen no more; none is served any longer then."""
         if self._server is not None:
             self._server.close()
         self.break_off()
+        await asyncio.gather(*self._serving)
         if self._server is not None:
             await self._server.wait_closed()
 
@@ -62,25 +64,27 @@ class Proxy:
         for writer in self._writers:
             _reset(writer)
 
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving = asyncio.create_task(self._serve(reader, writer))
+        self._serving.add(serving)
+        serving.add_done_callback(self._serving.discard)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.taken.append(asyncio.get_running_loop().time())
+        pipe, both = _Pipe(self), {writer}
         self._writers.add(writer)
-        pipe = _Pipe(self)
         try:
             if self.weather.reset_after == 0:
                 pipe.spoiled()
                 _reset(writer)
                 return
             onward_reader, onward_writer = await asyncio.open_connection("127.0.0.1", self.upstream)
+            both.add(onward_writer)
+            self._writers.add(onward_writer)
+            if not writer.is_closing():
+                await asyncio.gather(pipe.carry(reader, onward_writer, both), pipe.carry(onward_reader, writer, both))
         except OSError:
             _reset(writer)
-            return
-        finally:
-            self._writers.discard(writer)
-        both = {writer, onward_writer}
-        self._writers |= both
-        try:
-            await asyncio.gather(pipe.carry(reader, onward_writer, both), pipe.carry(onward_reader, writer, both))
         finally:
             self._writers -= both
             for one in both:
@@ -100,7 +104,7 @@ class _Pipe:
 
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, both: set[asyncio.StreamWriter]) -> None:
         """Pass on what comes until one side ends."""
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
+        with suppress(OSError):
             while data := await reader.read(CHUNK_BYTES):
                 if not await self._pass(data, writer, both):
                     return

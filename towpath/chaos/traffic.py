@@ -23,13 +23,18 @@ async def keep_up(arena: Arena, enough: asyncio.Event) -> None:
     left, turn = arena.run.orders, 0
     while left > 0 or not enough.is_set():
         count = min(left, EACH_SECOND) or 1
-        await place(arena.stack, orders=count, seed=arena.run.seed, first_id=arena.next_order, **CHANGES)
-        arena.next_order += count
+        await sell(arena, count)
         left = max(0, left - count)
         turn += 1
-        if turn % WAREHOUSE_EVERY == 0:
+        if turn % WAREHOUSE_EVERY == 0 and not arena.closed:
             await work(arena, **SHIFT, **(CORRECTIONS if turn == WAREHOUSE_EVERY else {}))
         await asyncio.sleep(1)
+
+
+async def sell(arena: Arena, orders: int) -> None:
+    """Have the shop sell so many orders more at once."""
+    first, arena.next_order = arena.next_order, arena.next_order + orders
+    await place(arena.stack, orders=orders, seed=arena.run.seed, first_id=first, **CHANGES)
 
 
 async def work(arena: Arena, **how: object) -> None:

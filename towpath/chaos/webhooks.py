@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final, NamedTuple, Self
@@ -20,6 +21,8 @@ TIMEOUT_SECONDS = 30.0
 NO_ANSWER = 0
 ON_TIME = timedelta()
 LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)")
+RETRY_AFTER: Final = b"\r\nretry-after:"
+BUSY: Final = 503
 
 
 class _Line(NamedTuple):
@@ -30,11 +33,12 @@ class _Line(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """What a receiver said to one webhook: the status (0: nothing), and after how many seconds."""
+    """What a receiver said to one webhook: the status (0: nothing), after how many seconds, and whether it said when to send it again."""
 
     webhook_id: str
     status: int
     seconds: float
+    told_when: bool = False
 
     @property
     def accepted(self) -> bool:
@@ -70,12 +74,12 @@ class Sender:
         began = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
-                status = await self._exchange(f"{self._head}{signed}Content-Length: {len(data)}\r\n\r\n".encode() + data)
+                status, told_when = await self._exchange(f"{self._head}{signed}Content-Length: {len(data)}\r\n\r\n".encode() + data)
         except (OSError, asyncio.IncompleteReadError):  # TimeoutError is one
-            status = NO_ANSWER
-        return Answered(number, status, asyncio.get_running_loop().time() - began)
+            status, told_when = NO_ANSWER, False
+        return Answered(number, status, asyncio.get_running_loop().time() - began, told_when)
 
-    async def _exchange(self, request: bytes) -> int:
+    async def _exchange(self, request: bytes) -> tuple[int, bool]:
         line = self._idle.pop() if self._idle else _Line(*await asyncio.open_connection("127.0.0.1", self._port))
         try:
             line.writer.write(request)
@@ -89,7 +93,13 @@ class Sender:
             line.writer.close()
         else:
             self._idle.append(line)
-        return int(head.split(b" ", 2)[1])
+        return int(head.split(b" ", 2)[1]), RETRY_AFTER in head
+
+
+def not_put_off(answers: Sequence[Answered]) -> list[str]:
+    """Return how webhooks were refused in another way than for a while: by 503, and told when to come again."""
+    others = Counter(one.status for one in answers if not one.accepted and not (one.status == BUSY and one.told_when))
+    return [f"{count} webhooks were answered {status or 'nothing'}, where 503 with Retry-After is wanted" for status, count in sorted(others.items())]
 
 
 async def not_stored(arena: Arena, answers: Sequence[Answered]) -> list[str]:

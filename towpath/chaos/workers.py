@@ -17,7 +17,7 @@ import yaml
 
 from towpath.clock import OFFSET_VARIABLE
 from towpath.demo.stack import Stack
-from towpath.failpoints import VARIABLE, Armed
+from towpath.failpoints import CHAOS_VARIABLE, VARIABLE, Armed
 from towpath.runtime.guardian import PARENT_VARIABLE
 from towpath.runtime.runfile import read_run_file
 
@@ -50,7 +50,7 @@ class Worker:
         if self.runs():
             return
         points = ",".join(armed.text(name) for name, armed in self.arm().items())
-        own = {PARENT_VARIABLE: str(os.getpid()), VARIABLE: points, OFFSET_VARIABLE: str(self.clock_offset)}
+        own = {PARENT_VARIABLE: str(os.getpid()), VARIABLE: points, CHAOS_VARIABLE: "1", OFFSET_VARIABLE: str(self.clock_offset)}
         environment = {**os.environ, **self.stack.environment, **own}
         with (self.stack.directory / f"{self.role}-{self.number}.log").open("ab") as log:
             command = [sys.executable, "-m", "towpath", "run", self.role, "--config", str(self._config())]
@@ -103,12 +103,12 @@ class Worker:
                 self.start()
             await asyncio.sleep(LOOK_SECONDS)
 
-    def ready_address(self) -> str | None:
-        """Return where its process says whether it is ready, None while it has not told."""
+    def address(self, path: str) -> str | None:
+        """Return where its process answers for its health (`/readyz`) and its figures (`/metrics`), None while it has not told."""
         found = read_run_file(self.folder / "run", self.role)
         if found is None or self.process is None or found.pid != self.process.pid or not found.health_port:
             return None
-        return f"http://127.0.0.1:{found.health_port}/readyz"
+        return f"http://127.0.0.1:{found.health_port}{path}"
 
     def _config(self) -> Path:
         """Write its configuration: the stack's, with a data folder of its own and the ledger where it was."""

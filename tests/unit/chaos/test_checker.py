@@ -10,13 +10,14 @@ from towpath.chaos.checker import check
 from towpath.chaos.evidence import Asked, Evidence, Fact, Letter
 from towpath.chaos.fault import BOUNDS, INVARIANTS
 from towpath.demo.proof import Proof
-from towpath.records import Record
+from towpath.records import ATTEMPTS, Record
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 PROOF = Proof(
     orders_placed=1,
     orders_in_target=1,
     duplicates=0,
+    cancelled_twins=[],
     missing=[],
     strays=0,
     oversold=0,
@@ -46,8 +47,10 @@ def receipt(event_id: str, outcome: str = "applied", external_id: str = "1") -> 
 
 def letter(**more: object) -> Letter:
     place = {"topic": "received.orders", "partition": 0, "offset": 5, "key": b"k", "value": b"v"}
+    place["headers"] = [{"name": "ce_source", "value": b"shop"}]
     told = {"dead_letter_id": "l1", "error_class": "data", "reason": "why", "group": "processor", "attempts": 1, "first_at": NOON, "last_at": NOON}
-    return Letter({**place, **told, **more}, Record("received.orders", 0, 5, 0.0, b"k", b"v"))
+    told |= {"state": "parked", "business_key": "shop/order/1001", "connection": "erp"}
+    return Letter({**place, **told, **more}, Record("received.orders", 0, 5, 0.0, b"k", b"v", [("ce_source", b"shop"), (ATTEMPTS, b"2")]))
 
 
 GOOD = Evidence(
@@ -63,7 +66,7 @@ GOOD = Evidence(
     proof=PROOF,
     lag={"processor": 0},
 )
-OPEN = {"state": "dead", "business_key": "shop/order/1001", "connection": "erp", "reason": "why"}
+OPEN = {"dead_letter_id": "l2", "state": "dead", "business_key": "shop/order/1001", "connection": "erp", "reason": "why"}
 
 
 def broken(evidence: Evidence, recovery_s: float | None = 1.0, *, letters: bool = False) -> dict[str, int]:
@@ -91,14 +94,19 @@ def test_what_is_whole_breaks_nothing() -> None:
         ("I3", {"receipts": [receipt("e2"), receipt("e1")]}),
         ("I3", {"proof": replace(PROOF, stock_mismatches=1)}),
         ("I3", {"proof": replace(PROOF, status_mismatches=1)}),
+        ("I3", {"proof": replace(PROOF, total_mismatches=1)}),
+        ("I4", {"proof": replace(PROOF, strays=1)}),
         ("I4", {"lag": {"processor": 1}}),
         ("I4", {"receipts": [*GOOD.receipts, receipt("e3")]}),
         ("I4", {"public": [*GOOD.public, ORDER._replace(identity="shop/order/9")]}),
         ("I5", {"letters": [letter(value=b"changed")]}),
         ("I5", {"letters": [letter()._replace(original=None)]}),
+        ("I5", {"letters": [letter(headers=[])]}),
+        ("I5", {"illegible": [("dlq.shop", 0, 3)]}),
         ("I5", {"letters": [letter(reason="")]}),
         ("I5", {"letters": [letter(first_at=NOON + timedelta(seconds=1))]}),
         (BOUNDS, {"open_letters": [OPEN]}),
+        (BOUNDS, {"letters": [letter(state="dead")]}),
     ],
 )
 def test_each_breach_is_found_under_its_own_name(name: str, change: dict[str, Any]) -> None:
@@ -112,7 +120,10 @@ def test_recovery_that_is_slow_or_never_comes_is_a_breach(recovery: float | None
 
 def test_what_a_dead_letter_tells_of_is_not_lost() -> None:
     dead: dict[str, Any] = {
-        "letters": [letter(offset=0), letter(topic="deliver.shop", offset=1)._replace(original=Record("deliver.shop", 0, 1, 0.0, b"k", b"v"))]
+        "letters": [
+            letter(offset=0),
+            letter(topic="deliver.shop", offset=1)._replace(original=Record("deliver.shop", 0, 1, 0.0, b"k", b"v", [("ce_source", b"shop")])),
+        ]
     }
     assert {} == broken(replace(GOOD, **dead, public=[STOCK], receipts=[receipt("e1")]))
     missing = replace(GOOD, proof=replace(PROOF, missing=["shop/order/1001"]), open_letters=[OPEN])
@@ -121,6 +132,14 @@ def test_what_a_dead_letter_tells_of_is_not_lost() -> None:
 
 def test_a_state_that_came_again_may_be_public_under_an_earlier_version() -> None:
     assert {} == broken(replace(GOOD, received=[ORDER, STOCK, STOCK._replace(version=(5, 0))]))
+
+
+@pytest.mark.parametrize(
+    ("twice", "cancelled", "counted", "wrong"), [(1, 1, 1, 0), (2, 2, 3, 0), (1, 1, 0, 1), (1, 0, 1, 1), (2, 1, 2, 1), (2, 2, 1, 1)]
+)
+def test_what_stands_twice_is_forgiven_where_its_twin_is_cancelled_and_counted(twice: int, cancelled: int, counted: int, wrong: int) -> None:
+    found = replace(GOOD, proof=replace(PROOF, duplicates=twice, cancelled_twins=["SO1"] * cancelled), twins_counted=counted)
+    assert wrong == len(check(found, 1.0, letters=False)["I2"])
 
 
 def test_what_was_superseded_needs_no_order() -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -13,10 +15,10 @@ from towpath.cli.main import build_app
 from towpath.errors import ConfigError
 
 
-def invoke(*options: str) -> str:
+def invoke(*options: str, exit_code: int = 0) -> str:
     result = CliRunner().invoke(build_app(), ["chaos", *options])
-    assert result.exit_code == 0, result.output
-    return result.output
+    assert exit_code == result.exit_code, result.output
+    return result.stdout
 
 
 async def nothing(_arena: object) -> int:
@@ -24,6 +26,7 @@ async def nothing(_arena: object) -> int:
 
 
 FAULT = Fault("F0", "nothing", nothing)
+MAKEFILE = Path(__file__).parents[3] / "Makefile"
 WHOLE: dict[str, list[str]] = {name: [] for name in INVARIANTS}
 
 
@@ -57,14 +60,23 @@ def test_a_fault_holds_where_it_was_injected_and_broke_nothing(injected: int, br
     assert holds == Outcome(FAULT, 7, injected, found, 1.0).holds
 
 
-def test_a_fault_that_is_impossible_here_says_why_and_breaks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_that_is_impossible_here_says_why_and_breaks_nothing_but_shows_nothing_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     fault = replace(FAULT, impossible=lambda: "only root may")
     monkeypatch.setattr("towpath.chaos.faults.all_faults", lambda: {"F0": fault})
-    told = json.loads(invoke("--json"))
+    told = json.loads(invoke("--json", exit_code=1))
     assert ("F0", "only root may", 0, dict.fromkeys((*INVARIANTS, BOUNDS), 0)) == tuple(
         told[name] for name in ("fault", "skipped", "injected", "violations")
     )
-    assert "F0   skipped: nothing; only root may" == invoke().strip()
+    assert "F0   skipped: nothing; only root may" == invoke(exit_code=1).strip()
+
+
+def test_what_others_show_is_shown_where_one_fault_is_impossible(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def struck(fault: Fault, run: Run, _directory: object) -> Outcome:
+        return Outcome.none(fault, run.seed, "only root may") if fault.impossible else Outcome(fault, run.seed, 1, WHOLE, 1.0)
+
+    monkeypatch.setattr("towpath.chaos.faults.all_faults", lambda: {"F0": FAULT, "F1": replace(FAULT, name="F1", impossible=lambda: "root")})
+    monkeypatch.setattr("towpath.cli.chaos._strike", struck)
+    assert [0, 1] == [json.loads(line)["injected"] for line in sorted(invoke("--json").splitlines(), key=lambda line: "skipped" not in line)]
 
 
 @pytest.mark.parametrize(("injected", "broken", "holds"), [(1, "I3", True), (0, "I3", False), (1, "I1", False), (1, "", False)])
@@ -80,6 +92,16 @@ def test_what_is_told_of_a_fault_is_what_an_operator_needs() -> None:
     assert {"fault": "F0", "seed": 7, "injected": 3, "recovery_s": 2.5} == {name: told[name] for name in ("fault", "seed", "injected", "recovery_s")}
     assert dict.fromkeys(INVARIANTS, 0) | {"I1": 12} == told["violations"]
     assert [f"I1: lost {number}" for number in range(10)] == told["why"]
+
+
+@pytest.mark.parametrize(("fails", "code"), [("--events", 2), ("--controls", 2), ("none", 0)])
+def test_make_runs_the_controls_whatever_the_faults_say_and_fails_where_either_does(tmp_path: Path, fails: str, code: int) -> None:
+    (tmp_path / "towpath").write_text(f'#!/bin/sh\necho "$*" >> {tmp_path}/ran\ncase "$*" in *{fails}*) exit 1;; esac\n', encoding="utf-8")
+    (tmp_path / "towpath").chmod(0o700)
+    (tmp_path / "stamp").touch()
+    command = ["make", "-f", str(MAKEFILE), "-o", str(tmp_path / "stamp"), "chaos", f"BIN={tmp_path}", f"STAMP={tmp_path / 'stamp'}", "SEED=9"]
+    assert code == subprocess.run(command, cwd=MAKEFILE.parent, capture_output=True, check=False).returncode
+    assert ["chaos --json --events 5000 --seed 9", "chaos --json --controls --seed 9"] == (tmp_path / "ran").read_text().splitlines()
 
 
 @pytest.mark.parametrize(("events", "times"), [(60, 4), (600, 6), (5_000, 50), (100_000, 50)])

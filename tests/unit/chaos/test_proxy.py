@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 
-from towpath.chaos.proxy import Proxy, Weather
+from towpath.chaos.proxy import RESET, Proxy, Weather
+from towpath.testing.waiting import until
 
 LINE = b"a line that is said back\n"
 
@@ -32,6 +34,11 @@ async def hop() -> AsyncIterator[tuple[Proxy, Callable[[], Awaitable[bytes]]]]:
     server = await asyncio.start_server(echo, "127.0.0.1", 0)
     async with server, Proxy(0, server.sockets[0].getsockname()[1]) as proxy:
         yield proxy, say
+
+
+def served() -> int:
+    """Return how many connections proxies serve."""
+    return sum("Proxy._serve" in repr(task) for task in asyncio.all_tasks())
 
 
 async def test_in_fair_weather_all_passes_and_nothing_is_counted() -> None:
@@ -92,3 +99,37 @@ async def test_where_nobody_listens_behind_it_the_connection_is_reset() -> None:
         proxy.upstream = 1
         with pytest.raises(ConnectionResetError):
             await say()
+
+
+async def test_none_is_served_any_longer_once_it_listens_no_more() -> None:
+    async with hop() as (proxy, _):
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        writer.write(LINE)
+        assert LINE == await reader.readline()
+        assert 1 == served()
+    assert 0 == served()
+    writer.close()
+
+
+async def test_a_client_that_resets_as_the_server_ends_is_no_error() -> None:
+    unhandled: list[dict[str, object]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: unhandled.append(context))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(0.0)
+        async with Proxy(0, listening.getsockname()[1]) as proxy:
+            client = socket.create_connection(("127.0.0.1", proxy.port))
+            server, _ = await loop.sock_accept(listening)
+            client.sendall(LINE)
+            assert LINE == await loop.sock_recv(server, len(LINE))
+            assert 1 == served()
+            server.close()
+            await asyncio.sleep(0)  # the proxy's next turn reads that end, and passes it on in the one after
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            client.close()
+
+            async def ended() -> bool:
+                return served() == 0
+
+            await until(ended, what="the connection is served no longer")
+    assert [] == unhandled

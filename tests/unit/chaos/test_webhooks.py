@@ -54,7 +54,7 @@ async def test_a_refusal_is_told_and_the_next_goes_over_the_same_line(sender: Se
     producer.before = away
     refused = await sender.send("{}")
     producer.before = None
-    assert (503, False, True) == (refused.status, refused.accepted, (await sender.send("{}")).accepted)
+    assert (503, True, False, True) == (refused.status, refused.told_when, refused.accepted, (await sender.send("{}")).accepted)
 
 
 async def test_where_nobody_listens_there_is_no_answer() -> None:

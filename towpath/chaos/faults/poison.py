@@ -127,9 +127,15 @@ def _spoilt_events(value: bytes) -> dict[str, tuple[str, bytes | None]]:
 
 
 async def each_dead_once(arena: Arena) -> Sequence[str]:
-    """Say which poison is not one dead letter, told within half a minute, and whether what follows the refused order was not parked."""
+    """Say which poison is not one dead letter, told within half a minute, and whether what follows the refused order was not parked.
+
+    What else is dead or parked is good, and did not go on.
+    """
     given: list[Poisoned] = arena.notes["poison"]
-    rows, found = [letter.row for letter in (await gather(arena)).letters], list[str]()
+    evidence = await gather(arena)
+    rows, found = [letter.row for letter in evidence.letters], list[str]()
+    others = [row for row in evidence.open_letters if not any(one.is_in(row) for one in given)]
+    found += [f"{row['state']}, and no poison: {row['business_key']} at {row['connection']}: {row['reason']}" for row in others]
     for one in given:
         dead = {row["dead_letter_id"]: row for row in rows if one.is_in(row) and row["state"] == DEAD}
         if len(dead) != 1:

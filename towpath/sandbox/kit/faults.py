@@ -29,7 +29,8 @@ class FaultSettings(BaseModel):
     throttle: float = Field(default=0, ge=0, le=1, description="429 although the limit is not reached")
     response_lost: float = Field(default=0, ge=0, le=1, description="writes: commit, then reset the connection")
     late_commit: float = Field(default=0, ge=0, le=1, description="writes: no answer, and commit after the client gave up")
-    webhook_duplicate: float = Field(default=0, ge=0, le=1, description="sent two or three times")
+    webhook_duplicate: float = Field(default=0, ge=0, le=1, description="sent twice or more often")
+    most_copies: int = Field(default=3, ge=2, description="a repeated webhook is sent up to so often")
     webhook_shuffle: float = Field(default=0, ge=0, le=1, description="held back, so that later ones overtake it")
     latency_ms: float = Field(default=0, ge=0, description="before every API call")
     write_latency_ms: float = Field(default=0, ge=0, description="before every API call that writes, besides")
@@ -72,7 +73,7 @@ class Faults:
 
     def copies(self) -> int:
         """Return how often the next webhook is sent."""
-        return self._dice["webhook_duplicate"].choice((2, 3)) if self.strikes("webhook_duplicate") else 1
+        return self._dice["webhook_duplicate"].randint(2, self.settings.most_copies) if self.strikes("webhook_duplicate") else 1
 
     def holdback(self) -> float:
         """Return for how many seconds the next webhook is held back."""
