@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 
-from sinks.base import parse_document
 from towpath.codec import default_codec
 from towpath.delivery.ledger import effects
 from towpath.simulation.history import Bought, History
@@ -36,7 +36,7 @@ def violations(deployment: Deployment, history: History, *, quiet: bool) -> list
     for bought in history.orders:
         found += _order(deployment, bought)
     found += _customers(deployment, history)
-    found += _stock(deployment)
+    found += _stock(deployment, history)
     found += _books(deployment)
     found += _ledger(deployment)
     return found
@@ -76,17 +76,17 @@ def _customers(deployment: Deployment, history: History) -> Iterator[Violation]:
             yield Violation("I2", f"customer {number} stands {len(rows)} times")
 
 
-def _stock(deployment: Deployment) -> Iterator[Violation]:
-    newest: dict[str, tuple[int, str]] = {}
-    for message in deployment.log.topic("deliver.erp"):
-        delivery = default_codec().decode_as("Delivery", message.value())
-        if delivery["operation"] == "put_stock":
-            document = parse_document(delivery["document"], "document")
-            newest[document["sku"]] = max(newest.get(document["sku"], (0, "")), (delivery["version"]["major"], document["available"]))
+def _stock(deployment: Deployment, history: History) -> Iterator[Violation]:
+    """Yield the products that do not have the number which was told last: what orders held is let go once the target has them all."""
+    newest: dict[str, tuple[tuple[int, int], Any]] = {}
+    for event in (told.event for told in history.facts if told.event.type == "StockChanged"):
+        version = event.meta["version"]["major"], event.meta["version"]["minor"]
+        sku, number = event.value["sku"], event.value["available"]
+        newest[sku] = max(newest.get(sku, (version, number)), (version, number))
     for sku, (_, available) in sorted(newest.items()):
         stands = deployment.erp.stock.get(sku)
-        if stands is None or stands[1] != available:
-            yield Violation("I3", f"stock of {sku} is {stands}; the newest number is {available}")
+        if stands is None or Decimal(stands[1]) != available:
+            yield Violation("I3", f"stock of {sku} is {stands}; the newest number that was told is {available}")
 
 
 def _books(deployment: Deployment) -> Iterator[Violation]:

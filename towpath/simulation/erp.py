@@ -35,6 +35,8 @@ class Weather:
     blind: float = 0.0
     """Seconds after which a new record is found by its reference: not at once, but within the settle time."""
     unique: bool = False
+    stopped: float = 0.0
+    """The process stands still just before a number of stock leaves it, for longer than its claim holds: another may put a newer one meanwhile."""
 
 
 @dataclass(slots=True)

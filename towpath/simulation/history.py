@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -90,6 +90,9 @@ def history_of(seed: int) -> History:
     _tell_stock(history, chance)
     history.facts.sort(key=lambda told: told.at)
     _break(history, chance)
+    if history.sinks > 1:
+        stops = random.Random(f"stops {seed}").choice((0.0, 0.0, 0.3, 1.0))  # noqa: S311 - of its own, so that the rest of the world stays
+        history.weather = replace(history.weather, stopped=stops)
     return history
 
 

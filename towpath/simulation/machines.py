@@ -22,6 +22,7 @@ from sinks.base import Document, Operation, Standing, Update
 from sinks.bng import TARGET
 from sinks.effector import Effector, Patience
 from sinks.handler import DeliveryHandler
+from sinks.later import Later
 from sinks.resume import Resumer
 from towpath.acked import AckedProducer
 from towpath.authorisers import HeaderKey
@@ -168,7 +169,7 @@ async def _sink(deployment: Deployment, process: Process, stopping: list[asyncio
     handler = DeliveryHandler("erp", effector=effector, ledger=ledger, books=books, metrics=METRICS)
     place = {"group": "sink.erp", "topic": "deliver.erp", "connection": "erp"}
     runner = classes.runner(KAFKA, **place, handler=handler, clock=clock, limits=LIMITS, metrics=METRICS)
-    resumer = Resumer(KAFKA, ["erp"], parking, producer, codec)
+    resumer = Resumer(KAFKA, ["erp"], parking, producer, codec, Later(KAFKA, ledger, producer, codec, METRICS))
     await asyncio.gather(runner.run(stop), resumer.run(stop, METRICS))
 
 

@@ -15,6 +15,7 @@ import processors.engines.native_group
 import processors.engines.native_loop
 import processors.engines.native_offsets
 import processors.engines.outbox
+import sinks.later
 import sinks.resume
 import towpath.acked
 import towpath.delivery.committer
@@ -86,6 +87,7 @@ SWAPPED: Final[tuple[tuple[ModuleType, str, object], ...]] = (
     (towpath.http, "random", RANDOM),
     (towpath.acked, "make_producer", _producer),
     (towpath.acked, "IDLE_SECONDS", 0.5),
+    (sinks.later, "TopicReader", _Reader),
     (sinks.resume, "TopicReader", _Reader),
     (sinks.resume, "TICK_SECONDS", 3.0),
     (processors.engines.native_loop, "threading", THREADING),

@@ -214,7 +214,7 @@ class Process:
 
     def freeze(self, seconds: float) -> None:
         """Stand still for so long, as SIGSTOP and SIGCONT have it."""
-        self.stands_until = self.world.now + seconds
+        self.stands_until = max(self.stands_until, self.world.now + seconds)
         for call in self.on_freeze:
             call(seconds)
 

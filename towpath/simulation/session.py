@@ -13,6 +13,8 @@ from towpath.simulation.erp import AWAY, BROKEN, THROTTLED, Answer, Erp, text_of
 from towpath.simulation.process import Process
 
 TRAVEL = 0.02
+STOP_SECONDS = 8.0
+"""Longer than a claim holds, and than Kafka waits for a member of a group."""
 
 
 class Content:
@@ -66,9 +68,11 @@ class Call:
     async def __aenter__(self) -> Response:
         session = self._session
         self._answered = session.process.loop.create_future()
-        self._send()
+        stops = self._stops()
+        if not stops:
+            self._send()
         try:
-            async with asyncio.timeout(session.seconds):
+            async with asyncio.timeout(stops + session.seconds):
                 answer = await self._answered
         finally:
             self._answered = None
@@ -78,6 +82,23 @@ class Call:
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         return None
+
+    def _stops(self) -> float:
+        """Have the process stand still, sometimes, after it was asked whether it may write and before it does; return for how long."""
+        process, erp = self._session.process, self._session.erp
+        if not erp.weather.stopped or self._method != "PUT" or process.world.random.random() >= erp.weather.stopped:
+            return 0.0
+        process.act("stands still before", self._path)
+        process.freeze(STOP_SECONDS)
+        erp.pending += 1
+        process.world.after(STOP_SECONDS, self._send_at_last)
+        return STOP_SECONDS
+
+    def _send_at_last(self) -> None:
+        """Send what was not sent before the process stood still, unless it was killed there."""
+        self._session.erp.pending -= 1
+        if not self._session.process.dead:
+            self._send()
 
     def _send(self) -> None:
         process, erp, world = self._session.process, self._session.erp, self._session.process.world

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from processors.engines.native_loop import Loop
 from processors.flow_processor import FlowProcessor
@@ -53,6 +54,14 @@ class NoFence(Effector):
         return fence
 
 
+class LeftOver(Effector):
+    """Has nobody look again at what a process that stood still may have written over something newer."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:  # noqa: ANN401 - as the effector has it
+        super().__init__(*args, **more)
+        self._doubts.see_to = lambda *_: None  # type: ignore[method-assign]
+
+
 class VersionedKey(FlowProcessor):
     """Has the version in the key of a one-shot effect."""
 
@@ -72,6 +81,18 @@ def _with_version(output: Output) -> Output:
     return output._replace(value=default_codec().encode("Delivery", delivery))
 
 
+class NoStock(FlowProcessor):
+    """Tells nobody of stock."""
+
+    def process(self, record: Record, read: ReadState) -> Step:
+        step = super().process(record, read)
+        return replace(step, outputs=[output for output in step.outputs if not _is_stock(output)])
+
+
+def _is_stock(output: Output) -> bool:
+    return output.topic == "deliver.erp" and default_codec().decode_as("Delivery", output.value)["operation"] == "put_stock"
+
+
 class AtOnce(Effector):
     """Looks an effect of unknown outcome up at once, and not after the settle time."""
 
@@ -84,15 +105,24 @@ class AtOnce(Effector):
 class AnyVersion(Ledger):
     """Has any success of an effect close all its dead letters, those of newer versions too."""
 
-    async def blame(self, effect: Effect, dead_letter_id: str, version: Order | None = None) -> None:  # noqa: ARG002 - as the ledger has it
-        await super().blame(effect, dead_letter_id)
+    async def blame(self, effect: Effect, dead_letter_id: str, version: Order | None = None, *, at: datetime) -> None:  # noqa: ARG002 - as the ledger has it
+        await super().blame(effect, dead_letter_id, at=at)
+
+
+class Bug(NamedTuple):
+    """A bug: what it is planted into, and the invariant that it breaks."""
+
+    classes: Classes
+    breaks: str
 
 
 BUGS = {
-    "state marked before the output": Classes(loop=StateFirst),
-    "offset committed before the ledger": Classes(runner=OffsetFirst),
-    "no fence": Classes(effector=NoFence),
-    "version in a one-shot effect key": Classes(processor=VersionedKey),
-    "an older version's success closes the dead letter of a newer one": Classes(ledger=AnyVersion),
-    "immediate look-up instead of settle time": Classes(effector=AtOnce),
+    "state marked before the output": Bug(Classes(loop=StateFirst), "I1"),
+    "offset committed before the ledger": Bug(Classes(runner=OffsetFirst), "I4"),
+    "no fence": Bug(Classes(effector=NoFence), "I2"),
+    "an old state left over a newer one": Bug(Classes(effector=LeftOver), "I3"),
+    "version in a one-shot effect key": Bug(Classes(processor=VersionedKey), "I2"),
+    "an older version's success closes the dead letter of a newer one": Bug(Classes(ledger=AnyVersion), "I3"),
+    "stock that nobody is told of": Bug(Classes(processor=NoStock), "I3"),
+    "immediate look-up instead of settle time": Bug(Classes(effector=AtOnce), "I2"),
 }
