@@ -33,6 +33,8 @@ class Proof:
     orders_placed: int
     orders_in_target: int
     duplicates: int
+    cancelled_twins: Sequence[str]
+    """Of these, the target's own ids of the orders that are cancelled there, where another of their reference stands."""
     missing: Sequence[str]
     """The orders that the target does not hold."""
     strays: int
@@ -74,6 +76,7 @@ def together(proofs: Sequence[Proof]) -> Proof:
         orders_placed=sum(one.orders_placed for one in proofs),
         orders_in_target=sum(one.orders_in_target for one in proofs),
         duplicates=sum(one.duplicates for one in proofs),
+        cancelled_twins=[order_id for one in proofs for order_id in one.cancelled_twins],
         missing=[key for one in proofs for key in one.missing],
         strays=sum(one.strays for one in proofs),
         oversold=sum(one.oversold for one in proofs),
@@ -132,12 +135,14 @@ def prove(pair: Pair, stores: Stores) -> Proof:
     requests = [str(request["reference"]) for request in stores.erp.get("requests", ())]
     wanted = _pieces_sent(pair, stores.erp["shipments"])
     sent = [found[0] if (found := REFERENCE.search(str(row["admin_comment"]))) else "" for row in stores.shop["shipments"]]
-    known = [(orders[reference], order) for reference, order in zip(written, sold, strict=True) if reference in orders]
+    twins = _cancelled_twins(sold)
+    known = [(orders[ref], order) for ref, order in zip(written, sold, strict=True) if ref in orders and order not in twins]
     available = _available(stores.erp["inventory"])
     return Proof(
         orders_placed=len(orders),
         orders_in_target=len(set(written) & set(orders)),
         duplicates=sum(map(_repeated, (written, customers, requests, list(filter(None, sent))))) + _repeated_mails(stores),
+        cancelled_twins=[str(order.get("SalesOrderID", "")) for order in twins],
         missing=sorted(keys[reference] for reference in set(orders) - set(written)),
         strays=sum(reference not in orders for reference in written) + sum(reference not in wanted for reference in sent),
         oversold=stores.oversold,
@@ -172,6 +177,12 @@ def _waits(begun: Mapping[str, datetime], ended: Mapping[str, datetime]) -> list
 
 def _repeated(names: Sequence[str]) -> int:
     return len(names) - len(set(names))
+
+
+def _cancelled_twins(sold: Rows) -> Rows:
+    """Return the orders that are cancelled, where another of their reference stands."""
+    standing = {str(order["ExternalOrderID"]) for order in sold if order["OrderStatus"] != CANCELLED_AT_ERP}
+    return [order for order in sold if order["OrderStatus"] == CANCELLED_AT_ERP and str(order["ExternalOrderID"]) in standing]
 
 
 def _repeated_mails(stores: Stores) -> int:

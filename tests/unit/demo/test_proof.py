@@ -97,6 +97,16 @@ def test_each_breach_shows_in_its_own_figure(figures: dict[str, int], change: Ca
     assert figures == wrong(proven(change))
 
 
+@pytest.mark.parametrize(("statuses", "twins"), [((40, 90), 1), ((90, 40), 1), ((40, 40), 0), ((90, 90), 0), ((40, 90, 90), 2)])
+def test_a_twin_that_is_cancelled_is_told_apart_and_no_mismatch(statuses: tuple[int, ...], twins: int) -> None:
+    def written_again(_: Rows, there: Rows) -> None:
+        there["sales_orders"][:] = [{**there["sales_orders"][0], "OrderStatus": status, "PaymentStatus": "Paid"} for status in statuses]
+
+    proof = proven(written_again)
+    assert (len(statuses) - 1, twins) == (proof.duplicates, len(proof.cancelled_twins))
+    assert (2 if statuses == (90, 90) else 0) == proof.status_mismatches
+
+
 def test_what_was_sold_and_was_not_there_shows() -> None:
     assert {"oversold": 3} == wrong(proven(oversold=3))
 
