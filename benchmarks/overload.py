@@ -13,8 +13,9 @@ from towpath.chaos.faults import all_faults
 from towpath.chaos.strike import strike
 
 TITLE = "Overload: 30 % to 300 % of the capacity that was measured first"
-METHOD = """Fault F11 of `towpath chaos`: the ERP's webhooks of stock, under new ids, at first as fast as they are answered, which gives the
-capacity (webhooks a second until all is done), then at a rate that rises from 30 % to 300 % of it in 20 s or a minute, whatever the answers.
+METHOD = """Fault F11 of `towpath chaos`: the ERP's webhooks of stock, under new ids, and new orders of the shop's, which are about as much work;
+at first the webhooks as fast as they are answered, which gives the capacity (webhooks a second until all is done, with as many orders as were sold
+beside them), then both at a rate that rises from 30 % to 300 % of it in 20 s or a minute, whatever the answers.
 `answer_p99_ms` is what the sender waited, `busy_share` the part that was answered 503, `drained_s` from the last webhook until nothing waits any
 more, `memory_growth` the most that all roles ever held by what they held before (unique set sizes). Checked: all that the fault is judged by."""
 ROLES, FAULT, SEED = "every role", "F11", 7
