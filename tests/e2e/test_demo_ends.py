@@ -76,7 +76,7 @@ async def ends(demo: Process, folder: Path, seconds: float, act: Callable[[], ob
     finally:
         with suppress(ProcessLookupError):
             demo.kill()
-    assert psutil.wait_procs(children, timeout=1)[1] == []
+    assert psutil.wait_procs(children, timeout=10)[1] == []
     return code, (folder / "shown").read_text(encoding="utf-8")
 
 

@@ -83,7 +83,7 @@ async def test_a_field_that_is_added_while_everything_runs_loses_nothing(pair: P
     with SchemaRegistryClient({"url": f"http://127.0.0.1:{pair.stack.ports['registry']}"}) as client:
         assert "For Zoë" == AvroDeserializer(client)(public, None)["gift_note"]
     assert [] == await pair.letters(business_key(SHOP, "order", "9102"))
-    assert "applied" in await pair.outcomes(9102, "sink")
+    assert not {"applied", "found"}.isdisjoint(await pair.outcomes(9102, "sink"))
 
 
 async def test_while_the_registry_is_away_what_needs_it_waits_and_nothing_dies(pair: Played) -> None:

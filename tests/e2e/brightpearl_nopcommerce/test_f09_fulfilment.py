@@ -84,8 +84,8 @@ async def test_f09_a_3pl_that_is_down_is_asked_when_it_is_back(pair: Pair) -> No
     async with pair.faults(THREEPL, unavailable=1):
         note = await pair.noted(1904)
         await pair.struck(THREEPL, "unavailable", 2)
-    async with pair.faults(THREEPL, throttle=1):
-        await pair.struck(THREEPL, "throttle")
+        async with pair.faults(THREEPL, throttle=1):  # in the other's place
+            await pair.struck(THREEPL, "throttle")
     await pair.requested(note)
     await settle(pair.stack)
     assert 1 == len(await pair.rows(THREEPL, "requests", reference=f"BP-{note['_id']}"))

@@ -22,10 +22,10 @@ async def test_f10_what_lies_in_a_warehouse_that_is_not_mapped_is_not_sold(pair:
 
 async def test_f10_the_last_of_many_counts_stands_though_their_webhooks_come_twice_and_out_of_order_and_the_shop_is_down(pair: Pair) -> None:
     sku = "MUG-BLU-042"
-    async with pair.faults(SHOP, unavailable=0.5), pair.faults(ERP, webhook_duplicate=1, webhook_shuffle=1):
+    async with pair.faults(SHOP, unavailable=1), pair.faults(ERP, webhook_duplicate=1, webhook_shuffle=1):
         for pieces in (40, 3, 25, 9):
             await pair.erp("POST", "warehouse/count", {"sku": sku, "warehouse": 2, "on_hand": pieces})
-        await pair.struck(SHOP, "unavailable")
+        await pair.struck(SHOP, "unavailable", 2)
     await pair.shelved(sku, 9)
     await settle(pair.stack)
     assert 9 == await pair.stock(sku)
