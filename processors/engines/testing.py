@@ -65,10 +65,12 @@ class Place:
             self._asking.close()
 
     def create(self, *topics: str) -> None:
-        """Create topics of four partitions."""
+        """Create topics of four partitions, and return once the broker tells of them."""
         admin = AdminClient({"bootstrap.servers": self.servers})
         for made in admin.create_topics([NewTopic(topic, PARTITIONS, 1) for topic in topics]).values():
             made.result(20)
+        while not set(topics) <= set(admin.list_topics(timeout=20).topics):
+            time.sleep(0.1)
 
     def delete(self, topic: str) -> None:
         """Delete a topic, and return once it is gone."""

@@ -60,12 +60,12 @@ def test_docker_is_used_where_it_was_asked_for_and_answers(asked: str, no_docker
 def test_an_engine_that_answers_can_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
     with engine() as port:
         monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{port}")
-        assert why_no_docker() is None
+        assert why_no_docker(60) is None
 
 
 def test_without_an_engine_the_reason_is_told(monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{unused_tcp_port}")
-    assert "Connection refused" in str(why_no_docker())
+    assert "Connection refused" in str(why_no_docker(60))
 
 
 def test_an_engine_that_never_answers_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

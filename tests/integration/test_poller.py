@@ -204,5 +204,9 @@ async def test_a_page_that_fails_leaves_the_cursor_and_the_role_says_so_and_live
     lists.answer = lambda _kind, _query: None
     await poller.has(*keys(*range(PAGE_SIZE + 5)))
     assert PAGE_SIZE + 5 == len(await poller.inbox()), "what was written before the failure is not written again"
-    assert f'towpath_received_total{{connection="{poller.name}",via="poll"}} {PAGE_SIZE + 5}.0' in await poller.get("/metrics")
+
+    async def counted() -> bool:
+        return f'towpath_received_total{{connection="{poller.name}",via="poll"}} {PAGE_SIZE + 5}.0' in await poller.get("/metrics")
+
+    await until(counted, what="each record is counted once it is acknowledged")
     assert f'towpath_poll_age_seconds{{connection="{poller.name}",entity="shipment"}}' in await poller.get("/metrics")

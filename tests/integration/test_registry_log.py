@@ -19,6 +19,7 @@ from towpath.registry.log import TOPIC, SchemaLog
 from towpath.registry.schema import AvroSchema, parse
 from towpath.registry.service import Registry
 from towpath.registry.store import Registered
+from towpath.testing.kafka import until_topic_has
 from towpath.testing.registry import RegistryProcess
 from towpath.testing.waiting import until
 
@@ -99,6 +100,7 @@ def set_policy(kafka_settings: KafkaSettings, policy: str) -> None:
     entry = ConfigEntry("cleanup.policy", policy, incremental_operation=AlterConfigOpType.SET)
     (changed,) = admin.incremental_alter_configs([ConfigResource(ResourceType.TOPIC, TOPIC, incremental_configs=[entry])]).values()
     changed.result(10)
+    until_topic_has(kafka_settings, TOPIC, "cleanup.policy", policy)
 
 
 def test_a_topic_that_forgets_is_refused(kafka_settings: KafkaSettings) -> None:

@@ -10,6 +10,7 @@ from confluent_kafka.admin import ConfigResource, ResourceType
 
 from towpath.errors import ConfigError, RetryableError
 from towpath.kafka import KafkaSettings, make_admin
+from towpath.testing.kafka import until_topic_has
 from towpath.topic_setup import ensure, partition_counts, retain
 from towpath.topics import TopicSpec
 
@@ -33,24 +34,19 @@ def test_missing_topics_are_created_as_declared(kafka_settings: KafkaSettings, s
 
 def test_a_topic_keeps_its_records_for_as_long_as_it_is_told(kafka_settings: KafkaSettings, specs: list[TopicSpec]) -> None:
     ensure(kafka_settings, specs[:1])
-    assert [True, False, True] == [retain(kafka_settings, specs[0].name, days * DAY) for days in (400, 400, 180)]
-    resource = ConfigResource(ResourceType.TOPIC, specs[0].name)
-    admin = make_admin(kafka_settings)
-    assert str(180 * DAY) == admin.describe_configs([resource])[resource].result(10)["retention.ms"].value
-
-
-def _limit(settings: KafkaSettings, topic: str) -> int:
-    resource = ConfigResource(ResourceType.TOPIC, topic)
-    admin = make_admin(settings)
-    return int(admin.describe_configs([resource])[resource].result(10)["max.message.bytes"].value)
+    for days, otherwise in ((400, True), (400, False), (180, True)):
+        assert otherwise is retain(kafka_settings, specs[0].name, days * DAY)
+        until_topic_has(kafka_settings, specs[0].name, "retention.ms", str(days * DAY))
 
 
 def test_a_topic_takes_records_as_large_as_declared_from_then_on(kafka_settings: KafkaSettings, specs: list[TopicSpec]) -> None:
     ensure(kafka_settings, specs[:1])
     ensure(kafka_settings, [replace(spec, max_bytes=2_000_000) for spec in specs])
-    assert [2_000_000, 2_000_000] == [_limit(kafka_settings, spec.name) for spec in specs]
+    for spec in specs:
+        until_topic_has(kafka_settings, spec.name, "max.message.bytes", "2000000")
     ensure(kafka_settings, [replace(spec, max_bytes=1_500_000) for spec in specs])
-    assert [2_000_000, 2_000_000] == [_limit(kafka_settings, spec.name) for spec in specs]
+    for spec in specs:
+        until_topic_has(kafka_settings, spec.name, "max.message.bytes", "2000000")
 
 
 def test_a_limit_that_kafka_refuses_is_told_with_its_setting(kafka_settings: KafkaSettings, specs: list[TopicSpec]) -> None:

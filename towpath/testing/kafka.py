@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
+
+from confluent_kafka.admin import ConfigResource, ResourceType
 
 from towpath.broker import Broker, layout
 from towpath.broker.jars import KAFKA_VERSION
 from towpath.broker.ports import HOST, free_port
 from towpath.broker.ready import answers_metadata, wait_for
 from towpath.broker.state import BrokerState
+from towpath.kafka import KafkaSettings, make_admin
 
 VARIABLE = "TOWPATH_TEST_KAFKA"
 DOCKER = "docker"
@@ -57,6 +61,15 @@ def kafka_for_tests(asked: str, folder: Path) -> Iterator[str]:
                 yield broker.bootstrap_servers
             finally:
                 broker.stop()
+
+
+def until_topic_has(settings: KafkaSettings, topic: str, name: str, value: str, seconds: float = 10) -> None:
+    """Return once the broker tells this value of a topic's setting: it learns of a change a moment later; raises AssertionError after so long."""
+    admin, resource, deadline = make_admin(settings), ConfigResource(ResourceType.TOPIC, topic), time.monotonic() + seconds
+    while (told := admin.describe_configs([resource])[resource].result(seconds)[name].value) != value:
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{name} of {topic} is {told}, and not {value}, after {seconds:g} s")
+        time.sleep(0.05)
 
 
 @contextmanager

@@ -46,6 +46,7 @@ def secured_kafka(folder: Path) -> Iterator[Secured]:
     broker = Broker.start(folder / "kafka", port, controller, die_with_parent=True, properties=_properties(port, controller, tls, own))
     try:
         _add_scram_user(broker.bootstrap_servers)
+        _knows_user(f"{HOST}:{tls}", ca)
         yield Secured(f"{HOST}:{tls}", ca, unknown)
     finally:
         broker.stop()
@@ -71,6 +72,12 @@ def _add_scram_user(address: str) -> None:
     credential = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
     added = admin.alter_user_scram_credentials([UserScramCredentialUpsertion(USER, credential, PASSWORDS["SCRAM-SHA-512"].encode())])
     added[USER].result(20)
+
+
+def _knows_user(address: str, ca: Path) -> None:
+    """Return once the user is let in, which the broker learns from its log; its first handshake takes long besides."""
+    user = {"sasl.mechanism": "SCRAM-SHA-512", "sasl.username": USER, "sasl.password": PASSWORDS["SCRAM-SHA-512"]}
+    AdminClient({"bootstrap.servers": address, "security.protocol": "SASL_SSL", "ssl.ca.location": str(ca), **user}).list_topics(timeout=30)
 
 
 def _named(name: str) -> x509.Name:

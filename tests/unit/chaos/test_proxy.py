@@ -20,14 +20,14 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 @asynccontextmanager
-async def hop() -> AsyncIterator[tuple[Proxy, Callable[[], Awaitable[bytes]]]]:
+async def hop() -> AsyncIterator[tuple[Proxy, Callable[..., Awaitable[bytes]]]]:
     """Give a proxy before a server that says each line back, and what says a line through it and returns the answer."""
 
-    async def say() -> bytes:
+    async def say(seconds: float = 20) -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
         try:
             writer.write(LINE)
-            return await asyncio.wait_for(reader.readline(), 0.5)
+            return await asyncio.wait_for(reader.readline(), seconds)
         finally:
             writer.close()
 
@@ -77,7 +77,7 @@ async def test_a_black_hole_takes_everything_and_answers_nothing() -> None:
     async with hop() as (proxy, say):
         proxy.weather = Weather(silent=True)
         with pytest.raises(TimeoutError):
-            await say()
+            await say(0.5)
         proxy.weather = Weather()
         assert LINE == await say()
 

@@ -64,7 +64,7 @@ class Middlebox:
 async def test_a_postgresql_that_never_answers_fails_what_is_under_way_and_nothing_that_follows(
     postgres: URL, monkeypatch: pytest.MonkeyPatch, lost_at: bytes, *, fails: bool, closes: bool
 ) -> None:
-    monkeypatch.setattr(committer, "STUCK_SECONDS", 0.3)
+    monkeypatch.setattr(committer, "STUCK_SECONDS", 2.0)
     number, raises = psycopg.Connection.fileno, [psycopg.OperationalError("the connection is closed")] if closes else []
 
     def fileno(connection: psycopg.Connection) -> int:

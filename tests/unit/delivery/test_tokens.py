@@ -19,7 +19,7 @@ from towpath.errors import RetryableError
 from towpath.vault import KeyPlace, Vault
 
 ERP = {"system": "bng", "url": "http://erp.example", "credentials": {"client_id": "a", "client_secret": "env:SECRET"}}
-LEASE = 0.6
+LEASE, LONG = 0.6, 20.0
 Make = Callable[..., SharedToken]
 
 
@@ -28,7 +28,7 @@ class Source:
 
     def __init__(self, seconds: float = math.inf, name: str = "canary") -> None:
         self.name = name
-        self.count, self.seconds, self.hold = 0, seconds, asyncio.Event()
+        self.count, self.seconds, self.age, self.hold = 0, seconds, 0.0, asyncio.Event()
         self.hold.set()
         self.error: Exception | None = None
 
@@ -38,7 +38,7 @@ class Source:
         await self.hold.wait()
         if self.error is not None:
             raise self.error
-        return Token.living(f"{self.name}-{number}", self.seconds, time.monotonic())
+        return Token.living(f"{self.name}-{number}", self.seconds, time.monotonic() - self.age)
 
 
 @pytest.fixture
@@ -53,10 +53,10 @@ async def process(database: URL, vault: Vault) -> AsyncIterator[Make]:
     """Give what makes the token of a connection as another process has it."""
     opened: list[SharedTokens] = []
 
-    def process(name: str = "erp", **changes: object) -> SharedToken:
+    def process(name: str = "erp", lease: float = LEASE, **changes: object) -> SharedToken:
         opened.append(SharedTokens(database, SystemClock(), vault))
         token = opened[-1].of(name, Connection.model_validate({**ERP, **changes}))
-        token._lease_seconds = LEASE
+        token._lease_seconds = lease
         return token
 
     yield process
@@ -83,10 +83,10 @@ async def test_what_was_refused_is_fetched_once_for_all_who_were(process: Make) 
 
 
 async def test_while_one_refreshes_the_others_go_on_with_what_is_good(process: Make) -> None:
-    short, source = Source(seconds=4, name="old"), Source(name="new")
-    one, other, newcomer = process(), process(), process()
-    good = await one.renewed(short.fetch, "", None)
-    await asyncio.sleep(3.3)  # its life: 3.2 s until it is due, and 4 s in all
+    aged, source = Source(seconds=100, name="old"), Source(name="new")
+    one, other, newcomer = (process(lease=LONG) for _ in range(3))
+    aged.age = 81  # it is due after 80 s
+    good = await one.renewed(aged.fetch, "", None)
     source.hold.clear()
     refreshing = asyncio.create_task(value(one, source, still_good=good))
     await asyncio.sleep(0)
@@ -113,17 +113,17 @@ async def test_who_dies_while_it_refreshes_holds_up_the_others_for_its_lease_alo
 
 
 async def test_a_refresh_that_fails_is_told_and_the_next_may_try_at_once(process: Make) -> None:
-    source, one, other = Source(), process(), process()
+    source, one, other = Source(), process(lease=LONG), process(lease=LONG)
     source.error = RetryableError("erp: POST /oauth/token: 503", system_wide=True)
     with pytest.raises(RetryableError, match="503"):
         await value(one, source)
     source.error, began = None, time.monotonic()
     assert "canary-2" == await value(other, source)
-    assert time.monotonic() - began < LEASE / 2
+    assert time.monotonic() - began < LONG / 2
 
 
 async def test_a_cancelled_refresh_leaves_the_lease(process: Make) -> None:
-    source, one = Source(), process()
+    source, one = Source(), process(lease=LONG)
     source.hold.clear()
     task = asyncio.create_task(value(one, source))
     while source.count == 0:  # noqa: ASYNC110 - the other task sets it
@@ -132,8 +132,8 @@ async def test_a_cancelled_refresh_leaves_the_lease(process: Make) -> None:
     await asyncio.gather(task, return_exceptions=True)
     source.hold.set()
     began = time.monotonic()
-    assert "canary-2" == await value(process(), source)
-    assert time.monotonic() - began < LEASE / 2
+    assert "canary-2" == await value(process(lease=LONG), source)
+    assert time.monotonic() - began < LONG / 2
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from towpath.testing.waiting import until
 from towpath.vault import KeyPlace, Vault
 
 CALLER = Path(__file__).with_name("caller.py")
-PROCESSES, LIFETIME = 3, 4.0
+PROCESSES, LIFETIME = 3, 8.0
 """Seconds: a fifth of it is left when the next token is asked for, in which a busy machine must come round to each process."""
 
 
@@ -116,12 +116,12 @@ async def test_one_process_refreshes_ahead_of_expiry_and_no_call_is_ever_refused
     scene = await scene_of(LIFETIME)
     began = time.monotonic()
     await scene.start()
-    await scene.tokens_reach(4)
+    await scene.tokens_reach(3)
     answered, errors = await scene.stop()
     longest = 1 + math.ceil((time.monotonic() - began) / (LIFETIME * RENEWED_AT))
     asked = await scene.journal("/oauth/token")
     assert (errors, set(await scene.statuses())) == ([], {200})
-    assert 4 <= len(asked) <= longest, "as many as one process alone would have asked for"
+    assert 3 <= len(asked) <= longest, "as many as one process alone would have asked for"
     assert min(answered) > 0
 
 
@@ -143,10 +143,10 @@ async def test_a_token_that_is_revoked_is_refreshed_once_for_all(scene_of: Calla
 async def test_a_process_that_is_killed_takes_the_refreshing_with_it_from_nobody(scene_of: Callable[..., Awaitable[Scene]]) -> None:
     scene = await scene_of(LIFETIME)
     await scene.start()
-    for count in (2, 4):
+    for count in (2, 3):
         await scene.tokens_reach(count)
         scene.kill()
-    await scene.tokens_reach(6)
+    await scene.tokens_reach(4)
     answered, errors = await scene.stop()
     assert (len(answered), errors, set(await scene.statuses()) - {None}) == (PROCESSES - 2, [], {200})
 

@@ -60,10 +60,19 @@ async def test_reads_never_lose_their_response(serve: Serve) -> None:
     assert (await client.get("/api/v1/products", headers=KEY)).status == 200
 
 
+async def gives_up(client: Client) -> None:
+    """Leave before a call that the system has begun is answered."""
+    asked = asyncio.create_task(client.post("/api/v1/customers", json=BODY, headers=KEY))
+    async with asyncio.timeout(10):
+        while await injected(client, "late_commit") == 0:
+            pass
+    asked.cancel()
+    await asyncio.gather(asked, return_exceptions=True)
+
+
 async def test_a_late_commit_happens_after_the_client_left(serve: Serve) -> None:
-    client = await serve("bng", faults={"late_commit": 1, "late_commit_seconds": 0.5})
-    with pytest.raises(TimeoutError):
-        await client.post("/api/v1/customers", json=BODY, headers=KEY, timeout=aiohttp.ClientTimeout(total=0.2))
+    client = await serve("bng", faults={"late_commit": 1, "late_commit_seconds": 3})
+    await gives_up(client)
     assert (await customers(client), await injected(client, "late_commit"), await to_come(client)) == (0, 1, 1)
     async with asyncio.timeout(10):
         while await to_come(client):
@@ -75,8 +84,7 @@ async def test_a_late_commit_happens_after_the_client_left(serve: Serve) -> None
 
 async def test_a_late_commit_is_not_lost_when_the_server_stops(serve: Serve) -> None:
     client = await serve("bng", faults={"late_commit": 1, "late_commit_seconds": 3600})
-    with pytest.raises(TimeoutError):
-        await client.post("/api/v1/customers", json=BODY, headers=KEY, timeout=aiohttp.ClientTimeout(total=0.1))
+    await gives_up(client)
     await client.close()
     assert await customers(await serve("bng")) == 1
 
@@ -97,11 +105,11 @@ async def test_latency_delays_every_call(serve: Serve) -> None:
 
 
 async def test_a_slow_write_delays_no_read(serve: Serve) -> None:
-    client = await serve("bng", faults={"write_latency_ms": 60})
+    client = await serve("bng", faults={"write_latency_ms": 1000})
     await client.get("/api/v1/products", headers=KEY)
-    assert (await last_row(client))["duration_ms"] < 60
+    assert (await last_row(client))["duration_ms"] < 1000
     await client.post("/api/v1/customers", headers=KEY, json={})
-    assert (await last_row(client))["duration_ms"] >= 60
+    assert (await last_row(client))["duration_ms"] >= 1000
 
 
 def test_the_same_seed_decides_the_same() -> None:
