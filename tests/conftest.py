@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable, Generator, Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer  # type: ignore[import-untyped]  # the package has no types
 from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
@@ -35,7 +35,8 @@ FIRST = (
 """What takes longest, so that nothing of it is left alone at the end; what mostly waits (a pair's tests) beside what keeps a processor busy."""
 STACK_EACH = ("tests/e2e/test_f01_kills.py", "tests/e2e/test_f01_many.py", "tests/e2e/test_demo_live.py")
 
-settings.register_profile("towpath", max_examples=50, deadline=None)  # how long an example takes says how busy the machine is
+settings.register_profile("towpath", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""How long an example takes says how busy the machine is."""
 settings.load_profile("towpath")
 
 
