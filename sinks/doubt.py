@@ -84,7 +84,8 @@ class Doubts:
         if not hold.sent:
             return
         is_over = hold.is_over(self._clock.monotonic())
-        if wanted.twins is not None and (hold.taken or is_over) and not isinstance(error, DataError):
+        wrote_nothing = isinstance(error, DataError) or (isinstance(error, RetryableError) and not is_over)  # and the next try looks again
+        if wanted.twins is not None and (hold.taken or is_over) and not wrote_nothing:
             self._begin(self._leave_one(wanted.effect, wanted.twins, api, document))
         elif wanted.version is None or not (is_over or isinstance(error, FencedError)):
             return

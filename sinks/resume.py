@@ -13,7 +13,7 @@ from towpath.acked import AckedProducer
 from towpath.codec import Codec
 from towpath.delivery.deadletters import in_order, replay_of, why_not_sent
 from towpath.delivery.parking import Parked, Parking
-from towpath.errors import DataError, RetryableError
+from towpath.errors import ConfigError, DataError, RetryableError
 from towpath.kafka import KafkaSettings
 from towpath.metrics import PARKED, Metrics
 from towpath.records import Record
@@ -36,13 +36,13 @@ class Resumer:
         self._parking, self._producer, self._codec, self._later = parking, producer, codec, later
 
     async def run(self, stop: asyncio.Event, metrics: Metrics) -> None:
-        """Work until `stop` is set; what cannot be sent now is sent another time."""
+        """Work until `stop` is set; what cannot be sent now is sent another time, also where Kafka refuses us at the moment."""
         while not stop.is_set():
             for connection in self._connections:
                 try:
                     await self.resume(connection)
                     metrics.set(PARKED, await self._parking.count(connection), connection=connection)
-                except RetryableError as error:
+                except (RetryableError, ConfigError) as error:
                     log.warning("trying what is parked", connection=connection, reason=str(error))
             try:
                 await asyncio.wait_for(stop.wait(), TICK_SECONDS)
@@ -56,15 +56,18 @@ class Resumer:
             return
         left = {one.dead_letter_id for one in due}
         late = [one for one in due if one.topic.startswith(DELIVERIES)]
+        parked = [one for one in due if one not in late]
         try:
-            await self._send([one for one in due if one not in late], left)
+            try:
+                await self._send(parked, left)
+            finally:
+                await self._parking.sent([one for one in parked if one.dead_letter_id not in left])
             for one in late:
                 await self._later.look(one)
                 await self._parking.forget([one.dead_letter_id])
                 left.discard(one.dead_letter_id)
         finally:
             await self._parking.give_back(sorted(left))
-            await self._parking.sent([one for one in due if one.dead_letter_id not in left])
 
     async def _send(self, due: Sequence[Parked], left: set[str]) -> None:
         """Send these again, and take from `left` whatever is dealt with."""

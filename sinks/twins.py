@@ -16,9 +16,10 @@ TROUBLE = (DataError, OutcomeUnknownError, RetryableError)
 
 
 async def one_left(effect: Effect, twins: Twins, api: ApiClient, document: Document, written: Standing, metrics: Metrics) -> Standing:
-    """Return what is to stand: what was just `written`, or the oldest where there are two; then the others are cancelled, and it is to be reviewed.
+    """Return what is to stand: what was `written`, or the oldest where that is another; the others are cancelled, and it is to be reviewed.
 
-    Raises nothing: what was written stands, whether or not the target lets itself be asked for more.
+    What was written may have been cancelled by then, by whoever saw the two before. Raises nothing: what was written stands, whether or not the
+    target lets itself be asked for more.
     """
     told = {"connection": effect.connection, "operation": effect.operation}
     try:
@@ -32,9 +33,13 @@ async def one_left(effect: Effect, twins: Twins, api: ApiClient, document: Docum
         outcome = await _cancelled(twins, api, twin)
         log.error("it stood twice", **told, effect_key=effect.key, kept=oldest.id, twin=twin.id, outcome=outcome)
         metrics.add(TWINS, 1, **told, outcome=outcome)
-    if not later:
+    if later:
+        others = [twin.id for twin in later]
+    elif written.id not in {"", oldest.id}:
+        others = [written.id]
+    else:
         return written
-    review = f"it stood twice: {oldest.id} was kept, look at {', '.join(twin.id for twin in later)}"
+    review = f"it stood twice: {oldest.id} was kept, look at {', '.join(others)}"
     return (written if oldest.id == written.id else oldest)._replace(review=review)
 
 

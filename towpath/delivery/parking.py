@@ -128,8 +128,13 @@ class Parking:
 
     async def forget(self, ids: Sequence[str]) -> None:
         """Drop the rows of what is parked no more: it succeeded, was superseded, or died."""
+
+        def work(database: Connection) -> None:
+            for first in range(0, len(ids), AT_ONCE):  # a statement takes so many ids, which differs from database to database
+                database.execute(sa.delete(parked).where(parked.c.dead_letter_id.in_(ids[first : first + AT_ONCE])))
+
         if ids:
-            await self._database.run(lambda database: database.execute(sa.delete(parked).where(parked.c.dead_letter_id.in_(ids))).rowcount)
+            await self._database.run(work)
 
     async def due(self, connection: str) -> list[Parked]:
         """Return what is to be tried now, and claim it: nobody else gets it for a minute, nor after that once it is `sent`."""

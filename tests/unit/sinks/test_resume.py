@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,8 +16,9 @@ from towpath.codec import default_codec
 from towpath.delivery.database import open_engine
 from towpath.delivery.deadletters import PARKED, Failure, Registrar, Subject
 from towpath.delivery.parking import Parked, Parking
-from towpath.errors import DataError, RetryableError
+from towpath.errors import ConfigError, DataError, RetryableError
 from towpath.kafka import KafkaSettings
+from towpath.metrics import Metrics
 from towpath.records import Record
 from towpath.testing.clock import STARTS_AT, VirtualClock
 from towpath.testing.producer import FakeProducer
@@ -45,6 +47,27 @@ async def test_what_cannot_be_read_is_due_again(tmp_path: Path, monkeypatch: pyt
             await resumer(parking, producer).resume("erp")
         assert [ONE] == await parking.due("erp")
         assert [] == producer.sent
+    finally:
+        await parking.close()
+
+
+@pytest.mark.parametrize("trouble", [RetryableError("Kafka does not answer"), ConfigError("kafka.sasl_password: refused")], ids=repr)
+async def test_who_resumes_goes_on_after_trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: Exception) -> None:
+    clock, stop, tries = VirtualClock(), asyncio.Event(), list[str]()
+    parking = Parking(open_engine(URL.create("sqlite", database=str(tmp_path / "parked.db"))), clock, timedelta(seconds=60))
+    monkeypatch.setattr("sinks.resume.TICK_SECONDS", 0.01)
+
+    async def fails(connection: str) -> None:
+        tries.append(connection)
+        if len(tries) == 3:
+            stop.set()
+        raise trouble
+
+    one = resumer(parking, FakeProducer())
+    monkeypatch.setattr(one, "resume", fails)
+    try:
+        await asyncio.wait_for(one.run(stop, Metrics()), 20)
+        assert ["erp"] * 3 == tries
     finally:
         await parking.close()
 

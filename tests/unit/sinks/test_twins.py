@@ -145,6 +145,38 @@ async def test_what_stands_twice_is_found_though_the_process_that_wrote_it_ends_
     assert Effected("unchanged", oldest) == (await place(other))._replace(external_at=None), "the ledger has the one that is left"
 
 
+async def test_what_another_process_cancelled_before_that_could_be_noted_is_not_taken_to_stand(bng: Bng, sink_to: Callable[..., Sink]) -> None:
+    sink = sink_to(bng)
+    cancelled = (await place(sink)).external_id
+    (row,) = await bng.rows("sales_orders")
+    sent = ("CustomerID", "ExternalOrderID", "OrderDate", "Currency", "Total", "Lines")
+    stands = (await bng.ask("POST", "sales-orders", {name: row[name] for name in sent}))["SalesOrderID"]
+    await bng.control("PATCH", f"sales-orders/{cancelled}", {"OrderStatus": CANCELLED})
+    placed = await place(sink, again=True)
+    assert (stands, True) == (placed.external_id, cancelled in placed.reason)
+    assert Effected("unchanged", stands) == (await place(sink))._replace(external_at=None), "the ledger has the one that stands"
+    assert {cancelled: CANCELLED, stands: 10} == await statuses(bng)
+
+
+async def test_a_try_that_was_refused_for_now_begins_no_look_of_its_own(bng: Bng, sink_to: Callable[..., Sink], clock: VirtualClock) -> None:
+    zombie, other, due = sink_to(bng, "zombie"), sink_to(bng, "other"), list[float]()
+
+    async def doubted(seconds: float) -> None:
+        due.append(seconds)
+
+    bng.cut(POST, "unsent")
+    with pytest.raises(OutcomeUnknownError):
+        await place(zombie)
+    await clock.advance(TAKEOVER)
+    bng.answers[POST] = web.json_response({}, status=503)
+    for _ in range(3):
+        with pytest.raises(RetryableError):
+            await clock.run(place(other, doubted=doubted))
+    del bng.answers[POST]
+    await clock.run(place(other, doubted=doubted))
+    assert ([], [10]) == (due, list((await statuses(bng)).values()))
+
+
 async def test_what_stands_once_is_left_alone_however_often_it_is_looked_for(bng: Bng, sink_to: Callable[..., Sink]) -> None:
     sink = sink_to(bng)
     first = await place(sink)
