@@ -81,11 +81,12 @@ class InboxHandler:
 
     async def handle(self, record: Record) -> None:
         """Fetch what a webhook names or a list told, or decode what was fetched; returns once Kafka has what came of it."""
+        ended = await self._unread.ended(record)  # first: while the database is away, nothing is fetched again and again
         if record.header(KIND) == FETCHED:
             await self._decode(record)
         else:
             await self._fetch(record)
-        if ended := await self._unread.ended(record):
+        if ended:
             await self._books.tell("resolved", self._subject(record), ended)
             await self._unread.forgive(record, ended)  # not before it was told: who dies in between must find them when it comes again
 

@@ -23,7 +23,7 @@ REPLACED: Final = "\ufffd"
 
 
 class Unread:
-    """The open dead letters and parked records of one connection's inbox, in the ledger; the database is asked only for entities that have some.
+    """The dead letters and parked records of one connection's inbox, in the ledger; the database is asked only for entities that have some.
 
     All records of an entity come to one partition, and so to one process, which knows what it noted itself; `moved` has it read in what others
     noted before.

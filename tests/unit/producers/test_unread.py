@@ -23,7 +23,7 @@ from towpath.delivery.deadletters import DEAD, PARKED, Failure, Registrar, repla
 from towpath.delivery.gate import Gate
 from towpath.delivery.ledger import Ledger
 from towpath.delivery.parking import Parking
-from towpath.errors import DataError
+from towpath.errors import DataError, RetryableError
 from towpath.events import Event
 from towpath.http import ApiClient
 from towpath.metrics import Metrics
@@ -266,6 +266,18 @@ async def test_the_database_is_asked_for_nothing_of_what_was_always_read(start: 
     monkeypatch.setattr(adapter.ledger, "peek", none)
     monkeypatch.setattr(adapter.ledger, "blamed", none)
     await adapter.take(webhook("1"))
+
+
+async def test_nothing_is_fetched_while_the_database_does_not_tell_what_was_noted(start: Start, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    adapter, shop.orders["1"] = start(), GOOD
+
+    async def away(*_: object) -> None:
+        raise RetryableError("database: away", system_wide=True)
+
+    monkeypatch.setattr(adapter.ledger, "blamed", away)
+    with pytest.raises(RetryableError):
+        await adapter.take(webhook("1"))
+    assert [] == adapter.producer.sent
 
 
 @pytest.mark.parametrize("key", [None, b"", b"order", b"order/", b"or\0der/1", b"order/\xff", b"order/" + b"1" * 294], ids=repr)
