@@ -230,7 +230,8 @@ def test_rubbish_cannot_be_mended_but_discarded_with_who_and_why(desk: Desk) -> 
     assert ([], [letter_id]) == (ids(desk), ids(desk, "--all"))
     assert any("a test of the plugin" in step["detail"] for step in desk.lines("trace", desk.key(1)))
     again = str(desk.run("dlq", "replay", letter_id).exception)
-    assert again.endswith(f"is closed already: discarded; to have it done all the same, `towpath replay deliver.{desk.erp} --key {desk.key(1)}`")
+    told = f"`towpath replay deliver.{desk.erp} --partition 0 --from 1 --to 2`"
+    assert again.endswith(f"is closed already: discarded; to have it done all the same, {told}")
     listed = desk.run("dlq", "list", "--all", "--where", "business_key=1", "--where", f"connection={desk.erp}").stdout
     assert f"{letter_id[:8]}  {desk.key(1)}  closed: discarded, field SKU; 2026-11-20 12:01:00 UTC\n  unknown SKU\n  discarded: " in listed
     assert ": a test of the plugin\n1 dead letter; " in listed

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from towpath.cli import _dlq_closing, _dlq_mending
+from towpath.cli import _dlq_mending
 from towpath.cli.main import build_app
 from towpath.clock import SystemClock
 from towpath.codec import default_codec
@@ -75,7 +75,7 @@ def test_more_than_a_statement_takes_at_once_are_forgotten_and_closed_for_all_th
 ) -> None:
     ids = [str(number) for number in range(5)]
     desk = Desk(tmp_path, monkeypatch, ids)
-    monkeypatch.setattr(_dlq_closing, "AT_ONCE", 2)
+    monkeypatch.setattr("towpath.delivery.parking.AT_ONCE", 2)
     assert 5 == asyncio.run(desk.count(*ids))
     assert "discarded 5" in desk.discard().stdout
     assert (0, [(one, SOON) for one in ids]) == (asyncio.run(desk.count()), [(one["dead_letter_id"], one["at"]) for one in desk.receipts()])

@@ -73,7 +73,7 @@ def test_a_plan_keeps_what_was_written_and_tells_how_to_send_it(
 ) -> None:
     before = '{"sku": "A-7"}'
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr("click.edit", lambda _text, **_: written)
+    monkeypatch.setattr("click.edit", lambda _text, **_: written.encode())
     monkeypatch.setattr(_dlq_mending, "_mended", lambda _indexer, _letters, change: {"letter-1": MENDED} if change(before) != before else {})
     _dlq_mending.edit(["letter-1"], plan=True)
     kept = re.findall(r"what you wrote is kept: give it by --file (\S+)\n", capsys.readouterr().err)

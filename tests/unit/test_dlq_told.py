@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from towpath.cli._dlq_told import all_the_same, tell, tell_followers
+from towpath.errors import ConfigError
 from towpath.index.queries import Letter
-from towpath.records import Record
-from towpath.replaying import Selection
+from towpath.records import DEAD_LETTER, ORIGIN
 from towpath.topic_reader import Place
 
 
@@ -20,22 +21,31 @@ def told(**values: object) -> dict[str, Any]:
     return {**texts, "business_key": "shop/order/1001", "replays": 0, "offset": 7, **values}
 
 
+def original(topic: str, *headers: tuple[str, bytes]) -> dict[str, Any]:
+    return {"topic": topic, "partition": 2, "offset": 7, "headers": [{"name": name, "value": value} for name, value in headers]}
+
+
 @pytest.mark.parametrize(
-    ("topic", "key", "business_key"),
+    ("of", "first"),
     [
-        ("inbox.shop", b"order/1001", "shop/order/1001"),
-        ("received.orders", b"shop/order/1001", "shop/order/1001"),
-        ("deliver.erp", b"shop/order/1001", "shop/order/1001"),
-        ("received.stock", b"A 7", "erp/stock/A 7"),
-        ("deliver.shop", b"product/A-7", "erp/stock/A-7"),
+        (original("inbox.shop"), 7),
+        (original("deliver.shop", ("ce_id", b"e1")), 7),
+        (original("received.orders", (ORIGIN, b"4"), (DEAD_LETTER, b"d15f")), 4),
     ],
 )
-def test_the_command_told_for_what_is_closed_plays_its_record_and_no_other(topic: str, key: bytes, business_key: str) -> None:
-    (command,) = re.findall("`(.*)`", all_the_same(told(topic=topic, business_key=business_key)))
-    *_, named, _, wanted = shlex.split(command)
-    chosen = Selection((named,), key=wanted)
-    assert [True, False] == [chosen.fits(Record(topic, 0, 0, 0.0, one, b"v")) for one in (key, key + b"0")]
-    assert not chosen.fits(Record(topic, 0, 0, 0.0, None, b"v"))
+def test_the_command_told_for_what_is_closed_plays_its_record_and_no_other(of: dict[str, Any], first: int) -> None:
+    (command,) = re.findall("`(.*)`", all_the_same(iter([of])))
+    assert ["towpath", "replay", of["topic"], "--partition", "2", "--from", str(first), "--to", str(first + 1)] == shlex.split(command)
+
+
+def gone() -> Iterator[dict[str, Any]]:
+    raise ConfigError("dead letter d15f is gone, past the topic's retention")
+    yield {}
+
+
+@pytest.mark.parametrize("originals", [iter([original("connect.errors")]), iter([original("deliver.shop", (DEAD_LETTER, b"d15f"))]), gone()])
+def test_no_command_is_told_that_would_play_nothing(originals: Iterator[dict[str, Any]]) -> None:
+    assert not all_the_same(originals)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from towpath.cli._editing import Editing
-from towpath.errors import ConfigError
+from towpath.errors import ConfigError, RetryableError
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +34,28 @@ def test_what_was_written_is_kept_where_it_cannot_be_sent(tmp_path: Path, monkey
         raise ConfigError("no JSON")
     (kept,) = re.findall(r"mend (\S+), and give it by --file", str(caught.value))
     assert ('{"sku": "Zoë"', 0o600) == (Path(kept).read_text(encoding="utf-8"), stat.S_IMODE(Path(kept).stat().st_mode))
+
+
+@pytest.mark.parametrize("error", [RetryableError("database: locked"), ConfigError("no JSON")])
+def test_what_was_written_is_kept_whatever_keeps_it_from_being_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    with_editor(tmp_path, monkeypatch, 'printf "Zo\\353" > "$1"; touch -d "+2 seconds" "$1"')
+    editing = Editing()
+    with pytest.raises(UnicodeDecodeError):
+        editing.ask("Zoe")
+    with pytest.raises(ConfigError, match="what you wrote is kept") as caught, editing.kept():
+        raise error
+    (kept,) = re.findall(r"mend (\S+), and give it by --file", str(caught.value))
+    assert b"Zo\xeb" == Path(kept).read_bytes()
+
+
+def test_what_was_written_is_kept_at_ctrl_c(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with_editor(tmp_path, monkeypatch, 'printf "{}" > "$1"; touch -d "+2 seconds" "$1"')
+    editing = Editing()
+    editing.ask("Zoe")
+    with pytest.raises(KeyboardInterrupt), editing.kept():
+        raise KeyboardInterrupt
+    (kept,) = re.findall(r"kept: give it by --file (\S+)", capsys.readouterr().err)
+    assert b"{}" == Path(kept).read_bytes()
 
 
 def test_nothing_is_kept_where_nothing_was_written() -> None:

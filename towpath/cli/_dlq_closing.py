@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from towpath.index.queries import Letter
     from towpath.records import Output
 
-AT_ONCE = 1_000
-
 
 def discarded(told: Mapping[str, Any], reason: str) -> Output:
     """Return the receipt by which an operator closes a dead letter, so that what failed before is closed."""
@@ -81,15 +79,15 @@ def forget(config: Config, ids: Sequence[str], done: str) -> None:
     from towpath.clock import SystemClock
     from towpath.delivery.database import open_engine, reason_of
     from towpath.delivery.parking import Parking
-    from towpath.errors import ConfigError
+    from towpath.errors import ConfigError, RetryableError
 
     async def work() -> None:
         parking = Parking(open_engine(config.database_url()), SystemClock(), timedelta(0))
-        for first in range(0, len(ids), AT_ONCE):  # a statement takes so many ids, which differs from database to database
-            await parking.forget(ids[first : first + AT_ONCE])
+        await parking.forget(ids)
         await parking.close()
 
     try:
         asyncio.run(work())
-    except SQLAlchemyError as error:
-        raise ConfigError(f"database.url: {config.database_url()}: {reason_of(error)}; nothing was {done}") from error
+    except (SQLAlchemyError, RetryableError) as error:
+        why = reason_of(error) if isinstance(error, SQLAlchemyError) else error
+        raise ConfigError(f"database.url: {config.database_url()}: {why}; nothing was {done}") from error

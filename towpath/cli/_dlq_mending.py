@@ -133,7 +133,7 @@ def edit(  # noqa: PLR0917 - one argument an option
     where: WhereOption = None,
     since: SinceOption = "",
     limit: LimitOption = None,
-    cap: CapOption = 10,
+    cap: Annotated[int, typer.Option(min=1, help="Mend none where one of them was replayed or edited so many times already.")] = 10,
     plan: PlanOption = False,
 ) -> None:
     """Mend the record of a dead letter (in your $EDITOR, or by --set or --file), or of several (by --set), and send it to the consumer that failed.
@@ -244,6 +244,7 @@ def opened(
 ) -> list[Letter]:
     """Return the open dead letters that are named or fit the options; ConfigError where none is named, or one is closed."""
     from towpath.errors import ConfigError
+    from towpath.index.asking import originals
 
     fitting = bool(everything or where or since)
     if bool(letter_ids) == fitting:
@@ -251,8 +252,8 @@ def opened(
     with indexer.transaction() as connection:
         found = chosen(connection, where, since, limit) if fitting else named(connection, letter_ids or (), limit)
     if closed := [letter for letter in found if not letter.told["open"]]:
-        told = closed[0].told
-        raise ConfigError(f"dead letter {told['dead_letter_id']} is closed already: {told['outcome']}{all_the_same(told)}")
+        told, again = closed[0].told, all_the_same(originals(indexer, closed[:1]))
+        raise ConfigError(f"dead letter {told['dead_letter_id']} is closed already: {told['outcome']}{again}")
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -16,14 +16,20 @@ if TYPE_CHECKING:
 NAMED = 5  # ids in a line about many
 
 
-def all_the_same(told: Mapping[str, Any]) -> str:
-    """Return how to have a record that is closed played all the same; empty where it is none of those that `towpath replay` plays."""
+def all_the_same(originals: Iterator[Mapping[str, Any]]) -> str:
+    """Return how to have the record of a closed dead letter played all the same; empty where it is gone, or none that `towpath replay` plays."""
+    from towpath.delivery.deadletters import played_by
+    from towpath.errors import ConfigError
+    from towpath.records import DEAD_LETTER, ORIGIN
     from towpath.replaying import KINDS
 
-    _, entity, natural_id = (*told["business_key"].split("/", 2), "", "")[:3]
-    key = natural_id if entity == "stock" else told["business_key"]  # the same product is product/A-7 on its way to a shop
-    playable = key and told["topic"].startswith(KINDS)
-    return f"; to have it done all the same, `towpath replay {told['topic']} --key {shlex.quote(key)}`" if playable else ""
+    try:
+        original = next(originals)
+    except ConfigError:
+        return ""
+    names = {header["name"] for header in original["headers"]}
+    playable = original["topic"].startswith(KINDS) and (ORIGIN in names or DEAD_LETTER not in names)  # else it is a replay itself
+    return f"; to have it done all the same, `{played_by(original)}`" if playable else ""
 
 
 def tell(letters: Sequence[Letter], toward: str, *, remap: bool = False) -> None:

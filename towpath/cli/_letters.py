@@ -40,7 +40,7 @@ def chosen(connection: Connection, where: Sequence[str] | None, since: str, limi
     """Return the dead letters that fit the options; ConfigError names the option that is wrong."""
     from towpath.config.connections import near
     from towpath.errors import ConfigError
-    from towpath.index.queries import ORDER, TEXTS, find_letters
+    from towpath.index.queries import ORDER, PARTS, TEXTS, find_letters
 
     known = (ORDER, *TEXTS)
     conditions: dict[str, str] = {}
@@ -48,6 +48,8 @@ def chosen(connection: Connection, where: Sequence[str] | None, since: str, limi
         name, equals, text = condition.partition("=")
         if name not in known or not equals:
             raise ConfigError(f"--where {condition}: write field=value; {near(name, known)}")
+        if not text and name in PARTS:
+            raise ConfigError(f"--where {condition}: an empty {name} would be in every dead letter; say which")
         if name in conditions:
             raise ConfigError(f"--where {condition}: {name} was given already, and no dead letter has two")
         conditions[name] = text

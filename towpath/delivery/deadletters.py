@@ -185,10 +185,14 @@ def why_not_sent(letter: Mapping[str, Any]) -> str:
     """
     if letter["whole"] or letter["value"] is not None:
         return ""
-    partition, offset = _came_at(letter)
-    span = f"--partition {partition} --from {offset} --to {offset + 1}"
     why = "its record's value does not stand in it: it is too large, or null where an older version wrote this"
-    return f"{why}; while the topic has the record, `towpath replay {letter['topic']} {span}` plays it"
+    return f"{why}; while the topic has the record, `{played_by(letter)}` plays it"
+
+
+def played_by(letter: Mapping[str, Any]) -> str:
+    """Return the command that plays the record of a dead letter and no other, as it came before it was ever replayed."""
+    partition, offset = _came_at(letter)
+    return f"towpath replay {letter['topic']} --partition {partition} --from {offset} --to {offset + 1}"
 
 
 def remapped_of(letter: Mapping[str, Any], codec: Codec) -> Output:

@@ -32,6 +32,8 @@ TEXTS = (
 )
 ORDER = "order"
 """What `find_letters` takes beside TEXTS: the order that a dead letter is of, by its number, its id at its shop, or its key."""
+PARTS = (ORDER, "business_key", "reason")
+"""Of these a person gives a part, and an empty one is in all."""
 NUMBERS = ("attempts", "replays")
 
 UNDER_WAY = timedelta(hours=1)

@@ -79,3 +79,10 @@ def test_a_value_that_none_has_is_told_and_one_that_none_has_now_is_not(
     with engine.begin() as connection:
         assert [] == chosen(connection, [where], "", None)
     assert told == capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["order", "business_key", "reason"])
+def test_an_empty_part_which_every_dead_letter_has_chooses_none(engine: Engine, name: str) -> None:
+    index(engine, failed("10019c3e-77", 7))
+    with engine.begin() as connection, pytest.raises(ConfigError, match=rf"^--where {name}=: "):
+        chosen(connection, [f"{name}="], "", None)
