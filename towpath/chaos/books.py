@@ -1,7 +1,8 @@
 """The books of each hop: every record that it read ended in exactly one outcome. No I/O.
 
 Only what the topics hold is believed. What a hop drops on purpose leaves no record, so it must be explained by one that stands there: a repeat by
-what it repeats, an older version by the newer one that came before it. Replays are counted apart: whatever became of them was told before.
+what it repeats, an older version by the newer one that came before it. A replay is no record more, but what becomes of it counts: a sink
+that drops a delivery which is replayed later is not seen here.
 """
 
 from __future__ import annotations

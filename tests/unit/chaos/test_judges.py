@@ -84,7 +84,7 @@ async def test_a_webhook_that_is_lost_or_not_put_off_without_kafka_is_found(
     assert wrong == len(await kills.honest(arena(answers=answers)))
 
 
-@pytest.mark.parametrize(("at", "wrong"), [((30, 80), 0), ((30, 91), 1), ((61,), 1), ((), 1)])
+@pytest.mark.parametrize(("at", "wrong"), [((30, 80), 0), ((30, 91), 1), ((61,), 1), ((), 1), ((30, 80, 145), 1), ((30, 80, 125, 200), 0)])
 async def test_a_stall_while_workers_come_and_go_is_found(monkeypatch: pytest.MonkeyPatch, at: Sequence[float], wrong: int) -> None:
     async def gather(_arena: object) -> object:
         times = {"erp": at, "shop": range(10, 120, 50)}

@@ -61,12 +61,17 @@ async def test_the_warehouse_is_closed_where_an_order_may_be_written_twice_and_o
         paused[seconds] += 1
         (closed if arena.closed else open_at).add(stands[0])
 
+    async def figures(_stack: object) -> SimpleNamespace:
+        return SimpleNamespace(duplicates=0)
+
+    monkeypatch.setattr(zombies, "figures", figures)
     monkeypatch.setattr(zombies, "_stops_at", stops_at)
     monkeypatch.setattr(zombies, "_healed", done)
     monkeypatch.setattr(zombies, "_tally", ready)
     monkeypatch.setattr("towpath.chaos.faults.zombies.asyncio.sleep", sleep)
     sink = SimpleNamespace(signal=lambda _number: True)
-    arena: Any = SimpleNamespace(run=Run(events, 7), dice=random.Random(7), workers={"sink": [sink]}, ready=ready, closed=False, notes={})
+    stack: dict[str, Any] = {"stack": None, "closed": False, "notes": {}}
+    arena: Any = SimpleNamespace(run=Run(events, 7), dice=random.Random(7), workers={"sink": [sink]}, ready=ready, **stack)
     assert sum(pauses.values()) == await zombies.zombies(arena)
     assert (pauses, set(zombies.MAY_REPEAT), set(zombies.STOPS) - closed) == (dict(paused), closed, open_at)
     assert (False, []) == (arena.closed, await zombies.written_twice(arena))
@@ -77,25 +82,27 @@ async def test_a_run_in_which_no_order_was_written_twice_shows_nothing() -> None
     assert ["no order was written twice by a sink that stood between its check and its call"] == await zombies.written_twice(arena)
 
 
-async def test_what_a_process_counted_stays_counted_when_it_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_a_process_counted_stays_counted_when_it_has_ended_and_the_next_twin_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = list[int]()
     told = {1: 2, 2: 0, 3: 1}
 
     async def cancelled(worker: Any) -> int:  # noqa: ANN401 - a stand-in
         return told[worker.process.pid]
 
     async def figures(_stack: object) -> SimpleNamespace:
-        return SimpleNamespace(duplicates=2 if sinks[0].process.pid == 1 else 3)
+        looks.append(len(looks))
+        return SimpleNamespace(duplicates=2 if sinks[0].process.pid == 1 or len(looks) < 5 else 3)
 
     monkeypatch.setattr(zombies, "cancelled_twins", cancelled)
     monkeypatch.setattr(zombies, "figures", figures)
     monkeypatch.setattr(zombies, "LOOK_SECONDS", 0)
     sinks = [SimpleNamespace(process=SimpleNamespace(pid=pid)) for pid in (1, 2)]
     arena: Any = SimpleNamespace(workers={"sink": sinks}, notes={}, stack=None)
-    await zombies._healed(arena)
+    await zombies._healed(arena, 1)
     assert 2 == arena.notes[TWINS_COUNTED]
     sinks[0].process.pid = 3
-    await zombies._healed(arena)
-    assert 3 == arena.notes[TWINS_COUNTED]
+    await zombies._healed(arena, 2)
+    assert (3, 5) == (arena.notes[TWINS_COUNTED], len(looks))
 
 
 @pytest.mark.parametrize(("closed", "shifts"), [(False, 2), (True, 0)])

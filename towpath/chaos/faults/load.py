@@ -39,7 +39,8 @@ async def overload(arena: Arena) -> int:
         loop = asyncio.get_running_loop()
         began, before = loop.time(), await arena.orders_at_erp()
         _, first = await asyncio.gather(sell(arena, WARM_ORDERS), _as_fast_as_possible(sender, bodies, WARM_SECONDS))
-        await recovered(arena)
+        if await recovered(arena) is None:
+            raise TimeoutError("the load that measures the capacity is not done after three minutes")
         took, done = loop.time() - began, await arena.orders_at_erp() - before
         memory = Memory(arena)
         watching = asyncio.create_task(memory.watch())
@@ -48,7 +49,7 @@ async def overload(arena: Arena) -> int:
         answers = await _rising(sender, bodies, len(first) / took, seconds)
         arena.notes |= {"answers": [*first, *answers], "rising": answers, "capacity": len(first) / took, "memory": memory, "watching": watching}
         sold = await selling
-    return len(answers) + sold if sold else 0
+    return len(answers) + sold
 
 
 async def _bodies(arena: Arena) -> list[str]:

@@ -33,10 +33,10 @@ SPENT_SECONDS = 15.0
 RATE_PER_MINUTE, BURST = 1_200, 50
 WINDOW, DRAIN, LEAST_DRAINED = timedelta(seconds=10), timedelta(seconds=20), 0.8
 ENOUGH_TO_DRAIN = 400
+"""Orders, ten a second, with which the ERP has more to do than it can long after the storm."""
 OFTEN = 20
 """What is called so often fails at least once where two in five do."""
 WRITES, SIGN_IN = ("POST ", "PUT "), "/GetToken"
-"""Orders, ten a second, with which the ERP has more to do than it can long after the storm."""
 THROTTLED, UNAVAILABLE = 429, 503
 
 

@@ -46,7 +46,7 @@ async def zombies(arena: Arena) -> int:
         await arena.ready()
         await _tally(arena)
         arena.closed = point in MAY_REPEAT
-        before = arena.notes.get(TWINS_COUNTED, 0)
+        before, twins = arena.notes.get(TWINS_COUNTED, 0), (await figures(arena.stack)).duplicates
         if point is None:
             worker.signal(signal.SIGSTOP)
         else:
@@ -54,7 +54,7 @@ async def zombies(arena: Arena) -> int:
         await asyncio.sleep(pause)
         stopped += worker.signal(signal.SIGCONT)
         if arena.closed:
-            await _healed(arena)
+            await _healed(arena, twins)
             arena.closed = False
         if point == AN_ORDER:
             arena.notes[AN_ORDER] = arena.notes.get(AN_ORDER, 0) + arena.notes[TWINS_COUNTED] - before
@@ -78,13 +78,13 @@ async def _stops_at(arena: Arena, worker: Worker, point: str) -> None:
     worker.arm = dict
 
 
-async def _healed(arena: Arena) -> None:
-    """Return once what stands twice is cancelled and counted, or when that has had its time."""
+async def _healed(arena: Arena, before: int) -> None:
+    """Return once more stands twice than before, all of it cancelled and counted, or when that has had its time."""
     ends = asyncio.get_running_loop().time() + HEALED_SECONDS
     while asyncio.get_running_loop().time() < ends:
         await _tally(arena)
         await asyncio.sleep(LOOK_SECONDS)
-        if 0 < (await figures(arena.stack)).duplicates <= arena.notes[TWINS_COUNTED]:
+        if before < (await figures(arena.stack)).duplicates <= arena.notes[TWINS_COUNTED]:
             return
 
 
